@@ -1,0 +1,43 @@
+# Two commands matter: `make run` and `make test`. Both set up what they need in .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test test-setup bench lint clean setup
+
+$(VENV)/ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+setup: $(VENV)/ready
+
+run: $(VENV)/ready
+ifdef URL
+	@$(BIN)/thunderdl get '$(URL)' $(ARGS)
+else
+	@$(BIN)/python examples/four_servers.py $(ARGS)
+endif
+
+lint: $(VENV)/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q $(ARGS)
+
+# Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
+TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl
+test-setup:
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(TEST_PACKAGES) >/dev/null; \
+	else echo "test-setup: needs Debian and root; the tests that want $(TEST_PACKAGES) will be skipped"; fi
+
+bench: $(VENV)/ready
+	$(BIN)/python -m tests.bench $(ARGS)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,3 @@
+"""thunderdl: a P2SP download manager."""
+
+__version__ = "0.1.0"

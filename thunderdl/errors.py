@@ -1,0 +1,251 @@
+"""Every error that thunderdl raises, as one tree.
+
+    ThunderdlError                 exit code 1
+    ├── UsageError                 2   the caller's mistake: nothing was tried
+    │   ├── InvalidUrl             2
+    │   └── TargetExists          10   the name is taken and no policy was given
+    ├── SourceError                    one attempt at one source went wrong
+    │   ├── PassingFault           4   may work later: back off and try again
+    │   │   ├── ConnectFailed      4
+    │   │   ├── TimedOut           4
+    │   │   ├── ConnectionLost     4   closed before the promised bytes came
+    │   │   └── ServerBusy         6   429 or 5xx, perhaps with Retry-After
+    │   └── LastingFault           6   will not work later: leave this source
+    │       ├── NoSuchHost         4
+    │       ├── TlsFailure        12
+    │       ├── NotFound           3   404, 410
+    │       ├── AccessDenied       5   401, 403, 407, 451
+    │       ├── RedirectRefused    6   loop, downgrade, foreign scheme
+    │       ├── BadResponse        6   against RFC 9110/9112, or other bytes than asked
+    │       └── RangesUnsupported  6   answered 200 to a range
+    ├── ContentChanged             8   the resource is another version than the one begun
+    ├── BadContent                 7   bytes do not match a hash that was given
+    ├── StorageError               9   disk, folder, journal
+    │   ├── DiskFull               9
+    │   ├── TargetLocked          11   another process is at work on it
+    │   └── JournalUnusable        9   newer version, or not ours
+    ├── DownloadFailed                 no source is left; holds every attempt; its
+    │                                  exit code is that of the most telling one
+    └── Cancelled                130
+
+Errors carry facts; ``__str__`` makes one sentence of them: what, where, what to do.
+No message holds credentials: URLs pass through :func:`shown_url` first.
+"""
+
+from __future__ import annotations
+
+import re
+
+_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
+# C0, DEL, C1, and the characters that reorder or hide text (bidi, zero width).
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """The text with control, bidi and zero-width characters replaced by U+FFFD, safe for any terminal."""
+    return _UNPRINTABLE.sub("\ufffd", text)
+
+
+def shown_url(url: str) -> str:
+    """The URL as it may be shown or logged: no user name, no password, no control character."""
+    return printable(_USERINFO.sub("", url))
+
+
+class ThunderdlError(Exception):
+    """Root of the tree."""
+
+    exit_code = 1
+
+
+class UsageError(ThunderdlError):
+    exit_code = 2
+
+
+class InvalidUrl(UsageError):
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url, self.reason = url, reason
+
+    def __str__(self) -> str:
+        return f"{shown_url(self.url)[:200]!r} is not a URL that can be downloaded: {printable(self.reason)}."
+
+
+class TargetExists(UsageError):
+    exit_code = 10
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{printable(self.path)} exists already; choose --overwrite, --rename or --skip."
+
+
+class SourceError(ThunderdlError):
+    """One attempt at one source.
+
+    ``url``: the source; ``reason``: a clause without a full stop; ``advice``: what to do, or empty.
+    """
+
+    exit_code = 4
+
+    def __init__(self, url: str, reason: str, advice: str = "") -> None:
+        super().__init__(url, reason, advice)
+        self.url, self.reason, self.advice = url, reason, advice
+
+    def __str__(self) -> str:
+        tail = f"; {printable(self.advice)}" if self.advice else ""
+        return f"{shown_url(self.url)}: {printable(self.reason)}{tail}."
+
+
+class PassingFault(SourceError):
+    pass
+
+
+class ConnectFailed(PassingFault):
+    pass
+
+
+class TimedOut(PassingFault):
+    pass
+
+
+class ConnectionLost(PassingFault):
+    pass
+
+
+class ServerBusy(PassingFault):
+    """429 or 5xx. ``retry_after_s``: the server's own wish in seconds, None where it gave none."""
+
+    exit_code = 6
+
+    def __init__(self, url: str, status: int, retry_after_s: float | None = None) -> None:
+        super().__init__(url, f"the server answered {status}")
+        self.status, self.retry_after_s = status, retry_after_s
+
+
+class LastingFault(SourceError):
+    exit_code = 6
+
+
+class NoSuchHost(LastingFault):
+    exit_code = 4
+
+
+class TlsFailure(LastingFault):
+    exit_code = 12
+
+
+class NotFound(LastingFault):
+    exit_code = 3
+
+
+class AccessDenied(LastingFault):
+    exit_code = 5
+
+
+class RedirectRefused(LastingFault):
+    pass
+
+
+class BadResponse(LastingFault):
+    pass
+
+
+class RangesUnsupported(LastingFault):
+    pass
+
+
+class ContentChanged(ThunderdlError):
+    exit_code = 8
+
+    def __init__(self, url: str, was: str, now: str) -> None:
+        super().__init__(url, was, now)
+        self.url, self.was, self.now = url, was, now
+
+    def __str__(self) -> str:
+        return (
+            f"{shown_url(self.url)}: the file on the server is another version "
+            f"(was {printable(self.was)}, now {printable(self.now)})."
+        )
+
+
+class BadContent(ThunderdlError):
+    """``where``: path or piece; ``expected`` and ``found``: ``algorithm=hex``; ``blame``: who served it."""
+
+    exit_code = 7
+
+    def __init__(self, where: str, expected: str, found: str, blame: tuple[str, ...] = ()) -> None:
+        super().__init__(where, expected, found, blame)
+        self.where, self.expected, self.found, self.blame = where, expected, found, blame
+
+    def __str__(self) -> str:
+        by = f"; served by {', '.join(map(shown_url, self.blame))}" if self.blame else ""
+        return f"{printable(self.where)}: expected {self.expected}, found {self.found}{by}."
+
+
+class StorageError(ThunderdlError):
+    """``path``: the file or folder; ``reason``: a clause; ``advice``: what to do, or empty."""
+
+    exit_code = 9
+
+    def __init__(self, path: str, reason: str, advice: str = "") -> None:
+        super().__init__(path, reason, advice)
+        self.path, self.reason, self.advice = path, reason, advice
+
+    def __str__(self) -> str:
+        tail = f"; {printable(self.advice)}" if self.advice else ""
+        return f"{printable(self.path)}: {printable(self.reason)}{tail}."
+
+
+class DiskFull(StorageError):
+    pass
+
+
+class TargetLocked(StorageError):
+    exit_code = 11
+
+
+class JournalUnusable(StorageError):
+    pass
+
+
+class Cancelled(ThunderdlError):
+    exit_code = 130
+
+    def __str__(self) -> str:
+        return "stopped; the same command goes on from here."
+
+
+class DownloadFailed(ThunderdlError):
+    """No source is left. ``attempts``: every failure, oldest first; also ``__cause__`` as an ExceptionGroup."""
+
+    # The most telling first: what the user can act on beats what the network did.
+    _TELLING = (BadContent, ContentChanged, StorageError, AccessDenied, NotFound, TlsFailure, LastingFault)
+
+    def __init__(self, what: str, attempts: tuple[ThunderdlError, ...]) -> None:
+        super().__init__(what, attempts)
+        self.what, self.attempts = what, attempts
+        if attempts:
+            self.__cause__ = ExceptionGroup("every attempt", list(attempts))
+
+    @property
+    def most_telling(self) -> ThunderdlError | None:
+        """The attempt that explains the failure best, None where nothing was tried."""
+        for kind in self._TELLING:
+            for attempt in reversed(self.attempts):
+                if isinstance(attempt, kind):
+                    return attempt
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        told = self.most_telling
+        return told.exit_code if told else 4
+
+    def __str__(self) -> str:
+        told = self.most_telling
+        if told is None:
+            return f"{printable(self.what)}: no source could be used."
+        more = len({str(a) for a in self.attempts}) - 1
+        return str(told) if more < 1 else f"{str(told)[:-1]} (and {more} more; -v lists them)."
