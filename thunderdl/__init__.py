@@ -1,3 +1,40 @@
-"""thunderdl: a P2SP download manager."""
+"""thunderdl: a P2SP download manager. The public names; each is loaded when first used.
+
+client.py    get(), download(), Client, Task        options.py   every option, once
+model.py     Progress, Result and other values      errors.py    the error tree
+cli/         the command line                       engine/      sessions and downloads
+core/        decisions, pure                        formats/     parsers, pure
+sources/     who brings bytes                       storage/, verify.py   files, journal, hashes
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thunderdl.client import Client, Request, Task, download, get
+    from thunderdl.errors import ThunderdlError
+    from thunderdl.model import ContentKey, Digest, PieceHashes, Progress, Result, Status
+    from thunderdl.options import Exists, Options
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "client": ("Client", "Request", "Task", "download", "get"),
+    "errors": ("ThunderdlError",),
+    "model": ("ContentKey", "Digest", "PieceHashes", "Progress", "Result", "Status"),
+    "options": ("Exists", "Options"),
+}
+
+__all__ = [
+    "Client", "ContentKey", "Digest", "Exists", "Options", "PieceHashes", "Progress", "Request", "Result", "Status",
+    "Task", "ThunderdlError", "__version__", "download", "get",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _HOME.items():
+        if name in names:
+            return getattr(importlib.import_module(f"thunderdl.{module}"), name)
+    raise AttributeError(f"module 'thunderdl' has no attribute {name!r}")

@@ -1,15 +1,21 @@
-"""Every option once: name, type, unit, default, help, aria2's name for it.
+"""Every option once: name, kind, unit, default, help, flags, aria2's name for it.
 
 The fields of :class:`Options` are the table: command line, configuration file, environment, documentation
-(and later the RPC) are made from it. A default is the right answer for most users.
+(and later the RPC) are made from it through :func:`table`. A default is the right answer for most users.
+The parsers here are pure: text in, value out, ValueError with a clause that says what was expected.
+What needs another layer (digests: ``formats.hashes``) is parsed where that layer may be imported.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
-from typing import Any
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, cast
 
+from thunderdl.errors import UsageError, printable
 from thunderdl.model import Digest, PieceHashes
 
 DEFAULT_USER_AGENT = "thunderdl"
@@ -24,35 +30,246 @@ class Exists(enum.Enum):
     SKIP = "skip"
 
 
-def _option(default: Any, text: str, *, unit: str = "", aria2: str = "", scope: str = "task") -> Any:
-    """One row. ``scope``: ``task`` may differ for each download, ``session`` is shared by all of a client."""
-    return field(default=default, metadata={"help": text, "unit": unit, "aria2": aria2, "scope": scope})
+class Kind(enum.Enum):
+    """What a value is; the member's value is what help shows for it."""
+
+    TEXT = "TEXT"
+    PATH = "PATH"
+    URL = "URL"
+    COUNT = "N"
+    SECONDS = "SECONDS"
+    RATE = "RATE"
+    SWITCH = ""
+    HEADER = "NAME: VALUE"
+    EXISTS = "POLICY"
+    DIGEST = "ALGO=HEX"
+    PIECE_HASHES = "FILE"
+
+
+def _option(
+    default: Any,
+    text: str,
+    kind: Kind = Kind.TEXT,
+    *,
+    short: str = "",
+    flag: str = "",
+    least: int = 0,
+    once: bool = False,
+    unit: str = "",
+    aria2: str = "",
+    scope: str = "task",
+) -> Any:
+    """One row of the table.
+
+    ``short``: one-letter flag; ``flag``: the long flag where it is not the field's name; ``least``: the smallest
+    value allowed; ``once``: belongs to one file, so it is a flag only, never a lasting setting;
+    ``scope``: ``task`` may differ for each download, ``session`` is shared by all of a client.
+    """
+    metadata = {"help": text, "kind": kind, "short": short, "flag": flag, "least": least, "once": once}
+    return field(default=default, metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """All settings of a client and of one download. Immutable; ``dataclasses.replace`` makes variants."""
+    """All settings of a client and of one download. Immutable; ``dataclasses.replace`` makes variants.
 
-    dir: str = _option(".", "Folder to save into; made if absent.", aria2="dir")
-    out: str | None = _option(None, "File name to save as, instead of the URL's.", aria2="out")
-    exists: Exists = _option(Exists.REFUSE, "What to do when the name is taken.", aria2="allow-overwrite")
-    checksum: Digest | None = _option(None, "Digest of the whole file, as ALGO=HEX.", aria2="checksum")
-    piece_hashes: PieceHashes | None = _option(None, "Digests of the pieces, from a file.")
-    key: bool = _option(False, "Also compute the content key (BEP 52 root).")
-    connections: int = _option(32, "Connections in all.", scope="session")
-    per_host: int = _option(16, "Connections to one host at most.", aria2="max-connection-per-server", scope="session")
-    jobs: int = _option(16, "Files at once.", aria2="max-concurrent-downloads", scope="session")
-    limit: int | None = _option(
-        None, "Most bytes a second over all downloads, as 500K, 2.5M …", unit="bytes/s",
-        aria2="max-overall-download-limit", scope="session",
+    Raises UsageError for a number below its least, and for control characters where they could become
+    a header of their own (RFC 9112 section 11.1).
+    """
+
+    dir: str = _option(".", "Folder to save into; made if absent.", Kind.PATH, short="d", aria2="dir")
+    out: str | None = _option(
+        None, "File name to save as, instead of the URL's.", Kind.PATH, short="o", once=True, aria2="out"
+    )
+    exists: Exists = _option(
+        Exists.REFUSE, "What to do when the name is taken.", Kind.EXISTS, aria2="allow-overwrite"
     )  # fmt: skip
-    headers: tuple[tuple[str, str], ...] = _option((), "Header to send, as NAME: VALUE.", aria2="header")
+    checksum: Digest | None = _option(
+        None, "Digest of the whole file (sha-256, sha-512, sha-1, md5, blake3 …).", Kind.DIGEST,
+        once=True, aria2="checksum",
+    )  # fmt: skip
+    piece_hashes: PieceHashes | None = _option(
+        None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
+    )  # fmt: skip
+    key: bool = _option(False, "Also compute the content key (BEP 52 root).", Kind.SWITCH)
+    connections: int = _option(32, "Connections in all.", Kind.COUNT, least=1, scope="session")
+    per_host: int = _option(
+        16, "Connections to one host at most.", Kind.COUNT,
+        least=1, aria2="max-connection-per-server", scope="session",
+    )  # fmt: skip
+    jobs: int = _option(
+        16, "Files at once.", Kind.COUNT, short="j", least=1, aria2="max-concurrent-downloads", scope="session"
+    )
+    limit: int | None = _option(
+        None, "Most bytes a second over all downloads: 500K, 2.5M, 1G (1K is 1024).", Kind.RATE,
+        unit="bytes/s", aria2="max-overall-download-limit", scope="session",
+    )  # fmt: skip
+    headers: tuple[tuple[str, str], ...] = _option(
+        (), "Header to send; may be repeated.", Kind.HEADER, short="H", flag="header", aria2="header"
+    )
     user_agent: str = _option(DEFAULT_USER_AGENT, "User-Agent to send.", aria2="user-agent")
-    timeout: float = _option(30.0, "Give a silent server up after this long.", unit="s", aria2="timeout")
-    retries: int = _option(5, "Times in a row to try a source again after a passing fault.", aria2="max-tries")
-    proxy: str | None = _option(None, "Proxy for all traffic: http, https, socks4, socks5 URL.", aria2="all-proxy")
-    ca: str | None = _option(None, "File or folder of certificates to trust.", aria2="ca-certificate", scope="session")
-    insecure: bool = _option(False, "Do not check certificates.", aria2="check-certificate", scope="session")
-    netrc: bool = _option(False, "Take passwords from ~/.netrc.", aria2="no-netrc", scope="session")
-    cookies: str | None = _option(None, "Netscape cookie file to send from.", aria2="load-cookies", scope="session")
-    verify_resumed: bool = _option(False, "On resume, read back and check all that is there.", aria2="check-integrity")
+    timeout: float = _option(
+        30.0, "Give a silent server up after this long: 30, 1.5, 2m.", Kind.SECONDS, unit="s", aria2="timeout"
+    )
+    retries: int = _option(
+        5, "Times in a row to try a source again after a passing fault.", Kind.COUNT, aria2="max-tries"
+    )
+    proxy: str | None = _option(
+        None, "Proxy for all traffic: http, https, socks4, socks5 URL.", Kind.URL, aria2="all-proxy"
+    )
+    ca: str | None = _option(
+        None, "File or folder of certificates to trust.", Kind.PATH, aria2="ca-certificate", scope="session"
+    )
+    insecure: bool = _option(
+        False, "Do not check certificates.", Kind.SWITCH, aria2="check-certificate", scope="session"
+    )
+    netrc: bool = _option(False, "Take passwords from ~/.netrc.", Kind.SWITCH, aria2="no-netrc", scope="session")
+    cookies: str | None = _option(
+        None, "Netscape cookie file to send from.", Kind.PATH, aria2="load-cookies", scope="session"
+    )
+    verify_resumed: bool = _option(
+        False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
+    )
+
+    def __post_init__(self) -> None:
+        for row in table():
+            value = getattr(self, row.name)
+            if row.kind is Kind.COUNT and value < row.least:
+                raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
+        if not self.timeout > 0:
+            raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout}.")
+        for text in (self.user_agent, *(part for header in self.headers for part in header)):
+            if _CONTROL.search(text):
+                raise UsageError(f"{printable(text)!r}: a header must not hold control characters.")
+
+
+class Row(NamedTuple):
+    """One option as the command line, the settings and the documentation see it; see :func:`_option`."""
+
+    name: str
+    kind: Kind
+    default: object
+    help: str
+    unit: str
+    aria2: str
+    scope: str
+    short: str
+    flag: str
+    least: int
+    once: bool
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """As typed, short form first: ``("-d", "--dir")``."""
+        long = "--" + (self.flag or self.name.replace("_", "-"))
+        return (f"-{self.short}", long) if self.short else (long,)
+
+    @property
+    def environment(self) -> str:
+        return f"THUNDERDL_{self.name.upper()}"
+
+
+_TABLE: list[Row] = []
+
+
+def table() -> tuple[Row, ...]:
+    """Every option, in the order of help."""
+    if not _TABLE:
+        _TABLE.extend(
+            Row(name=each.name, default=each.default, **cast(Mapping[str, Any], each.metadata))
+            for each in fields(Options)
+        )
+    return tuple(_TABLE)
+
+
+# Patterns of the parsers are compiled when first used: most runs use none of them.
+_RATE = r"(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)(?:i?B)?(?:/s)?"
+_SECONDS = r"(\d+(?:\.\d*)?|\.\d+)\s*(s|m|h)?"
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+
+
+def parse_rate(text: str) -> int | None:
+    """Bytes a second from ``500K``, ``2.5M``, ``1G`` or a plain number; 1K is 1024, as aria2 and curl count.
+
+    None for 0: no limit. ValueError for anything else.
+    """
+    match = re.fullmatch(_RATE, text.strip(), re.IGNORECASE | re.ASCII)
+    if match is None:
+        raise ValueError("not a rate: write bytes a second, as 500K, 2.5M or 1G")
+    rate = int(float(match[1]) * 1024 ** "_KMGT".index(match[2].upper() or "_"))
+    if rate == 0 and float(match[1]) > 0:
+        raise ValueError("less than one byte a second")
+    return rate or None
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds from ``30``, ``1.5s``, ``2m`` or ``1h``; more than 0, else ValueError."""
+    match = re.fullmatch(_SECONDS, text.strip(), re.IGNORECASE | re.ASCII)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[(match[2] or "s").lower()] if match else 0.0
+    if not 0 < seconds < math.inf:
+        raise ValueError("not a duration: write seconds, or 2m, or 1h")
+    return seconds
+
+
+def parse_header(text: str) -> tuple[str, str]:
+    """Name and value from ``NAME: VALUE``; ValueError without a colon, with an odd name or a control character."""
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(_TOKEN, name.strip()):
+        raise ValueError("not a header: write NAME: VALUE")
+    if _CONTROL.search(value):
+        raise ValueError("a header must not hold newlines or other control characters")
+    return name.strip(), value.strip()
+
+
+def parse_count(text: str, least: int) -> int:
+    """A whole number not below ``least``; ValueError otherwise."""
+    stripped = text.strip()
+    if not (stripped.isascii() and stripped.isdecimal() and len(stripped) < 10) or int(stripped) < least:
+        raise ValueError(f"not a whole number from {least}")
+    return int(stripped)
+
+
+def parse_switch(text: str) -> bool:
+    """True or False from yes/no, true/false, on/off, 1/0; ValueError otherwise."""
+    try:
+        return _SWITCH[text.strip().lower()]
+    except KeyError:
+        raise ValueError("neither yes nor no") from None
+
+
+def parse_exists(text: str) -> Exists:
+    """The policy named; ValueError lists those there are."""
+    try:
+        return Exists(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"none of {', '.join(policy.value for policy in Exists)}") from None
+
+
+def parse_text(text: str) -> str:
+    """The text itself; ValueError if it is empty or holds control characters (bad-inputs T5)."""
+    if not text:
+        raise ValueError("empty")
+    if _CONTROL.search(text):
+        raise ValueError("holds newlines or other control characters")
+    return text
+
+
+def parse_value(row: Row, text: str) -> object:
+    """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
+    match row.kind:
+        case Kind.COUNT:
+            return parse_count(text, row.least)
+        case Kind.SECONDS:
+            return parse_seconds(text)
+        case Kind.RATE:
+            return parse_rate(text)
+        case Kind.SWITCH:
+            return parse_switch(text)
+        case Kind.HEADER:
+            return parse_header(text)
+        case Kind.EXISTS:
+            return parse_exists(text)
+        case _:
+            return parse_text(text)

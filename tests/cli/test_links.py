@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from thunderdl.cli.links import checked
+from thunderdl.errors import InvalidUrl, printable
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h/x", "HTTPS://h:8/x?y=z#f", "http://[::1]:80/", "http://u:p@h/%0a", "https://пример.рф/ф"],
+)
+def test_urls_stay_as_typed(url: str) -> None:
+    assert checked(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("", "empty"),
+        ("example.com/x", "did you mean https://example.com/x"),
+        ("localhost:8000/x", "did you mean https://localhost:8000/x"),
+        ("http://h/a\nhttp://evil/b", "newline"),
+        ("http://h/a\rb", "newline or another control"),
+        ("http://h/a\x9bb", "control"),
+        ("http://h/a b", "a space (write %20)"),
+        ("http://h/\udcff", "not UTF-8"),
+        ("ftp://h/x", "'ftp' is not supported"),
+        ("file:///etc/passwd", "'file' is not supported"),
+        ("-o", "must begin with https://"),
+        ("http:/x", "names no host"),
+        ("http:///x", "names no host"),
+        ("http://h/" + "x" * 70_000, "longer than"),
+    ],
+)
+def test_what_is_no_url_is_refused_with_advice(url: str, told: str) -> None:
+    with pytest.raises(InvalidUrl) as caught:
+        checked(url)
+    assert told in str(caught.value)
+    assert str(caught.value) == printable(str(caught.value))
+    assert len(str(caught.value)) < 700
+
+
+@given(st.text())
+def test_any_text_is_a_url_or_refused(text: str) -> None:
+    try:
+        assert checked(text) == text
+    except InvalidUrl:
+        return
+    assert text.lower().startswith(("http://", "https://"))

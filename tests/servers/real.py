@@ -1,0 +1,185 @@
+"""Real servers on loopback, each with a folder of its own: nginx, Apache, Python's http.server.
+
+They end by the id of the process started here, never by name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.certificates import Identity
+from tests.servers.programs import need
+
+_START_LIMIT_S = 10.0
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealServer:
+    """A running server. ``folder``: what it serves."""
+
+    folder: Path
+    port: int
+    scheme: str
+    pid: int
+
+    def url(self, path: str) -> str:
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
+
+    def put(self, name: str, content: bytes) -> str:
+        """Store a file and return its URL."""
+        (self.folder / name).write_bytes(content)
+        return self.url("/" + name)
+
+
+@contextlib.contextmanager
+def nginx(*, tls: Identity | None = None, limit_rate: str | None = None, directives: str = "") -> Iterator[RealServer]:
+    """``limit_rate``: for each connection, as nginx writes it (``500k``). ``directives``: more for the server block."""
+    program = need("nginx")
+
+    def command(root: Path, port: int) -> list[str]:
+        conf = _nginx_conf(root, port, tls, directives + (f"limit_rate {limit_rate};" if limit_rate else ""))
+        (root / "conf").write_text(conf)
+        return [program, "-p", str(root), "-c", str(root / "conf"), "-e", str(root / "error.log")]
+
+    with _running(command, scheme="https" if tls else "http") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def apache(*, directives: str = "") -> Iterator[RealServer]:
+    """Apache with the event module. ``directives``: more for the configuration."""
+    program = need("apache2")
+
+    def command(root: Path, port: int) -> list[str]:
+        (root / "conf").write_text(_APACHE.format(root=root, port=port, directives=directives))
+        return [program, "-d", str(root), "-f", str(root / "conf"), "-DFOREGROUND"]
+
+    with _running(command) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def python_http_server() -> Iterator[RealServer]:
+    """``python -m http.server``: HTTP/1.0, no ranges."""
+
+    def command(root: Path, port: int) -> list[str]:
+        served = ["--bind", "127.0.0.1", "--directory", str(root / "www"), str(port)]
+        return [sys.executable, "-m", "http.server", *served]
+
+    with _running(command) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(command: Callable[[Path, int], list[str]], *, scheme: str = "http") -> Iterator[RealServer]:
+    # Not pytest's tmp_path: that is closed to the unprivileged user which Apache and nginx turn into under root.
+    with tempfile.TemporaryDirectory(prefix="thunderdl-server-") as name:
+        root = Path(name)
+        root.chmod(0o755)
+        (root / "www").mkdir()
+        process, port = _started(command, root)
+        try:
+            yield RealServer(folder=root / "www", port=port, scheme=scheme, pid=process.pid)
+        finally:
+            _end(process)
+
+
+def _started(command: Callable[[Path, int], list[str]], root: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """Start; with another port where somebody was faster to take the free one."""
+    for _ in range(_ATTEMPTS):
+        port = _free_port()
+        with (root / "output").open("wb") as output:
+            process = subprocess.Popen(
+                command(root, port), stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+        if _answers(process, port):
+            return process, port
+        _end(process)
+    told = [path.read_text(errors="replace") for path in (root / "output", root / "error.log") if path.exists()]
+    raise AssertionError("the server did not start: " + "\n".join(told))
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    ends = time.monotonic() + _START_LIMIT_S
+    while process.poll() is None and time.monotonic() < ends:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return process.poll() is None
+        time.sleep(0.01)
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)  # its own session, so only it and its children
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _nginx_conf(root: Path, port: int, tls: Identity | None, directives: str) -> str:
+    secure = "" if tls is None else f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key};"
+    return _NGINX.format(root=root, port=port, ssl="" if tls is None else " ssl", secure=secure, directives=directives)
+
+
+_NGINX = """\
+daemon off;
+master_process off;
+pid {root}/pid;
+error_log {root}/error.log warn;
+events {{ worker_connections 512; }}
+http {{
+  access_log off;
+  client_body_temp_path {root}/t1; proxy_temp_path {root}/t2; fastcgi_temp_path {root}/t3;
+  uwsgi_temp_path {root}/t4; scgi_temp_path {root}/t5;
+  default_type application/octet-stream;
+  sendfile on;
+  keepalive_requests 1000000;
+  keepalive_timeout 60s;
+  server {{
+    listen 127.0.0.1:{port}{ssl} backlog=511;
+    {secure}
+    {directives}
+    root {root}/www;
+  }}
+}}
+"""
+
+_APACHE = """\
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+ServerName 127.0.0.1
+Listen 127.0.0.1:{port}
+PidFile {root}/pid
+DefaultRuntimeDir {root}
+Mutex file:{root}
+ErrorLog {root}/error.log
+User www-data
+Group www-data
+StartServers 1
+ThreadsPerChild 32
+MaxRequestWorkers 64
+KeepAlive On
+MaxKeepAliveRequests 0
+DocumentRoot {root}/www
+{directives}
+"""

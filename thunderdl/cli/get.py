@@ -1,0 +1,117 @@
+"""``thunderdl get`` and ``thunderdl resume``: from what was typed to a session of downloads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from thunderdl.cli import settings
+from thunderdl.cli.grammar import Typed
+from thunderdl.cli.inputs import entries, open_list
+from thunderdl.cli.links import checked
+from thunderdl.cli.live import choose_view
+from thunderdl.cli.session import Tally, run_session
+from thunderdl.cli.views import Loudness, View
+from thunderdl.errors import ThunderdlError, UsageError, printable
+from thunderdl.options import Exists, Options
+
+if TYPE_CHECKING:
+    from thunderdl.client import Client, Request
+
+
+def get(typed: Typed) -> int:
+    """Download each URL given and each of the input list."""
+    options = settings.load(typed.settings()).options()
+    urls, mirrors, list_path = typed.texts("urls"), typed.texts("mirror"), typed.text("input")
+    _check(urls, mirrors, list_path, options)
+    view, tally = _view(typed), Tally()
+    if list_path is None:
+        return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))
+    name, opened = open_list(list_path)
+    with opened as lines:
+        listed = (_request(url, more) for url, more in entries(lines, name, tally.bad_line(view)))
+        return asyncio.run(_download(options, _chained(_requests(urls, mirrors), listed), view, tally))
+
+
+def resume(typed: Typed) -> int:
+    """Finish every download whose journal is in the folder."""
+    from thunderdl.storage.journal import find_journals
+
+    options = settings.load(typed.settings()).options()
+    folder = typed.text("folder")
+    if folder is not None:
+        options = replace(options, dir=folder)
+    if not os.path.isdir(options.dir):
+        raise UsageError(f"{printable(options.dir)} is no folder.")
+    view, tally = _view(typed), Tally()
+    journals = find_journals(options.dir)
+    if not journals:
+        view.problem(ThunderdlError(f"nothing to resume in {printable(options.dir)}."))
+        return 0
+    return asyncio.run(_download(options, _journalled(journals, options, view, tally), view, tally))
+
+
+def _view(typed: Typed) -> View:
+    loudness = Loudness(quiet=typed.is_on("quiet"), verbose=typed.is_on("verbose"))
+    return choose_view(loudness, as_json=typed.is_on("json"))
+
+
+async def _download(options: Options, requests: Iterator[Request], view: View, tally: Tally) -> int:
+    async with open_client(options) as client:
+        return await run_session(client, requests, view, tally)
+
+
+def open_client(options: Options) -> Client:
+    from thunderdl.client import Client
+
+    return Client(options)
+
+
+def _request(url: str, mirrors: tuple[str, ...]) -> Request:
+    from thunderdl.client import Request
+
+    return Request(url=url, mirrors=mirrors)
+
+
+def _requests(urls: Sequence[str], mirrors: tuple[str, ...]) -> Iterator[Request]:
+    return (_request(url, mirrors) for url in urls)
+
+
+def _chained(first: Iterator[Request], second: Iterator[Request]) -> Iterator[Request]:
+    yield from first
+    yield from second
+
+
+def _journalled(journals: Sequence[str], options: Options, view: View, tally: Tally) -> Iterator[Request]:
+    from thunderdl.client import request_from_journal
+
+    for path in journals:
+        try:
+            yield request_from_journal(path, options)
+        except ThunderdlError as error:
+            view.problem(error)
+            tally.count(error.exit_code)
+
+
+def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options) -> None:
+    """Refuse what cannot work before anything is tried."""
+    if not urls and input_list is None:
+        raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
+    for url in (*urls, *mirrors):
+        checked(url)
+    of_one_file = {
+        "--mirror": bool(mirrors),
+        "--out": options.out is not None,
+        "--checksum": options.checksum is not None,
+        "--piece-hashes": options.piece_hashes is not None,
+    }
+    named = [flag for flag, is_given in of_one_file.items() if is_given]
+    if named and (len(urls) != 1 or input_list is not None):
+        raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
+    if options.out == "-":
+        raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
+    if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):
+        raise UsageError(f"--out {printable(options.out)} is a folder; use --dir for it.")

@@ -1,0 +1,77 @@
+"""``thunderdl info``: what a server says of a URL, without downloading it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from thunderdl.cli import settings
+from thunderdl.cli.get import open_client
+from thunderdl.cli.grammar import Typed
+from thunderdl.cli.links import checked
+from thunderdl.cli.quantities import size
+from thunderdl.cli.views import write_line
+from thunderdl.errors import printable, shown_url
+from thunderdl.options import Options
+
+if TYPE_CHECKING:
+    from thunderdl.client import Info
+
+
+def info(typed: Typed) -> int:
+    """Show what is known of the URL."""
+    options = settings.load(typed.settings()).options()
+    found = asyncio.run(_ask(options, checked(typed.text("url") or "")))
+    write_line(sys.stdout, json_of(found) if typed.is_on("json") else "\n".join(rows_of(found)))
+    return 0
+
+
+async def _ask(options: Options, url: str) -> Info:
+    async with open_client(options) as client:
+        return await client.info(url)
+
+
+def rows_of(found: Info) -> Iterator[str]:
+    """``name  value`` lines; what the server did not say is a dash."""
+    length = "unknown" if found.size_bytes is None else f"{size(found.size_bytes)} ({found.size_bytes} bytes)"
+    facts = {
+        "url": shown_url(found.url),
+        "final url": "" if found.final_url == found.url else shown_url(found.final_url),
+        "name": found.name,
+        "size": length,
+        "ranges": "yes" if found.ranges else "no: one connection, and a broken download begins again",
+        "etag": found.validators.etag,
+        "modified": found.validators.last_modified,
+        "digests": "\n".join(map(str, found.digests)),
+        "type": found.content_type,
+        "protocol": found.protocol,
+        "server": found.server,
+    }
+    for name, value in facts.items():
+        if name == "final url" and not value:
+            continue
+        for line in (value or "–").split("\n") if name == "digests" else [value or "–"]:
+            yield f"{name:<10} {printable(line)}"
+
+
+def json_of(found: Info) -> str:
+    """The same as one object."""
+    import json
+
+    return json.dumps(
+        {
+            "url": shown_url(found.url),
+            "final_url": shown_url(found.final_url),
+            "name": found.name,
+            "size_bytes": found.size_bytes,
+            "ranges": found.ranges,
+            "etag": found.validators.etag,
+            "last_modified": found.validators.last_modified,
+            "digests": [str(digest) for digest in found.digests],
+            "content_type": found.content_type,
+            "protocol": found.protocol,
+            "server": found.server,
+        }
+    )

@@ -1,0 +1,91 @@
+"""What is said of a finished file, as text. Pure; nothing from outside gets in unescaped, no credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from thunderdl.cli import exit_codes
+from thunderdl.cli.quantities import duration, rate, size
+from thunderdl.errors import DownloadFailed, ThunderdlError, printable, shown_url
+from thunderdl.model import Result, Status
+
+
+def outcome(result: Result) -> str:
+    """One line: ``saved PATH  256 MiB in 3.2 s (80 MiB/s), verified sha256``."""
+    path = printable(result.path or "")
+    match result.status:
+        case Status.COMPLETE if result.error is None:
+            return f"saved {path}  {_measures(result)}"
+        case Status.SKIPPED:
+            return f"skipped {path}  it exists already"
+        case Status.CANCELLED:
+            return f"stopped {shown_url(result.url)}"
+    return f"failed {complaint(result.error)}"
+
+
+def complaint(error: Exception | None) -> str:
+    """The error as one sentence; one that is not ours is called a bug."""
+    if error is None:
+        return "for an unknown reason."
+    if isinstance(error, ThunderdlError):
+        # Reasons are the words of servers and libraries, which may repeat the URL as it was sent.
+        return shown_url(str(error))
+    return bug(error)
+
+
+def bug(error: BaseException) -> str:
+    """The sentence for an exception that should not have come this far."""
+    told = shown_url(str(error))[:300]
+    what = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    return f"{what} – this is a bug in thunderdl; with THUNDERDL_DEBUG=1 in the environment it shows where."
+
+
+def remarks(result: Result) -> Iterator[str]:
+    """What the user should know beside the outcome: what was thrown away, and why."""
+    return (printable(note) for note in result.notes)
+
+
+def details(result: Result) -> Iterator[str]:
+    """For -v: each source with what it gave, each failed attempt."""
+    for source in result.sources:
+        wasted = f", {size(source.wasted_bytes)} wasted" if source.wasted_bytes else ""
+        note = f", {printable(source.note)}" if source.note else ""
+        yield f"{source.kind.value} {shown_url(source.url)}  {size(source.bytes)}{wasted}, {source.state.value}{note}"
+    if isinstance(result.error, DownloadFailed):
+        yield from (f"attempt: {complaint(attempt)}" for attempt in result.error.attempts)
+    if result.content_key is not None:
+        yield f"content key {result.content_key}"
+
+
+def json_line(result: Result) -> str:
+    """The object of ``--json``, pure ASCII: control and bidi characters of names arrive as escapes."""
+    import json  # 3 ms that only --json pays
+
+    error = result.error
+    return json.dumps(
+        {
+            "path": result.path,
+            "bytes": result.bytes,
+            "seconds": round(result.seconds, 3),
+            "status": result.status.value,
+            "verified": list(result.verified),
+            "wasted_bytes": result.wasted_bytes,
+            "sources": [{"url": shown_url(s.url), "kind": s.kind.value, "bytes": s.bytes} for s in result.sources],
+            "error": error
+            and {"code": exit_codes.of_error(error), "kind": type(error).__name__, "message": complaint(error)},
+        }
+    )
+
+
+def _measures(result: Result) -> str:
+    fetched = max(result.bytes - result.resumed_bytes, 0)
+    # Below a millisecond a rate says nothing.
+    speed = f" ({rate(fetched / result.seconds)})" if result.seconds >= 0.001 and fetched else ""
+    parts = [f"{size(result.bytes)} in {duration(result.seconds)}{speed}"]
+    if result.resumed_bytes:
+        parts.append(f"{size(result.resumed_bytes)} were there")
+    if result.wasted_bytes:
+        parts.append(f"{size(result.wasted_bytes)} wasted")
+    if result.verified:
+        parts.append("verified " + ", ".join(digest.partition("=")[0] for digest in result.verified))
+    return ", ".join(parts)

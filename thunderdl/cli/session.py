@@ -1,0 +1,105 @@
+"""One session of downloads from the command line: requests in, results shown, an exit code out.
+
+Ctrl-C and SIGTERM: the first stops cleanly (no new file begins, the running ones keep their journals), the second
+ends the process at once. Invariant: the view is closed and the terminal in order before this returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol, TypeVar
+
+from thunderdl.cli import exit_codes
+from thunderdl.cli.views import View, WatchedTask, WatchedTotals
+from thunderdl.errors import Cancelled, UsageError
+from thunderdl.model import Result
+
+STOPPED = 130
+_R = TypeVar("_R")
+_R_contra = TypeVar("_R_contra", contravariant=True)
+
+
+class StoppableTask(WatchedTask, Protocol):
+    def cancel(self) -> None: ...
+
+
+class Downloads(Protocol[_R_contra]):
+    """The client, as far as a session uses it."""
+
+    def run(self, requests: Iterable[_R_contra]) -> AsyncIterator[Result]: ...
+    def tasks(self) -> Sequence[StoppableTask]: ...
+    def totals(self) -> WatchedTotals: ...
+
+
+class Tally:
+    """The worst of the exit codes so far, and whether the user wants to stop."""
+
+    def __init__(self) -> None:
+        self.code = 0
+        self.stopping = False
+
+    def count(self, code: int) -> None:
+        self.code = exit_codes.worst((self.code, code))
+
+    def bad_line(self, view: View) -> Callable[[UsageError], None]:
+        """What an input list calls for a line that is no URL: it is told, it counts, the rest goes on."""
+
+        def note(error: UsageError) -> None:
+            view.problem(error)
+            self.count(exit_codes.of_error(error))
+
+        return note
+
+
+async def run_session(client: Downloads[_R], requests: Iterable[_R], view: View, tally: Tally) -> int:
+    """Run them all; the exit code of the worst, 130 after a stop. Raises only what is a bug."""
+    watching = asyncio.create_task(view.watch(client))
+    try:
+        with _stop_on_signals(client, view, tally):
+            async for result in client.run(_until_stopped(requests, tally)):
+                tally.count(exit_codes.of_result(result))
+                view.finished(result)
+    finally:
+        watching.cancel()
+        if tally.stopping:
+            view.problem(Cancelled())
+        ended = await asyncio.gather(watching, return_exceptions=True)
+        view.close()
+    fault = ended[0]
+    if isinstance(fault, Exception):
+        raise fault
+    return STOPPED if tally.stopping else tally.code
+
+
+def _until_stopped(requests: Iterable[_R], tally: Tally) -> Iterator[_R]:
+    for request in requests:
+        if tally.stopping:
+            return
+        yield request
+
+
+@contextmanager
+def _stop_on_signals(client: Downloads[_R], view: View, tally: Tally) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        if tally.stopping:
+            # Whoever asks twice does not want to wait; the journal is written so that this is safe.
+            view.close()
+            os._exit(STOPPED)
+        tally.stopping = True
+        for task in client.tasks():
+            task.cancel()
+
+    for each in signals:
+        loop.add_signal_handler(each, stop)
+    try:
+        yield
+    finally:
+        for each in signals:
+            loop.remove_signal_handler(each)

@@ -1,0 +1,296 @@
+"""The library: one call for one file, a client for many, sync and async.
+
+result = thunderdl.get("https://example.org/file.iso", "downloads")
+result = await thunderdl.download(url, mirrors=(other,), checksum="sha-256=…")
+async with thunderdl.Client(options) as client:
+    task = client.add(url)
+    async for progress in task: ...
+    result = await task
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from thunderdl.engine.download import Download
+from thunderdl.engine.naming import suggested_target
+from thunderdl.engine.opening import open_source, release
+from thunderdl.engine.session import Session
+from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable
+from thunderdl.formats.hashes import parse_checksum
+from thunderdl.formats.http_headers import repr_digests
+from thunderdl.model import Digest, Progress, Result, Status, Validators
+from thunderdl.options import Options
+from thunderdl.storage.files import PART_SUFFIX
+from thunderdl.storage.journal import JOURNAL_SUFFIX, read_header
+
+PROGRESS_S = 0.1
+_OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's."""
+
+    url: str
+    mirrors: tuple[str, ...] = ()
+    options: Options | None = None
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts over the life of a client. ``bytes_done``: of files that ended and of those under way."""
+
+    files_done: int = 0
+    files_failed: int = 0
+    bytes_done: int = 0
+    rate_bytes_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What a server says of a URL. ``ranges``: whether it can be fetched in parallel and resumed; ``digests``: of
+    the whole, as the server states them; ``server``, ``content_type``: as sent, "" where absent."""
+
+    url: str
+    final_url: str
+    name: str
+    size_bytes: int | None
+    ranges: bool
+    validators: Validators
+    digests: tuple[Digest, ...]
+    protocol: str
+    server: str
+    content_type: str
+
+
+class Task:
+    """A download under way. Await it for its Result; iterate over it for its Progress, ten times a second."""
+
+    def __init__(self, session: Session, request: Request, options: Options) -> None:
+        self._session, self._request, self._options = session, request, options
+        self._download = self._new_download()
+        self._over: asyncio.Future[Result] = session.loop.create_future()
+        self._run: asyncio.Task[Result] | None = None
+        self.resume()
+
+    def progress(self) -> Progress:
+        """A snapshot of now."""
+        return self._download.progress()
+
+    def explain(self) -> str:
+        """Why each source is used as it is, a line each."""
+        return "\n".join(f"{s.url}: {s.state.value}{f' ({s.note})' if s.note else ''}" for s in self.progress().sources)
+
+    async def outcome(self) -> Result:
+        """How it ended; never raises for a download that failed (see ``Result.error``)."""
+        return await asyncio.shield(self._over)
+
+    def pause(self) -> None:
+        """Stop for now; what is there is kept. Nothing happens where it has ended or is paused."""
+        self._stop(Status.PAUSED)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        if self._run is None and not self._over.done():
+            if self._download.status is not Status.QUEUED:
+                self._download = self._new_download()
+            self._run = self._session.loop.create_task(self._download.run())
+            self._run.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Stop for good; the part file and its journal stay, so that the same request goes on from there."""
+        if self._run is None and not self._over.done():
+            self._over.set_result(self._stopped())
+        else:
+            self._stop(Status.CANCELLED)
+
+    def _stop(self, status: Status) -> None:
+        if self._run is not None and not self._run.done():
+            self._wanted = status
+            self._run.cancel()
+
+    def _ended(self, run: asyncio.Task[Result]) -> None:
+        self._run = None
+        if not run.cancelled():
+            if run.exception() is not None:
+                self._over.set_exception(run.exception() or Cancelled())
+            else:
+                self._over.set_result(run.result())
+        elif getattr(self, "_wanted", Status.CANCELLED) is Status.PAUSED:
+            self._download.status = Status.PAUSED
+        else:
+            self._over.set_result(self._stopped())
+
+    def _stopped(self) -> Result:
+        self._download.status = Status.CANCELLED
+        return self._download.result(None, (), Cancelled())
+
+    def _new_download(self) -> Download:
+        return Download(self._session, (self._request.url, *self._request.mirrors), self._options)
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._result().__await__()
+
+    async def _result(self) -> Result:
+        result = await self.outcome()
+        if result.error is not None:
+            raise result.error
+        return result
+
+    async def __aiter__(self) -> AsyncIterator[Progress]:
+        while not self._over.done():
+            yield self.progress()
+            await asyncio.wait({self._over}, timeout=PROGRESS_S)
+        yield self.progress()
+
+
+class Client:
+    """Downloads that share connections, limits and threads. ``async with`` it; leaving it stops what still runs.
+
+    ``httpx_settings``: keyword arguments of ``httpx.AsyncClient`` (auth, event_hooks, verify, cookies …): with
+    them every source is first asked through a client of yours.
+    """
+
+    def __init__(self, options: Options | None = None, *, httpx_settings: Mapping[str, Any] | None = None) -> None:
+        self.options = options or Options()
+        self._settings = httpx_settings or {}
+        self._session: Session | None = None
+        self._tasks: dict[Task, None] = {}
+        self._ended = Totals()
+
+    async def __aenter__(self) -> Client:
+        self._session = Session(self.options, self._settings)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait({task._over for task in self._tasks})
+        if self._session is not None:
+            await self._session.close()
+
+    def add(self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None, **changes: Any) -> Task:
+        """Begin a download. ``changes``: fields of Options that differ for it alone. Raises UsageError."""
+        return self._begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
+
+    async def run(self, requests: Iterable[Request]) -> AsyncIterator[Result]:
+        """Download them all, ``options.jobs`` at once, taking the next only when there is room for it.
+
+        Yields each Result as it comes; a file that failed is a Result too.
+        """
+        waiting = iter(requests)
+        running: dict[asyncio.Future[Result], Task] = {}
+        more = True
+        while more or running:
+            while more and len(running) < self.options.jobs:
+                request = next(waiting, None)
+                if request is None:
+                    more = False
+                    break
+                task = self._begin(request)
+                running[task._over] = task
+            if running:
+                ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for over in ended:
+                    del running[over]
+                    yield over.result()
+
+    async def info(self, url: str) -> Info:
+        """Ask for a URL without downloading it. Raises ThunderdlError."""
+        if self._session is None:
+            raise UsageError(_OUTSIDE)
+        opening = await open_source(self._session, url, self.options, 0, None)
+        try:
+            head = opening.head
+            fields = [(name, value.decode("latin-1")) for name, value in head.fields]
+            target = suggested_target(url, head, self.options)
+            return Info(
+                url=url, final_url=opening.final_url, name=os.path.basename(target.path),
+                size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
+                digests=repr_digests(fields), protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
+                content_type=head.get("content-type") or "",
+            )  # fmt: skip
+        finally:
+            release(self._session, opening)
+
+    def tasks(self) -> tuple[Task, ...]:
+        """Those that have not ended, oldest first."""
+        return tuple(self._tasks)
+
+    def totals(self) -> Totals:
+        """Counts so far."""
+        now = [task.progress() for task in self._tasks]
+        return replace(
+            self._ended, bytes_done=self._ended.bytes_done + sum(p.done_bytes for p in now),
+            rate_bytes_per_s=sum(p.rate_bytes_per_s for p in now),
+        )  # fmt: skip
+
+    def _begin(self, request: Request) -> Task:
+        if self._session is None:
+            raise UsageError(_OUTSIDE)
+        task = Task(self._session, request, request.options or self.options)
+        self._tasks[task] = None
+        task._over.add_done_callback(lambda over: self._count(task, over))
+        return task
+
+    def _count(self, task: Task, over: asyncio.Future[Result]) -> None:
+        self._tasks.pop(task, None)
+        if over.cancelled() or over.exception() is not None:
+            return
+        result = over.result()
+        self._ended.files_failed += result.error is not None
+        self._ended.files_done += result.error is None
+        self._ended.bytes_done += result.bytes
+
+
+def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
+    changes = dict(changes)
+    if isinstance(changes.get("checksum"), str):
+        changes["checksum"] = parse_checksum(changes["checksum"])
+    try:
+        return replace(options, **changes)
+    except TypeError as error:
+        raise UsageError(f"no such option ({error}).") from None
+
+
+def request_from_journal(path: str, options: Options) -> Request:
+    """The request that goes on from the journal at ``path``. Raises JournalUnusable, StorageError, UsageError.
+
+    What the journal says is data: where the file is saved follows from the journal's own place alone.
+    """
+    header = read_header(path)
+    if header.piece_hash is not None and options.piece_hashes is None:
+        raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
+    folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
+    checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
+    return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
+
+
+async def download(
+    url: str, dir: str = ".", *, mirrors: Sequence[str] = (), checksum: Digest | str | None = None,
+    options: Options | None = None, httpx_settings: Mapping[str, Any] | None = None, **changes: Any,
+) -> Result:  # fmt: skip
+    """Download one file into the folder ``dir``. Raises ThunderdlError where it cannot."""
+    settings = _changed(options or Options(), {"dir": dir, "checksum": checksum, **changes})
+    async with Client(settings, httpx_settings=httpx_settings) as client:
+        return await client.add(url, mirrors=mirrors)
+
+
+def get(
+    url: str, dir: str = ".", *, mirrors: Sequence[str] = (), checksum: Digest | str | None = None,
+    options: Options | None = None, httpx_settings: Mapping[str, Any] | None = None, **changes: Any,
+) -> Result:  # fmt: skip
+    """:func:`download` for code that is not async; not to be called inside a running event loop."""
+    settled = _changed(options or Options(), changes)
+    return asyncio.run(
+        download(url, dir, mirrors=mirrors, checksum=checksum, options=settled, httpx_settings=httpx_settings)
+    )
+
+
+__all__ = ["Client", "Request", "Task", "ThunderdlError", "Totals", "download", "get"]

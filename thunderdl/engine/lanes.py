@@ -1,0 +1,356 @@
+"""Performs the scheduler's commands on connections, and turns what happens there into its events.
+
+A lane lives as long as the scheduler wants it; the connection under it may come and go: one that the server
+closed between two answers is replaced without a word, one that broke in the middle is a Failed.
+It decides nothing about ranges, sources or retries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from thunderdl.core.protocol import (
+    Cancel,
+    Close,
+    Ended,
+    Event,
+    Failed,
+    FaultKind,
+    Fetch,
+    FirstByte,
+    Moved,
+    Shrink,
+    Shrunk,
+)
+from thunderdl.core.trust import Version
+from thunderdl.engine.ledger import Ledger
+from thunderdl.engine.opening import Opening, located
+from thunderdl.engine.session import Session
+from thunderdl.errors import (
+    Cancelled,
+    ConnectionLost,
+    ContentChanged,
+    LastingFault,
+    ServerBusy,
+    SourceError,
+    StorageError,
+    ThunderdlError,
+    TimedOut,
+)
+from thunderdl.sources.http.connection import Connection, Phase
+from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
+from thunderdl.sources.http.mover import Broke, Finished, Lowered
+from thunderdl.sources.http.transfer import Extent, Transfer
+from thunderdl.sources.http.wire import Request
+from thunderdl.storage.files import storage_fault
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenSource:
+    """A source that lanes can be opened to. ``bytes``, ``wasted_bytes``: served and used, served and thrown away."""
+
+    id: int
+    url: str
+    request: Request
+    version: Version
+    timeout_s: float
+    bytes: int = 0
+    wasted_bytes: int = 0
+
+    @property
+    def host(self) -> str:
+        return self.request.address.endpoint.origin
+
+
+@dataclass(slots=True)
+class LaneRun:
+    """A lane at work: its connection, or the task that makes one, and its transfers by lease."""
+
+    id: int
+    source: OpenSource
+    connection: Connection | None = None
+    connecting: asyncio.Task[None] | None = None
+    waiting: list[Transfer] = field(default_factory=list)
+    transfers: dict[int, Transfer] = field(default_factory=dict)
+    parked: Transfer | None = None
+    closing: ThunderdlError | None = None
+    cancel_kind: FaultKind = FaultKind.CANCELLED
+
+
+class Lanes:
+    """``tell``: takes an event for the scheduler; ``fault``: takes an error that ends the download."""
+
+    def __init__(
+        self, session: Session, ledger: Ledger, tell: Callable[[Event], None], fault: Callable[[ThunderdlError], None],
+        attempt_failed: Callable[[OpenSource, ThunderdlError], None],
+    ) -> None:  # fmt: skip
+        self._session, self._ledger = session, ledger
+        self._tell, self._fault, self._attempt_failed = tell, fault, attempt_failed
+        self._lanes: dict[int, LaneRun] = {}
+        self._by_lease: dict[int, LaneRun] = {}
+
+    def adopt(self, lane_id: int, source: OpenSource, opening: Opening) -> None:
+        """Take over the connection of an opening whose body is parked."""
+        lane = LaneRun(lane_id, source, opening.connection)
+        lane.parked = opening.transfer if opening.transfer.body is None else None
+        opening.transfer.notify = lambda event: self._heard_parked(lane, event)
+        self._lanes[lane_id] = lane
+
+    def slots_of(self, host: str) -> int:
+        """How many slots of the pool the lanes to ``host`` hold."""
+        return sum(1 for lane in self._lanes.values() if lane.source.host == host)
+
+    def idle_or_running(self) -> Iterable[tuple[int, int]]:
+        """(source id, 1) of each lane, for the display."""
+        return [(lane.source.id, 1) for lane in self._lanes.values() if lane.transfers]
+
+    # -- commands
+
+    def fetch(self, command: Fetch, source: OpenSource) -> None:
+        """Perform a Fetch."""
+        lane = self._lanes.get(command.lane)
+        if lane is None:
+            lane = self._lanes[command.lane] = LaneRun(command.lane, source)
+            self._session.pool.take_slot(source.request.address.endpoint)
+        self._by_lease[command.lease] = lane
+        if lane.parked is not None and not self._start_parked(lane, command):
+            self._close_connection(lane)
+        if command.lease not in lane.transfers:
+            self._ask(lane, self._transfer(lane, command.lease, command.start, command.end))
+
+    def shrink(self, command: Shrink) -> None:
+        """Perform a Shrink."""
+        lane = self._by_lease.get(command.lease)
+        transfer = lane.transfers.get(command.lease) if lane else None
+        if lane is None or transfer is None:
+            return
+        if transfer in lane.waiting or lane.connection is None or lane.connection.mover is None:
+            transfer.end = max(transfer.position, min(transfer.end, command.end))
+            self._tell(Shrunk(command.lease, transfer.end))
+        else:
+            lane.connection.mover.lower(lane.connection, transfer, command.end)
+
+    def cancel(self, command: Cancel) -> None:
+        """Perform a Cancel: every lease of the lane ends, with its bytes so far."""
+        lane = self._by_lease.get(command.lease)
+        if lane is None:
+            return
+        lane.cancel_kind = command.kind
+        lane.closing = (
+            TimedOut(lane.source.url, "silent for too long") if command.kind is FaultKind.STALLED else Cancelled()
+        )
+        if lane.connection is None:
+            self._drop_connecting(lane)
+            self._end(lane, lane.closing)
+        elif lane.connection.mover is not None:
+            lane.connection.mover.close(lane.connection, lane.closing)
+
+    def close(self, command: Close) -> None:
+        """Perform a Close: the lane is idle, its connection may serve others."""
+        if lane := self._lanes.get(command.lane):
+            self._retire(lane)
+
+    def close_all(self) -> None:
+        """Take what was written, and give every connection back or up."""
+        for lane in list(self._lanes.values()):
+            if lane.transfers or lane.parked:
+                self._drop_connecting(lane)
+                self._close_connection(lane)
+            self._retire(lane)
+
+    async def stop(self) -> None:
+        """End every lane and wait until the movers have written and recorded their last byte."""
+        for lane in list(self._lanes.values()):
+            if lane.transfers and lane.connection is not None and lane.connection.mover is not None:
+                lane.closing = Cancelled()
+                lane.connection.mover.close(lane.connection, lane.closing)
+            else:
+                self._drop_connecting(lane)
+                self._end(lane, Cancelled())
+        while self._lanes:
+            waiting = [lane for lane in self._lanes.values() if lane.transfers]
+            if not waiting:
+                self.close_all()
+                return
+            await asyncio.sleep(0.005)
+
+    # -- looking
+
+    def poll(self) -> None:
+        """Take records and positions of all running transfers."""
+        for lane in list(self._lanes.values()):
+            for lease, transfer in list(lane.transfers.items()):
+                self._take(lane, transfer)
+                if transfer.begun or transfer.position > transfer.start:
+                    self._tell(Moved(lease, transfer.position))
+            head = next(iter(lane.transfers.items()), None)
+            if head is not None and not head[1].begun:
+                # Not one byte yet: the scheduler still counts the time.
+                self._tell(Moved(head[0], head[1].position))
+
+    def live_bytes(self) -> int:
+        """Bytes written but not yet in the ledger's records."""
+        return sum(
+            transfer.position - transfer.recorded_end
+            for lane in self._lanes.values()
+            for transfer in lane.transfers.values()
+            if transfer.begun
+        )
+
+    # -- inside
+
+    def _transfer(self, lane: LaneRun, lease: int, start: int, end: int) -> Transfer:
+        source = lane.source
+        expected = Expectation(url=source.url, version=source.version, date_now=time.time())
+
+        def accept(head: ResponseHead) -> Body:
+            return judge(head, start, end, expected)
+
+        transfer = Transfer(
+            request=source.request.range(start, end), start=start, end=end, judge=accept,
+            notify=lambda event: self._heard(lane, event), store=self._ledger.store, owner=lease,
+        )  # fmt: skip
+        lane.transfers[lease] = transfer
+        return transfer
+
+    def _start_parked(self, lane: LaneRun, command: Fetch) -> bool:
+        transfer, lane.parked = lane.parked, None
+        connection = lane.connection
+        assert transfer is not None
+        if connection is None or connection.mover is None or transfer.start != command.start or transfer.head is None:
+            return False
+        length = None if transfer.head.chunked else transfer.head.content_length
+        transfer.owner, transfer.end = command.lease, command.end
+        transfer.notify = lambda event: self._heard(lane, event)
+        lane.transfers[command.lease] = transfer
+        body = Body(transfer.start, length, transfer.head.chunked)
+        connection.mover.proceed(connection, transfer, body, self._ledger.store)
+        return True
+
+    def _ask(self, lane: LaneRun, transfer: Transfer) -> None:
+        connection = lane.connection
+        if connection is not None and connection.phase is not Phase.CLOSED and connection.mover is not None:
+            connection.mover.ask(connection, transfer)
+            return
+        lane.connection = None
+        lane.waiting.append(transfer)
+        if lane.connecting is None:
+            lane.connecting = asyncio.create_task(self._connect(lane))
+
+    async def _connect(self, lane: LaneRun) -> None:
+        endpoint = lane.source.request.address.endpoint
+        try:
+            connection = self._session.pool.idle(endpoint)
+            if connection is None:
+                connection = await self._session.pool.connect(endpoint, lane.source.timeout_s)
+        except SourceError as error:
+            lane.connecting = None
+            self._end(lane, located(error, lane.source.url))
+            return
+        lane.connecting, lane.connection = None, connection
+        waiting, lane.waiting = lane.waiting, []
+        for transfer in waiting:
+            assert connection.mover is not None
+            connection.mover.ask(connection, transfer)
+
+    def _heard(self, lane: LaneRun, event: object) -> None:
+        if isinstance(event, Finished):
+            self._finished(lane, event)
+        elif isinstance(event, Lowered):
+            self._tell(Shrunk(event.transfer.owner, event.end))
+        elif isinstance(event, Broke):
+            self._broke(lane, event)
+
+    def _heard_parked(self, lane: LaneRun, event: object) -> None:
+        """The connection of an opening broke while it was parked."""
+        if isinstance(event, Broke):
+            lane.parked, lane.connection = None, None
+
+    def _finished(self, lane: LaneRun, event: Finished) -> None:
+        transfer = event.transfer
+        if not event.reusable:
+            lane.connection = None
+        self._take(lane, transfer)
+        lane.transfers.pop(transfer.owner, None)
+        self._by_lease.pop(transfer.owner, None)
+        if transfer.latency_s is not None:
+            self._tell(FirstByte(transfer.owner, transfer.latency_s))
+        self._tell(Ended(transfer.owner, transfer.position))
+
+    def _broke(self, lane: LaneRun, event: Broke) -> None:
+        transfer = event.transfer
+        lane.connection = None
+        self._take(lane, transfer)
+        if event.stale and lane.closing is None and transfer.owner in lane.transfers:
+            self._ask(lane, self._transfer(lane, transfer.owner, transfer.position, transfer.end))
+            return
+        error = event.error
+        if isinstance(error, OSError):
+            self._fault(storage_fault(self._ledger.part.path, error))
+            error = Cancelled()
+        self._end(lane, error)
+
+    def _end(self, lane: LaneRun, error: ThunderdlError) -> None:
+        """The lane is gone: say so of each of its leases."""
+        error = lane.closing or error
+        if isinstance(error, SourceError):
+            located(error, lane.source.url)
+        self._retire(lane)
+        kind, wait = _kind_of(error)
+        if lane.closing is not None:
+            kind = lane.cancel_kind
+        if not isinstance(error, Cancelled):
+            self._attempt_failed(lane.source, error)
+        for lease, transfer in list(lane.transfers.items()):
+            self._take(lane, transfer)
+            self._by_lease.pop(lease, None)
+            del lane.transfers[lease]
+            self._tell(Failed(lease, transfer.position, kind, wait))
+
+    def _take(self, lane: LaneRun, transfer: Transfer) -> None:
+        taken: list[Extent] = []
+        while transfer.records:
+            taken.append(transfer.records.popleft())
+        if not taken:
+            return
+        lane.source.bytes += sum(extent.end - extent.start for extent in taken)
+        try:
+            self._ledger.take(taken, lane.source.id)
+        except StorageError as error:
+            self._fault(error)
+
+    def _retire(self, lane: LaneRun) -> None:
+        if self._lanes.pop(lane.id, None) is None:
+            return
+        endpoint = lane.source.request.address.endpoint
+        connection, lane.connection = lane.connection, None
+        if connection is not None and not lane.transfers and lane.parked is None:
+            self._session.pool.keep(endpoint, connection)
+        self._session.pool.free_slot(endpoint)
+
+    def _drop_connecting(self, lane: LaneRun) -> None:
+        if lane.connecting is not None:
+            lane.connecting.cancel()
+            lane.connecting = None
+        lane.waiting.clear()
+
+    def _close_connection(self, lane: LaneRun) -> None:
+        connection, lane.connection = lane.connection, None
+        if connection is not None and connection.mover is not None:
+            connection.mover.close(connection, Cancelled())
+
+
+def _kind_of(error: ThunderdlError) -> tuple[FaultKind, float | None]:
+    if isinstance(error, ServerBusy):
+        return FaultKind.BUSY, error.retry_after_s
+    if isinstance(error, LastingFault | ContentChanged):
+        return FaultKind.LASTING, None
+    if isinstance(error, Cancelled):
+        return FaultKind.CANCELLED, None
+    return FaultKind.PASSING, None
+
+
+__all__ = ["ConnectionLost", "Lanes", "OpenSource"]

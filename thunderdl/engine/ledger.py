@@ -1,0 +1,343 @@
+"""What of one file is written, who brought it, and what was proven of it: part file, journal, hashes.
+
+The one writer of the part file is the movers' store made here; this class is told of extents after they were
+written, records them, and follows with the hashes. Lives on the event loop; blocking parts run on the disk
+threads of the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from thunderdl.core.ranges import RangeSet
+from thunderdl.core.trust import Provenance, Version
+from thunderdl.engine.session import Session
+from thunderdl.errors import BadContent, StorageError
+from thunderdl.formats.content_key import LEAF_BYTES
+from thunderdl.model import ContentKey, Digest, Validators
+from thunderdl.options import Options
+from thunderdl.sources.http.transfer import Extent, Store
+from thunderdl.storage.files import PartFile, part_path
+from thunderdl.storage.journal import Journal, current_boot_id, journal_path, resume
+from thunderdl.storage.records import Filled, Header, JournalDamaged, PieceFacts, Sources
+from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
+
+MIN_GRANULE_BYTES = 256 * 1024
+MAX_GRANULE_BYTES = 16 * 1024 * 1024
+# So that the journal of any file stays below 65,536 extents of 33 bytes.
+GRANULES = 65_536
+BARRIER_S = 1.0
+BARRIER_BYTES = 256 * 1024 * 1024
+
+
+def granule_bytes(size: int) -> int:
+    """How much a journal record covers: a power of two, larger for larger files."""
+    granule = MIN_GRANULE_BYTES
+    while granule < MAX_GRANULE_BYTES and granule * GRANULES < size:
+        granule *= 2
+    return granule
+
+
+@dataclass(slots=True, kw_only=True)
+class Identity:
+    """What the download is, as its journal keeps it."""
+
+    url: str
+    mirrors: tuple[str, ...]
+    name: str
+    version: Version
+
+
+@dataclass(slots=True)
+class Resumed:
+    """What a journal brought back."""
+
+    header: Header
+    written: RangeSet = field(default_factory=RangeSet)
+
+    @property
+    def version(self) -> Version:
+        known = Validators(etag=self.header.etag, last_modified=self.header.last_modified)
+        return Version(size=self.header.size, validators=known)
+
+
+class Ledger:
+    """Open with :meth:`open`, then :meth:`begin` or :meth:`go_on`; end with :meth:`commit` or :meth:`close`."""
+
+    def __init__(self, session: Session, options: Options, part: PartFile, journal: Journal | None) -> None:
+        self._session, self._options = session, options
+        self.part, self._journal = part, journal
+        self.resumed: Resumed | None = None
+        self.written = RangeSet()
+        self.verified = RangeSet()
+        self.origin = Provenance()
+        self.size: int | None = None
+        self.resumed_bytes = 0
+        self.store = Store(fd=part.fd, path=part.path, granule_bytes=MIN_GRANULE_BYTES)
+        self._prefix: PrefixHasher | None = None
+        self._pieces: PieceVerifier | None = None
+        self._tree: TreeHasher | None = None
+        self._checking: dict[int, asyncio.Task[None]] = {}
+        self._barrier: asyncio.Task[None] | None = None
+        self._barrier_at, self._since_barrier = time.monotonic(), 0
+        self.on_bad_piece: Callable[[int, int], None] = lambda start, end: None
+        self.on_fault: Callable[[StorageError], None] = lambda error: None
+        self.on_verified: Callable[[], None] = lambda: None
+
+    # -- beginning
+
+    @classmethod
+    def open(cls, session: Session, options: Options, target: str) -> Ledger:
+        """Open and lock the part file of ``target``, with what its journal holds. Blocking. Raises StorageError."""
+        part = PartFile.open(target)
+        try:
+            path = journal_path(part.path)
+            if not os.path.lexists(path):
+                return cls(session, options, part, None)
+            try:
+                journal, found, extents = resume(path, part.fd, current_boot_id())
+            except JournalDamaged:
+                return cls(session, options, part, None)
+            ledger = cls(session, options, part, journal)
+            ledger.resumed = Resumed(found.header, RangeSet((e.start, e.end) for e in extents))
+            ledger.verified = RangeSet(found.verified)
+            return ledger
+        except BaseException:
+            part.close()
+            raise
+
+    def begin(self, identity: Identity) -> None:
+        """Start from nothing: whatever the part file held is void. Blocking. Raises StorageError."""
+        if self._journal is not None:
+            self._journal.delete()
+        self.part.resize(0)
+        self.part.resize(identity.version.size or 0)
+        self.written, self.resumed, self.resumed_bytes = RangeSet(), None, 0
+        self.verified = RangeSet()
+        self._journal = Journal.create(journal_path(self.part.path), self._header(identity))
+        self._set_up(identity.version.size)
+
+    def go_on(self, version: Version) -> None:
+        """Continue from what the journal brought back."""
+        assert self.resumed is not None
+        self.written = self.resumed.written.copy()
+        self.resumed_bytes = self.written.total
+        self._set_up(version.size)
+
+    def _set_up(self, size: int | None) -> None:
+        self.size = size
+        granule = granule_bytes(size or 0)
+        if self._options.key:
+            self._tree = TreeHasher(granule // LEAF_BYTES)
+        self.store = Store(fd=self.part.fd, path=self.part.path, granule_bytes=granule, tree=self._options.key)
+        if self._options.checksum:
+            self._prefix = PrefixHasher(self.part.fd, self._options.checksum.algorithm, self.part.path)
+        if self._options.piece_hashes and size is not None:
+            self._pieces = PieceVerifier(self.part.fd, size, self._options.piece_hashes, self.part.path)
+            self._check_pieces(0, size)
+        self._advance()
+
+    def grew_to(self, size: int) -> None:
+        """A body of unknown length has ended at ``size``: now hashes can follow."""
+        self.written.add(0, size)
+        self.size = size
+        if self._options.piece_hashes:
+            self._pieces = PieceVerifier(self.part.fd, size, self._options.piece_hashes, self.part.path)
+            self._check_pieces(0, size)
+        self._advance()
+
+    def _header(self, identity: Identity) -> Header:
+        options, known = self._options, identity.version.validators
+        pieces = options.piece_hashes
+        facts = None
+        if pieces is not None:
+            digest = hashlib.sha256(b"".join(pieces.digests)).hexdigest()
+            facts = PieceFacts(algorithm=pieces.algorithm, piece_length=pieces.piece_length, digest=digest)
+        return Header(
+            url=identity.url, mirrors=identity.mirrors, name=identity.name, size=identity.version.size,
+            etag=known.etag, last_modified=known.last_modified,
+            checksum=str(options.checksum) if options.checksum else None, piece_hash=facts,
+            boot_id=current_boot_id(), created=int(time.time()),
+            granule_bytes=granule_bytes(identity.version.size or 0),
+        )  # fmt: skip
+
+    # -- growing
+
+    def take(self, extents: Iterable[Extent], source: int) -> None:
+        """These extents are written, by ``source``."""
+        records: list[Filled] = []
+        low, high = None, 0
+        for extent in extents:
+            records.append(Filled(extent.start, extent.end, extent.digest))
+            self.written.add(extent.start, extent.end)
+            self.origin.add(extent.start, extent.end, source)
+            if self._tree is not None:
+                self._offer(extent)
+            low, high = extent.start if low is None else min(low, extent.start), max(high, extent.end)
+            self._since_barrier += extent.end - extent.start
+        if low is None:
+            return
+        if self._journal is not None:
+            self._journal.append(records)
+        self._check_pieces(low, high)
+        self._advance()
+
+    def _offer(self, extent: Extent) -> None:
+        assert self._tree is not None
+        index = extent.start // self.store.granule_bytes
+        if extent.root is not None:
+            self._tree.offer(index, extent.root)
+        else:
+            self._tree.drop(index)
+
+    def _advance(self) -> None:
+        if self._prefix is not None:
+            good = self.verified if self._pieces is not None else self.written
+            self._prefix.advance(good.prefix_end())
+
+    def keep_durable(self) -> None:
+        """Start a barrier when one is due; called a few times a second."""
+        due = time.monotonic() - self._barrier_at > BARRIER_S or self._since_barrier > BARRIER_BYTES
+        if due and self._since_barrier and self._barrier is None:
+            self._barrier = asyncio.create_task(self._make_durable())
+
+    async def _make_durable(self) -> None:
+        self._since_barrier = 0
+        try:
+            await self._session.on_disk(self._sync)
+        except StorageError as error:
+            self.on_fault(error)
+        finally:
+            self._barrier_at, self._barrier = time.monotonic(), None
+
+    def _sync(self) -> None:
+        if self._journal is None:
+            return
+        mark = self._journal.mark()
+        try:
+            self.part.sync()
+        except StorageError:
+            self._journal.lose_unsynced()
+            raise
+        self._journal.barrier(mark)
+
+    # -- checking
+
+    @property
+    def all_checked(self) -> bool:
+        """Whether every byte is there, and every piece is proven where pieces have hashes."""
+        if self.size is None or self.written.total < self.size:
+            return False
+        return self._pieces is None or self.verified.total >= self.size
+
+    def _check_pieces(self, start: int, end: int) -> None:
+        if self._pieces is None or self.size is None or start >= end or self._options.piece_hashes is None:
+            return
+        length = self._options.piece_hashes.piece_length
+        for index in range(start // length, -(-end // length)):
+            first, last = index * length, min((index + 1) * length, self.size)
+            if (
+                index not in self._checking
+                and self.written.covers(first, last)
+                and not self.verified.covers(first, last)
+            ):
+                self._checking[index] = asyncio.create_task(self._check(index, first, last))
+
+    async def _check(self, index: int, start: int, end: int) -> None:
+        assert self._pieces is not None
+        try:
+            right = await self._pieces.check(index)
+        except StorageError as error:
+            self.on_fault(error)
+            return
+        finally:
+            self._checking.pop(index, None)
+        if right:
+            self.verified.add(start, end)
+            self._advance()
+            self.on_verified()
+        else:
+            self.on_bad_piece(start, end)
+
+    def drop(self, start: int, end: int) -> None:
+        """``[start, end)`` is void and will be written again."""
+        self.written.remove(start, end)
+        self.verified.remove(start, end)
+        if self._prefix is not None:
+            self._prefix.reset(start)
+        if self._tree is not None:
+            for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
+                self._tree.drop(index)
+        if self._journal is not None:
+            self._journal.drop(start, end)
+
+    async def check_whole(self) -> tuple[str, ...]:
+        """Compare the whole with the given checksum: what was verified. Raises BadContent."""
+        verified: tuple[str, ...] = ()
+        if self._pieces is not None and self._options.piece_hashes is not None:
+            verified = (f"pieces:{self._options.piece_hashes.algorithm}",)
+        expected = self._options.checksum
+        if expected is None or self._prefix is None:
+            return verified
+        found = await self._prefix.finish(self.size or 0)
+        if found.value != expected.value:
+            raise BadContent(self.part.target, str(expected), str(found))
+        return (str(Digest(found.algorithm, found.value)), *verified)
+
+    async def content_key(self) -> ContentKey | None:
+        """The content key, where it was asked for."""
+        if self._tree is None:
+            return None
+        return await self._tree.finish(self.part.fd, self.size or 0, self.part.path)
+
+    # -- ending
+
+    async def commit(self) -> str:
+        """Put it under its final name, on the disk; the path that it got. Raises StorageError."""
+        if self._barrier is not None:
+            await self._barrier
+        self._stop_hashing()
+        path = await self._session.on_disk(self.part.commit, self._options.exists)
+        if self._journal is not None:
+            self._journal.delete()
+        return path
+
+    async def close(self, served: Iterable[tuple[str, int]] = ()) -> None:
+        """Leave the part file and its journal for another time."""
+        for task in list(self._checking.values()):
+            task.cancel()
+        if self._barrier is not None:
+            await self._barrier
+        self._stop_hashing()
+        await self._session.on_disk(self._close, tuple(served))
+
+    def _close(self, served: tuple[tuple[str, int], ...]) -> None:
+        try:
+            if self._journal is not None and self.written.total:
+                self._journal.append([Sources(served)])
+                self._sync()
+        finally:
+            if self._journal is not None:
+                self._journal.close()
+            self.part.close()
+
+    async def discard(self) -> None:
+        """Remove the part file and its journal."""
+        self._stop_hashing()
+        if self._journal is not None:
+            self._journal.delete()
+        await self._session.on_disk(self.part.discard)
+
+    def _stop_hashing(self) -> None:
+        if self._prefix is not None:
+            self._prefix.close()
+        if self._pieces is not None:
+            self._pieces.close()
+
+
+__all__ = ["Identity", "Ledger", "granule_bytes", "part_path"]

@@ -1,0 +1,60 @@
+"""Where a download is saved: the user's own name, else the server's suggestion made safe, else the URL's."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from thunderdl.errors import TargetExists
+from thunderdl.formats.http_headers import disposition_name
+from thunderdl.options import Exists, Options
+from thunderdl.sources.http.head import ResponseHead
+from thunderdl.storage.files import ensure_folder, part_path
+from thunderdl.storage.journal import journal_path
+from thunderdl.storage.paths import free_name, name_from_url, safe_name, user_name
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``path``: of the final file. ``free``: whether nothing has that name."""
+
+    path: str
+
+    @property
+    def free(self) -> bool:
+        return not os.path.lexists(self.path)
+
+    @property
+    def has_journal(self) -> bool:
+        return os.path.lexists(journal_path(part_path(self.path)))
+
+    def make_folder(self) -> None:
+        """Blocking. Raises StorageError."""
+        ensure_folder(os.path.dirname(self.path))
+
+
+def guess_target(url: str, options: Options) -> Target:
+    """The target as far as it can be told before the server answered."""
+    return Target(os.path.join(options.dir, user_name(options.out) if options.out else name_from_url(url)))
+
+
+def choose_target(url: str, head: ResponseHead, options: Options) -> Target:
+    """The target, by the policy for names that exist. Raises TargetExists under REFUSE.
+
+    A redirect has no say in the name (wget CVE-2016-4971): it comes from the URL that the user gave.
+    """
+    guess = suggested_target(url, head, options)
+    if guess.free or options.exists in (Exists.OVERWRITE, Exists.SKIP):
+        return guess
+    if options.exists is Exists.RENAME:
+        return Target(free_name(guess.path, os.path.lexists))
+    raise TargetExists(guess.path)
+
+
+def suggested_target(url: str, head: ResponseHead, options: Options) -> Target:
+    """The target whether its name is taken or not."""
+    guess = guess_target(url, options)
+    if options.out is None and (raw := head.raw("content-disposition")) is not None:
+        name = safe_name(disposition_name(raw) or "", fallback=os.path.basename(guess.path))
+        guess = Target(os.path.join(options.dir, name))
+    return guess

@@ -1,0 +1,257 @@
+"""Opening a source: the first request to a URL, from what the user typed to a head that can be judged.
+
+The first request asks for a range right away, so that a small file takes one round trip and a large one's
+first connection is at work already while the rest is decided. It goes over a connection of ours; what needs
+policy (a redirect, cookies, the user's own httpx settings) is asked of httpx, and then repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from thunderdl.engine.session import Session
+from thunderdl.errors import (
+    BadResponse,
+    Cancelled,
+    ConnectionLost,
+    PassingFault,
+    SourceError,
+    ThunderdlError,
+    TimedOut,
+    UsageError,
+)
+from thunderdl.options import Options
+from thunderdl.sources.http.connection import Connection
+from thunderdl.sources.http.head import ResponseHead, status_fault
+from thunderdl.sources.http.mover import Broke, Finished, Headed
+from thunderdl.sources.http.transfer import Transfer
+from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, build_request, parse_url
+
+# Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
+OPENING_BYTES = 1024 * 1024
+MAX_BACK_OFF_S = 60.0
+
+
+@dataclass(slots=True)
+class Opening:
+    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory."""
+
+    url: str
+    request: Request
+    head: ResponseHead
+    transfer: Transfer
+    connection: Connection | None
+    final_url: str
+
+    @property
+    def endpoint(self) -> Endpoint:
+        return self.request.address.endpoint
+
+
+async def open_source(
+    session: Session, url: str, options: Options, start: int, if_range: str | None, length: int = OPENING_BYTES
+) -> Opening:
+    """Ask ``url`` for ``length`` bytes from ``start`` on; holds a slot of the pool afterwards. Raises SourceError."""
+    request = first_request(session, url, options)
+    opening = None
+    if not _needs_policy(session):
+        opening = await _ask(session, url, request, options, _First(start, length, if_range))
+        if not 300 <= opening.head.status < 400:
+            return opening
+        release(session, opening)
+    resolved = await session.policy(request.address.endpoint.proxy).resolve(
+        url, _fields(session, request.address, options), start, start + length
+    )
+    address = parse_url(resolved.url)
+    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(address.endpoint, options)))
+    return await _ask(session, url, build_request(address, resolved.fields), options, _First(start, length, if_range))
+
+
+def first_request(session: Session, url: str, options: Options) -> Request:
+    """The request as the user's options make it, before any redirect."""
+    address = parse_url(url)
+    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(address.endpoint, options)))
+    return build_request(address, _fields(session, address, options))
+
+
+def release(session: Session, opening: Opening) -> None:
+    """Close an opening's connection and give its slot back."""
+    connection, opening.connection = opening.connection, None
+    if connection is not None:
+        opening.transfer.notify = _unheard
+        if connection.mover is not None:
+            connection.mover.close(connection, Cancelled())
+    session.pool.free_slot(opening.endpoint)
+
+
+def proxy_for(endpoint: Endpoint, options: Options) -> str | None:
+    """The proxy for an endpoint: the option, else the environment's (http_proxy, https_proxy, all_proxy, no_proxy)."""
+    if options.proxy:
+        return options.proxy
+    names = (f"{endpoint.scheme}_proxy", "all_proxy")
+    found = next((os.environ[n] for n in (*names, names[0].upper(), names[1].upper()) if os.environ.get(n)), None)
+    # HTTP_PROXY in capitals can be set by a request's "Proxy:" field where we run as CGI (CVE-2016-5385).
+    if found is None or ("REQUEST_METHOD" in os.environ and found == os.environ.get("HTTP_PROXY")):
+        return None
+    excepted = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
+    if any(_covers(pattern.strip().lstrip("."), endpoint) for pattern in excepted if pattern.strip()):
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+def _covers(pattern: str, endpoint: Endpoint) -> bool:
+    host = endpoint.host.lower()
+    name, _, port = pattern.partition(":")
+    if port.isdigit() and int(port) != endpoint.port:
+        return False
+    return pattern == "*" or host == name.lower() or host.endswith("." + name.lower())
+
+
+def _needs_policy(session: Session) -> bool:
+    return bool(session.options.cookies or session.httpx_settings)
+
+
+def _fields(session: Session, address: Address, options: Options) -> list[tuple[str, str]]:
+    given = {name.lower() for name, _ in options.headers}
+    ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    fields = [(name, value) for name, value in ours if name.lower() not in given]
+    fields += options.headers
+    if "authorization" not in given and (login := _login(address, session.options)):
+        fields.append(("Authorization", basic_auth(*login)))
+    return fields
+
+
+def _login(address: Address, options: Options) -> tuple[str, str] | None:
+    if address.user is not None:
+        return address.user, address.password
+    if not options.netrc:
+        return None
+    import netrc
+
+    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+    try:
+        found = netrc.netrc(path).authenticators(address.endpoint.host)
+    except FileNotFoundError:
+        return None
+    except (OSError, netrc.NetrcParseError) as error:
+        raise UsageError(
+            f"{path}: {getattr(error, 'strerror', None) or getattr(error, 'msg', 'unreadable')}."
+        ) from None
+    return (found[0], found[2] or "") if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    """What a first request asks for; ``start`` None: all of it, without a range."""
+
+    start: int | None
+    length: int = OPENING_BYTES
+    if_range: str | None = None
+
+
+async def _ask(session: Session, url: str, request: Request, options: Options, first: _First) -> Opening:
+    endpoint = request.address.endpoint
+    await session.pool.wait_for_slot(endpoint)
+    try:
+        opening = await _ask_on_slot(session, url, request, options, first)
+        if opening.head.status == 416 and first.start == 0:
+            # An empty file has no satisfiable range: ask for all of it (RFC 9110 section 15.5.17).
+            _close(opening.connection)
+            opening = await _ask_on_slot(session, url, request, options, _First(None))
+        if (fault := status_fault(url, opening.head, time.time())) and opening.head.status != 416:
+            _close(opening.connection)
+            raise fault
+        return opening
+    except BaseException:
+        session.pool.free_slot(endpoint)
+        raise
+
+
+async def _ask_on_slot(session: Session, url: str, request: Request, options: Options, first: _First) -> Opening:
+    """An idle connection first; where that turns out to be closed, a fresh one."""
+    endpoint = request.address.endpoint
+    connection = session.pool.idle(endpoint)
+    while True:
+        fresh = connection is None
+        if connection is None:
+            try:
+                connection = await session.pool.connect(endpoint, options.timeout)
+            except SourceError as error:
+                raise located(error, url) from None
+        answer = session.loop.create_future()
+        begin = first.start or 0
+        end = begin + first.length
+        raw = request.whole() if first.start is None else request.range(begin, end, first.if_range)
+        transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer))
+        assert connection.mover is not None
+        connection.mover.ask(connection, transfer)
+        try:
+            async with asyncio.timeout(options.timeout):
+                event = await answer
+        except TimeoutError:
+            _close(connection)
+            raise TimedOut(url, f"no answer within {options.timeout:g} seconds") from None
+        except asyncio.CancelledError:
+            _close(connection)
+            raise
+        if isinstance(event, Broke):
+            if event.stale and not fresh:
+                connection = None
+                continue
+            raise _broken(event, url)
+        assert transfer.head is not None
+        kept = connection if isinstance(event, Headed) or event.reusable else None
+        return Opening(url, request, transfer.head, transfer, kept, request.address.url)
+
+
+def _first_answer(answer: asyncio.Future[Headed | Finished | Broke]) -> Callable[[object], None]:
+    def notify(event: object) -> None:
+        if isinstance(event, Headed | Finished | Broke) and not answer.done():
+            answer.set_result(event)
+
+    return notify
+
+
+def _unheard(_: object) -> None:
+    return
+
+
+def _close(connection: Connection | None) -> None:
+    if connection is not None and connection.mover is not None:
+        connection.mover.close(connection, Cancelled())
+
+
+def _broken(event: Broke, url: str) -> ThunderdlError:
+    if isinstance(event.error, SourceError):
+        return located(event.error, url)
+    if isinstance(event.error, ThunderdlError):
+        return event.error
+    return ConnectionLost(url, "the connection broke")
+
+
+def located(error: SourceError, url: str) -> SourceError:
+    """The error with the source's own URL in it."""
+    error.url = url
+    return error
+
+
+def back_off_s(failures: int, error: ThunderdlError, jitter: float) -> float:
+    """How long to wait before asking the ``failures``-th time again; ``jitter``: a factor around 1."""
+    wait = min(MAX_BACK_OFF_S, 2.0 ** (failures - 1)) * jitter
+    return max(wait, getattr(error, "retry_after_s", None) or 0.0)
+
+
+def is_passing(error: ThunderdlError) -> bool:
+    return isinstance(error, PassingFault)
+
+
+def name_of_host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+__all__ = ["BadResponse", "Opening", "back_off_s", "is_passing", "located", "name_of_host", "open_source", "release"]

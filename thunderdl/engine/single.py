@@ -1,0 +1,154 @@
+"""Files that need no scheduler: whole in one answer, or of unknown length on one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from thunderdl.engine.ledger import Ledger
+from thunderdl.engine.naming import Target
+from thunderdl.engine.opening import Opening, located, release
+from thunderdl.engine.session import Session
+from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, TimedOut
+from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
+from thunderdl.formats.hashes import new_hasher
+from thunderdl.model import ContentKey, Digest
+from thunderdl.options import Options
+from thunderdl.sources.http.head import Body
+from thunderdl.sources.http.mover import Broke, Finished
+from thunderdl.storage.files import storage_fault, write_small
+
+POLL_S = 0.1
+# A body without a length may be endless: it must leave this much of the disk free.
+_ENDLESS = 1 << 62
+
+
+def whole_body(opening: Opening) -> bytes | None:
+    """The file, where the first answer held all of it; None where there is more to fetch."""
+    transfer, head = opening.transfer, opening.head
+    if transfer.body is None or not transfer.whole or transfer.start != 0 or head.coded:
+        return None
+    if head.status == 206 and head.total_bytes != len(transfer.body):
+        return None
+    return bytes(transfer.body)
+
+
+async def save_small(
+    session: Session, options: Options, target: Target, body: bytes
+) -> tuple[str, tuple[str, ...], ContentKey | None]:
+    """Check and save a file that lies in memory: path, what was verified, content key. Raises BadContent."""
+    verified = check_small(options, target.path, body)
+    path = await session.on_disk(_write, target, body, options)
+    return path, verified, small_key(body) if options.key else None
+
+
+def check_small(options: Options, where: str, body: bytes) -> tuple[str, ...]:
+    """Compare a body with the hashes that were given: what was verified. Raises BadContent."""
+    verified: tuple[str, ...] = ()
+    if (expected := options.checksum) is not None:
+        found = _digest(expected.algorithm, body)
+        if found != expected:
+            raise BadContent(where, str(expected), str(found))
+        verified = (str(found),)
+    if (pieces := options.piece_hashes) is not None:
+        for index, digest in enumerate(pieces.digests):
+            part = body[index * pieces.piece_length : (index + 1) * pieces.piece_length]
+            found = _digest(pieces.algorithm, part)
+            if found.value != digest:
+                raise BadContent(f"{where}, piece {index}", f"{pieces.algorithm}={digest.hex()}", str(found))
+        verified += (f"pieces:{pieces.algorithm}",)
+    return verified
+
+
+def small_key(body: bytes) -> ContentKey:
+    """The content key of a body in memory."""
+    per_granule = 1 << max(0, (-(-len(body) // LEAF_BYTES) - 1).bit_length())
+    roots = granule_root(leaf_digests(memoryview(body)), len(body), per_granule) if body else b""
+    return content_key(len(body), roots, per_granule)
+
+
+def _digest(algorithm: str, body: bytes) -> Digest:
+    hasher = new_hasher(algorithm)
+    hasher.update(memoryview(body))
+    return Digest(algorithm, hasher.digest())
+
+
+def _write(target: Target, body: bytes, options: Options) -> str:
+    target.make_folder()
+    return write_small(target.path, body, options.exists)
+
+
+async def save_stream(
+    session: Session, options: Options, ledger: Ledger, opening: Opening, count: Callable[[int], None]
+) -> int:
+    """Save a body of unknown length to the ledger's file: its length. Raises a SourceError or StorageError."""
+    if opening.head.coded:
+        return await _save_coded(session, ledger, opening, count)
+    transfer, connection = opening.transfer, opening.connection
+    if connection is None or connection.mover is None:
+        raise ConnectionLost(opening.url, "closed before its body came")
+    event = await _proceeded(session, options, ledger, opening, count)
+    session.pool.free_slot(opening.endpoint)
+    opening.connection = None
+    if isinstance(event, Finished):
+        return _note_whole(ledger, transfer.position)
+    if isinstance(event.error, SourceError):
+        raise located(event.error, opening.url)
+    if isinstance(event.error, OSError):
+        raise storage_fault(ledger.part.path, event.error)
+    raise event.error
+
+
+async def _proceeded(
+    session: Session, options: Options, ledger: Ledger, opening: Opening, count: Callable[[int], None]
+) -> Finished | Broke:
+    """Let the mover write the parked body until it ends, breaks, or falls silent."""
+    transfer, connection = opening.transfer, opening.connection
+    assert connection is not None
+    assert connection.mover is not None
+    ended: asyncio.Future[Finished | Broke] = session.loop.create_future()
+
+    def notify(event: object) -> None:
+        if isinstance(event, Finished | Broke) and not ended.done():
+            ended.set_result(event)
+
+    transfer.notify, transfer.end = notify, _ENDLESS
+    connection.mover.proceed(connection, transfer, Body(0, None, opening.head.chunked), ledger.store)
+    seen, moved_at = 0, session.loop.time()
+    while not ended.done():
+        await asyncio.wait({ended}, timeout=POLL_S)
+        if transfer.position > seen:
+            seen, moved_at = transfer.position, session.loop.time()
+            count(seen)
+        elif session.loop.time() - moved_at > options.timeout:
+            connection.mover.close(connection, TimedOut(opening.url, "silent for too long"))
+    return ended.result()
+
+
+def _note_whole(ledger: Ledger, size: int) -> int:
+    """The body ended by itself: now its size is known."""
+    ledger.grew_to(size)
+    return size
+
+
+async def _save_coded(session: Session, ledger: Ledger, opening: Opening, count: Callable[[int], None]) -> int:
+    """A body that is compressed although identity was asked for: httpx decodes it."""
+    import httpx
+
+    release(session, opening)
+    done = 0
+    policy = session.policy(opening.endpoint.proxy)
+    try:
+        async with policy.client.stream("GET", opening.final_url) as response:
+            async for part in response.aiter_bytes(1 << 20):
+                await session.on_disk(os.pwrite, ledger.part.fd, part, done)
+                done += len(part)
+                count(done)
+    except httpx.DecodingError as error:
+        raise BadResponse(opening.url, f"its compressed body is broken ({error})") from None
+    except httpx.HTTPError as error:
+        raise ConnectionLost(opening.url, f"the connection broke ({error})") from None
+    except OSError as error:
+        raise storage_fault(ledger.part.path, error) from error
+    return _note_whole(ledger, done)

@@ -1,0 +1,101 @@
+"""What a download looks like at one moment: made when asked, from counters that are there anyway."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from thunderdl.core.ranges import RangeSet
+from thunderdl.core.roster import Source
+from thunderdl.errors import printable
+from thunderdl.model import Progress, SourceProgress, SourceState
+
+if TYPE_CHECKING:
+    from thunderdl.engine.download import Candidate, Download
+
+MAP_CELLS = 256
+
+
+def progress_of(download: Download) -> Progress:
+    """A snapshot of ``download``."""
+    size = download.version.size
+    done = _done_bytes(download)
+    sources = source_progress(download)
+    rate = sum(source.rate_bytes_per_s for source in sources)
+    eta = (size - done) / rate if size is not None and rate > 0 else None
+    name = os.path.basename(download.target.path) if download.target else download.candidates[0].url
+    return Progress(
+        name=printable(name), status=download.status, size_bytes=size, done_bytes=done,
+        resumed_bytes=download.ledger.resumed_bytes if download.ledger else 0,
+        wasted_bytes=sum(source.wasted_bytes for source in sources), rate_bytes_per_s=rate, eta_s=eta,
+        sources=sources, piece_map=_piece_map(download, size), notes=tuple(download.notes),
+    )  # fmt: skip
+
+
+def _done_bytes(download: Download) -> int:
+    if download.lanes is None or download.ledger is None:
+        if download.ledger is not None and download.ledger.resumed is not None:
+            return download.ledger.resumed.written.total
+        return download.single_bytes
+    return download.ledger.written.total + download.lanes.live_bytes()
+
+
+def _piece_map(download: Download, size: int | None) -> bytes:
+    if not size or download.ledger is None:
+        return b""
+    written = download.scheduler.filled if download.scheduler else download.ledger.written
+    return cells_of(written, size, MAP_CELLS)
+
+
+def cells_of(filled: RangeSet, size: int, count: int) -> bytes:
+    """``count`` cells over the file, each 0 (missing) to 255 (all there)."""
+    count = min(count, size)
+    cells = [0.0] * count
+    for start, end in filled:
+        first, last = start * count // size, (end - 1) * count // size
+        for cell in range(first, last + 1):
+            low, high = cell * size / count, (cell + 1) * size / count
+            cells[cell] += max(0.0, min(end, high) - max(start, low)) / (high - low)
+    return bytes(min(255, int(255 * cell + 1e-6)) for cell in cells)
+
+
+def source_progress(download: Download) -> tuple[SourceProgress, ...]:
+    """Each URL of the download, in the order given."""
+    return tuple(_one(download, candidate) for candidate in sorted(download.candidates, key=lambda c: c.id))
+
+
+def _one(download: Download, candidate: Candidate) -> SourceProgress:
+    known = download.scheduler.roster.sources.get(candidate.id) if download.scheduler else None
+    state, note = _state(download, candidate, known)
+    busy = [lane for lane in known.lanes.values() if lane.leases] if known else []
+    return SourceProgress(
+        url=candidate.url, state=state,
+        bytes=candidate.source.bytes if candidate.source else 0,
+        wasted_bytes=candidate.source.wasted_bytes if candidate.source else 0,
+        rate_bytes_per_s=sum(lane.rate.mean for lane in busy), lanes=len(busy), note=printable(note),
+    )  # fmt: skip
+
+
+def _state(download: Download, candidate: Candidate, known: Source | None) -> tuple[SourceState, str]:
+    note = candidate.notes[-1] if candidate.notes else ""
+    if candidate.source is None:
+        if candidate.error is not None:
+            return SourceState.GONE, str(candidate.error)
+        return SourceState.OPENING, note
+    if known is None:
+        return SourceState.ACTIVE, note
+    note = known.note or note
+    if known.banned:
+        return SourceState.BANNED, note
+    if known.gone:
+        return SourceState.GONE, note or _last_error(download, candidate)
+    if known.on_probation:
+        return SourceState.PROBATION, note
+    if not known.lanes and known.failures:
+        return SourceState.BACKING_OFF, note or _last_error(download, candidate)
+    return SourceState.ACTIVE, note
+
+
+def _last_error(download: Download, candidate: Candidate) -> str:
+    found = [e for e in download.attempts if getattr(e, "url", None) == candidate.url]
+    return str(found[-1]) if found else ""

@@ -1,0 +1,75 @@
+"""One HTTP/1.1 connection and the transfers queued on it. Belongs to one mover thread once attached.
+
+States of a connection, the only legal moves:
+
+    IDLE -> HEAD            a transfer is asked for
+    HEAD -> BODY | PARKED   its head was accepted | waits for the control plane's word (openings)
+    PARKED -> BODY          the control plane says where the bytes go
+    BODY -> HEAD | IDLE     the transfer ended, another is queued | none is
+    any  -> CLOSED          and nothing leads out of it
+"""
+
+from __future__ import annotations
+
+import enum
+import socket
+import ssl
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thunderdl.sources.http.head import Parser
+    from thunderdl.sources.http.mover import Mover
+    from thunderdl.sources.http.transfer import Transfer
+
+
+class Phase(enum.Enum):
+    IDLE = "idle"
+    HEAD = "head"
+    BODY = "body"
+    PARKED = "parked"
+    CLOSED = "closed"
+
+
+LEGAL: dict[Phase, frozenset[Phase]] = {
+    Phase.IDLE: frozenset({Phase.HEAD, Phase.CLOSED}),
+    Phase.HEAD: frozenset({Phase.BODY, Phase.PARKED, Phase.CLOSED}),
+    Phase.PARKED: frozenset({Phase.BODY, Phase.CLOSED}),
+    Phase.BODY: frozenset({Phase.HEAD, Phase.IDLE, Phase.CLOSED}),
+    Phase.CLOSED: frozenset(),
+}
+
+
+class Connection:
+    """``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
+
+    __slots__ = (
+        "carry", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock", "used", "waits_until",
+        "watched",
+    )  # fmt: skip
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.phase = Phase.IDLE
+        self.queue: deque[Transfer] = deque()
+        self.carry = b""
+        self.outbox = bytearray()
+        self.left_bytes: int | None = 0
+        self.parser: Parser | None = None
+        self.mover: Mover | None = None
+        # Answers completed: a connection that has none and breaks did not break for being old.
+        self.served = 0
+        self.used = False
+        self.waits_until = 0.0
+        self.watched = 0
+
+    def move(self, phase: Phase) -> None:
+        """Go to ``phase``; an illegal move raises RuntimeError and changes nothing."""
+        if phase not in LEGAL[self.phase]:
+            raise RuntimeError(f"a connection cannot go from {self.phase.value} to {phase.value}")
+        self.phase = phase
+
+    @property
+    def buffered(self) -> bool:
+        """Whether TLS holds decrypted bytes that no selector will speak of."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.phase is not Phase.CLOSED and self.sock.pending() > 0

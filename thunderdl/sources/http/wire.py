@@ -1,0 +1,132 @@
+"""From a URL to the bytes of a request head: where to connect, what to say. Pure but for nothing.
+
+One parser decides the host for the connection, the Host header and every look-up of credentials (curl and
+requests leaked passwords where two parsers disagreed on an odd authority).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urlsplit
+
+from thunderdl.errors import InvalidUrl
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
+# Already encoded escapes stay as they are; anything else that a request line cannot carry is encoded.
+_SAFE = "/%:@!$&'()*+,;=~-._?[]|^`{}\"<>\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where connections go: two URLs with equal endpoints may share one. ``proxy``: its URL, or None."""
+
+    scheme: str
+    host: str
+    port: int
+    proxy: str | None = None
+
+    @property
+    def authority(self) -> str:
+        shown = f"[{self.host}]" if ":" in self.host else self.host
+        return shown if self.port == _DEFAULT_PORTS[self.scheme] else f"{shown}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A URL taken apart: ``target`` is the request target in origin form; credentials as given, decoded."""
+
+    endpoint: Endpoint
+    target: str
+    user: str | None = None
+    password: str = ""
+
+    @property
+    def url(self) -> str:
+        """The URL without credentials."""
+        return self.endpoint.origin + self.target
+
+
+def parse_url(url: str, proxy: str | None = None) -> Address:
+    """Take an http or https URL apart; InvalidUrl says what is wrong with it."""
+    text = url.strip(" ")
+    if _CONTROL.search(text.replace(" ", "")):
+        raise InvalidUrl(url, "it holds a control character")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise InvalidUrl(url, str(error)) from None
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        hint = f"did you mean https://{text}" if "://" not in text else f"no such protocol as {scheme!r} here"
+        raise InvalidUrl(url, hint)
+    authority = parts.netloc.rpartition("@")[2]
+    host = _ascii_host(url, (parts.hostname or "").rstrip("."))
+    if not host or not _HOST.match(authority if authority.isascii() else host):
+        raise InvalidUrl(url, "it names no host")
+    endpoint = Endpoint(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, proxy)
+    target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
+    user = unquote(parts.username) if parts.username is not None else None
+    return Address(endpoint, target, user, unquote(parts.password or ""))
+
+
+def _ascii_host(url: str, host: str) -> str:
+    if host.isascii():
+        if host and not _HOST.fullmatch(f"[{host}]" if ":" in host else host):
+            raise InvalidUrl(url, f"{host!r} is no host name")
+        return host
+    import idna
+
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise InvalidUrl(url, f"its host is no internationalised name ({error})") from None
+
+
+def with_proxy(address: Address, proxy: str | None) -> Address:
+    return replace(address, endpoint=replace(address.endpoint, proxy=proxy))
+
+
+def basic_auth(user: str, password: str) -> str:
+    """The value of an Authorization field (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A GET that can be repeated for any range. ``head``: request line and fields, without Range and last line."""
+
+    address: Address
+    head: bytes
+
+    def range(self, start: int, end: int, if_range: str | None = None) -> bytes:
+        """The bytes to send for ``[start, end)``."""
+        condition = f"If-Range: {if_range}\r\n".encode("latin-1") if if_range else b""
+        return b"%bRange: bytes=%d-%d\r\n%b\r\n" % (self.head, start, end - 1, condition)
+
+    def whole(self) -> bytes:
+        """The bytes to send for all of it."""
+        return self.head + b"\r\n"
+
+
+def build_request(address: Address, fields: list[tuple[str, str]]) -> Request:
+    """``fields``: all but Host, Range and those of the connection; the caller has checked that none holds a newline."""
+    endpoint = address.endpoint
+    # A proxy for plain http is spoken to in absolute form (RFC 9112 section 3.2.2), a tunnel as the server itself.
+    forwarded = endpoint.scheme == "http" and (endpoint.proxy or "").startswith("http")
+    target = address.url if forwarded else address.target
+    lines = [f"GET {target} HTTP/1.1", f"Host: {endpoint.authority}"]
+    lines += [f"{name}: {value}" for name, value in fields]
+    if forwarded and endpoint.proxy:
+        proxy = urlsplit(endpoint.proxy)
+        if proxy.username is not None:
+            lines.append(f"Proxy-Authorization: {basic_auth(unquote(proxy.username), unquote(proxy.password or ''))}")
+    return Request(address, ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape"))

@@ -1,0 +1,388 @@
+"""Part files: opened, locked, made durable, and put under their final name. Plain blocking calls.
+
+It writes no content but that of small files (the movers write through ``PartFile.fd``), and knows no journal.
+
+Invariants:
+1. The final name appears by one link or rename, of data that an fsync has put on the disk; what another
+   program put there meanwhile is never overwritten unless the policy is OVERWRITE.
+2. Only a regular file with no other name is written to: no symbolic link is followed, no FIFO or device opened.
+3. A part file has one owner, by flock. The lock is on the file that has the name, not on one renamed away.
+4. After a failed sync nothing is synced or committed until the owner has said, by
+   :meth:`PartFile.acknowledge_loss`, that it counts the bytes since the last barrier as missing: the pages may
+   be clean and yet not on the disk, a second fsync would succeed (Rebello et al., USENIX ATC 2020).
+5. Every OSError leaves as a StorageError with one sentence of advice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import sys
+
+from thunderdl.errors import DiskFull, StorageError, TargetExists, TargetLocked
+from thunderdl.options import Exists
+from thunderdl.storage.paths import free_name
+
+PART_SUFFIX = ".part"
+
+_OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_FRESH_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_MODE = 0o666
+_OPEN_ATTEMPTS = 100
+
+_NO_LOCKS_HERE = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL))
+_NO_LINKS_HERE = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EACCES))
+_NO_FOLDER_SYNC = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EACCES, errno.EBADF))
+
+_AGAIN = "then run the same command again, it goes on from here"
+_REASONS: dict[int, tuple[str, str]] = {
+    errno.ENOSPC: ("the disk is full", f"free some space, {_AGAIN}"),
+    errno.EDQUOT: ("your disk quota is used up", f"free some space, {_AGAIN}"),
+    errno.EACCES: ("permission denied", "choose a folder that you may write to with --dir"),
+    errno.EPERM: ("the system does not permit it", "choose another folder with --dir"),
+    errno.EROFS: ("the file system is read-only", "choose another folder with --dir"),
+    errno.ENAMETOOLONG: ("the name is too long for this file system", "choose a shorter one with --out"),
+    errno.EIO: ("the disk reports an error", f"check the disk and the system's log, {_AGAIN}"),
+    errno.EMFILE: ("too many open files", "raise the limit with ulimit -n, or lower --jobs or --connections"),
+    errno.ENFILE: ("the system has too many open files", "close some programs or lower --jobs"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another folder with --dir"),
+    errno.EISDIR: ("it is a folder", "choose another name with --out"),
+    errno.ELOOP: ("it is a symbolic link", "remove it, or choose another name with --out"),
+    errno.EFBIG: ("too large for this file system or for your limit", "choose another disk with --dir"),
+    errno.ENOENT: ("the file or its folder is gone", "run the same command again"),
+    errno.EEXIST: ("the name is taken", "choose another name with --out"),
+    errno.ENXIO: ("it is no regular file", "remove it, or choose another name with --out"),
+    errno.ENODEV: ("the disk is gone", f"connect it, {_AGAIN}"),
+    errno.ESTALE: ("the network folder has lost the file", f"check the connection, {_AGAIN}"),
+    errno.ETXTBSY: ("it is a program that is running", "stop it, or choose another name with --out"),
+    errno.EBUSY: ("it is in use", "choose another name with --out"),
+    errno.ENOMEM: ("the system is out of memory", "close some programs or lower --jobs"),
+}
+
+
+def storage_fault(path: str, error: OSError) -> StorageError:
+    """The error of our tree for what the system said of ``path``: what happened and what to do."""
+    code = error.errno or 0
+    reason, advice = _REASONS.get(code, (os.strerror(code).lower() if code else str(error), ""))
+    kind = DiskFull if code in (errno.ENOSPC, errno.EDQUOT) else StorageError
+    return kind(path, reason, advice)
+
+
+def ensure_folder(path: str) -> None:
+    """Make the folder and those above it where they are absent. Raises StorageError."""
+    try:
+        os.makedirs(path or ".", exist_ok=True)
+    except OSError as error:
+        # makedirs says EEXIST where a file has the folder's name.
+        taken = OSError(errno.ENOTDIR, "") if error.errno == errno.EEXIST else error
+        raise storage_fault(path, taken) from error
+
+
+def free_space(folder: str) -> int:
+    """Bytes that this user may still write in the folder's file system. Raises StorageError."""
+    try:
+        found = os.statvfs(folder or ".")
+    except OSError as error:
+        raise storage_fault(folder, error) from error
+    return found.f_bavail * found.f_frsize
+
+
+def sync_data(fd: int) -> None:
+    """Put the file's bytes on the disk, and what is needed to find them. Raises OSError."""
+    if sys.platform == "darwin":
+        # fsync(2) of macOS leaves the bytes in the drive's cache; F_FULLFSYNC alone does not.
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.ENOTTY):
+                raise
+            os.fsync(fd)
+    else:
+        os.fdatasync(fd)
+
+
+def sync_folder(folder: str) -> None:
+    """Put the folder's names on the disk: the new ones are there after a power loss. Raises StorageError.
+
+    File systems that know no such thing are taken as they are.
+    """
+    try:
+        fd = os.open(folder or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if error.errno not in _NO_FOLDER_SYNC:
+            raise storage_fault(folder, error) from error
+
+
+def part_path(target: str) -> str:
+    """Where the bytes of ``target`` lie until it is whole."""
+    return target + PART_SUFFIX
+
+
+class PartFile:
+    """``TARGET.part``, open and locked by this process. Made by :meth:`open`.
+
+    ``fd``: for pread, pwrite and recv into it; ``found_bytes``: its length when it was opened, 0 for a new one.
+    """
+
+    __slots__ = ("_sync_failed", "fd", "found_bytes", "path", "target")
+
+    def __init__(self, target: str, fd: int, found_bytes: int) -> None:
+        self.target, self.path, self.fd, self.found_bytes = target, part_path(target), fd, found_bytes
+        self._sync_failed = False
+
+    @classmethod
+    def open(cls, target: str) -> PartFile:
+        """Open or make the part file, and lock it.
+
+        Raises TargetLocked where another process (or another task of this one) has it, StorageError where
+        the name is anything but a regular file of its own or the system refuses.
+        """
+        path = part_path(target)
+        for _ in range(_OPEN_ATTEMPTS):
+            fd = _open_part(path)
+            try:
+                _check_regular(path, fd)
+                _lock(path, fd)
+                if _has_name(fd, path) and not _is_leftover(path, target, fd):
+                    return cls(target, fd, os.fstat(fd).st_size)
+            except OSError as error:
+                os.close(fd)
+                raise storage_fault(path, error) from error
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+        raise StorageError(path, "it is being replaced all the time", "choose another name with --out")
+
+    def resize(self, size: int) -> None:
+        """Make it ``size`` bytes long, without taking the space yet. Raises StorageError."""
+        try:
+            os.ftruncate(self.fd, size)
+        except OSError as error:
+            raise storage_fault(self.path, error) from error
+
+    @property
+    def sync_failed(self) -> bool:
+        """Whether a sync failed and the loss was not acknowledged yet."""
+        return self._sync_failed
+
+    def sync(self) -> None:
+        """Put its bytes on the disk.
+
+        Raises StorageError; everything written since the last sync that succeeded is then to be counted as
+        missing, and every further sync raises until :meth:`acknowledge_loss`.
+        """
+        if self._sync_failed:
+            raise StorageError(self.path, "bytes were lost when they were put on the disk", "fetch them again")
+        try:
+            sync_data(self.fd)
+        except OSError as error:
+            self._sync_failed = True
+            raise storage_fault(self.path, error) from error
+
+    def acknowledge_loss(self) -> None:
+        """The owner has marked everything since the last barrier missing; it may be written and synced again."""
+        self._sync_failed = False
+
+    def commit(self, exists: Exists) -> str:
+        """Put it on the disk and under its final name, and close it; the path that it got.
+
+        ``exists`` decides where something has taken the name meanwhile: OVERWRITE replaces it (and gives no more
+        permissions than it had), RENAME takes a free name beside it, REFUSE and SKIP raise TargetExists and
+        leave the part file open. Raises StorageError; the part file is then still there.
+        """
+        self.sync()
+        try:
+            if not _has_name(self.fd, self.path):
+                raise StorageError(self.path, "something else has been put in its place", "run the same command again")
+            final = _publish(self.path, self.target, exists, self.fd)
+        except OSError as error:
+            raise storage_fault(self.path, error) from error
+        self.close()
+        sync_folder(os.path.dirname(final))
+        return final
+
+    def discard(self) -> None:
+        """Remove it (not what somebody else has put under its name), and close it. Raises StorageError."""
+        try:
+            if self.fd >= 0 and _has_name(self.fd, self.path):
+                os.unlink(self.path)
+        except OSError as error:
+            raise storage_fault(self.path, error) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close it and give up the lock; the file stays. Closing twice does not matter."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.fd < 0 else "sync failed" if self._sync_failed else "open"
+        return f"<PartFile {self.path!r} {state}>"
+
+
+def write_small(target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
+    """A whole small file at once: part file, bytes, fsync, final name; the path that it got.
+
+    The name itself is on the disk only after :func:`sync_folder`, which the caller does for many files together.
+    Outcomes and errors are those of :meth:`PartFile.commit` and :meth:`PartFile.open`; after an error nothing
+    of it is left.
+    """
+    path = part_path(target)
+    try:
+        fd = os.open(path, _FRESH_FLAGS, _MODE)
+    except FileExistsError:
+        return _write_small_over(target, data, exists)
+    except OSError as error:
+        raise storage_fault(path, error) from error
+    try:
+        _lock(path, fd)
+        return _fill_and_publish(fd, path, target, data, exists)
+    except OSError as error:
+        raise storage_fault(path, error) from error
+    finally:
+        os.close(fd)
+
+
+def _write_small_over(target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
+    """The same where a part file is there already: left by a crash, or of another process."""
+    part = PartFile.open(target)
+    try:
+        os.ftruncate(part.fd, 0)
+        return _fill_and_publish(part.fd, part.path, target, data, exists)
+    except OSError as error:
+        raise storage_fault(part.path, error) from error
+    finally:
+        part.close()
+
+
+def _fill_and_publish(fd: int, path: str, target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        sync_data(fd)
+        return _publish(path, target, exists, fd)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+        raise
+
+
+def _publish(path: str, target: str, exists: Exists, fd: int) -> str:
+    """Move the part file to the final name by the policy. Raises OSError, TargetExists."""
+    if exists is Exists.OVERWRITE:
+        _narrow_mode(target, fd)
+        os.replace(path, target)
+        return target
+    final = target
+    for _ in range(_OPEN_ATTEMPTS):
+        try:
+            _move_to_free(path, final)
+        except FileExistsError as error:
+            if exists is not Exists.RENAME:
+                raise TargetExists(target) from error
+            final = free_name(target, os.path.lexists)
+        else:
+            return final
+    raise TargetExists(target)
+
+
+def _move_to_free(path: str, final: str) -> None:
+    """Rename without replacing: FileExistsError where the name is taken."""
+    try:
+        os.link(path, final)
+    except OSError as error:
+        if error.errno not in _NO_LINKS_HERE:
+            raise
+        # FAT, some network folders: no hard links. Between look and rename another program could slip in.
+        if os.path.lexists(final):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final) from error
+        os.rename(path, final)
+    else:
+        os.unlink(path)
+
+
+def _narrow_mode(target: str, fd: int) -> None:
+    """A file that replaces another gives nobody more than that one did (the class of curl's CVE-2022-32207)."""
+    try:
+        old = os.stat(target, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISREG(old.st_mode):
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        if mode & ~old.st_mode:
+            os.fchmod(fd, mode & old.st_mode)
+
+
+def _open_part(path: str) -> int:
+    try:
+        return os.open(path, _OPEN_FLAGS | os.O_CREAT, _MODE)
+    except OSError as error:
+        raise storage_fault(path, error) from error
+
+
+def _check_regular(path: str, fd: int) -> None:
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise StorageError(path, "it is no regular file", "remove it, or choose another name with --out")
+
+
+def _has_name(fd: int, path: str) -> bool:
+    """Whether the open file still is what the name stands for."""
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(named, os.fstat(fd))
+
+
+def _is_leftover(path: str, target: str, fd: int) -> bool:
+    """Whether this is a part file that was published and then not unlinked (a crash between the two).
+
+    It is unlinked then: to write to it would be to write to the finished file. Any other second name is refused.
+    """
+    found = os.fstat(fd)
+    if found.st_nlink < 2:
+        return False
+    try:
+        finished = os.path.samestat(os.stat(target, follow_symlinks=False), found)
+    except FileNotFoundError:
+        finished = False
+    if not finished:
+        raise StorageError(path, "it is a hard link to another file", "remove it, or choose another name with --out")
+    os.unlink(path)
+    return True
+
+
+def _lock(path: str, fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TargetLocked(path, f"{_holder(fd)} is at work on it", "wait for it, or stop it") from error
+    except OSError as error:
+        if error.errno not in _NO_LOCKS_HERE:
+            raise
+
+
+def _holder(fd: int) -> str:
+    """Who holds the lock, as far as /proc/locks tells (proc(5): Linux; nothing inside some containers)."""
+    found = os.fstat(fd)
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
+            rows = [line.split() for line in locks]
+    except OSError:
+        rows = []
+    for row in rows:
+        if len(row) >= 6 and row[1] == "FLOCK" and row[5] == place and row[4].isdigit() and row[4] != "0":
+            return "this process" if int(row[4]) == os.getpid() else f"process {row[4]}"
+    return "another process"
