@@ -25,7 +25,7 @@ from rich.table import Table
 from rich.text import Text
 
 from thunderdl import Client, Options
-from thunderdl.cli.display import follow
+from thunderdl.cli.live import follow
 from thunderdl.formats.hashes import parse_piece_hashes
 from thunderdl.model import PieceHashes, Result, SourceProgress
 

@@ -100,7 +100,15 @@ def _until_killed(command: list[str], folder: Path, home: Path, server: Endless)
             _await(process, lambda: server.sent_bytes() >= before + KILL_AFTER_BYTES)
         finally:
             process.kill()
+    _await_quiet(server)
     return moved_s
+
+
+def _await_quiet(server: Endless) -> None:
+    """Until the server noticed that its clients are gone, else its last bytes count for the next start."""
+    before = -1
+    while before != (before := server.sent_bytes()):
+        time.sleep(0.1)
 
 
 def _await(process: subprocess.Popen[bytes], reached: Callable[[], bool]) -> None:

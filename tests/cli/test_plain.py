@@ -80,3 +80,9 @@ def test_each_event_is_told_once() -> None:
 def test_unknown_size() -> None:
     line = progress_line(progress("x", size_bytes=None, eta_s=None, sources=()))
     assert line == "x  ? %  120 MiB  84.3 MiB/s  ETA -:--  0 sources"
+
+
+def test_a_standstill_says_why() -> None:
+    lost = source(1, state=SourceState.BACKING_OFF, note="refused; again in 4 s")
+    line = progress_line(progress("http://u:s3cret@h/x", sources=(lost,)))
+    assert line == "http://h/x  120 MiB of 256 MiB  backing off: refused; again in 4 s"

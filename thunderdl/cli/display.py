@@ -95,7 +95,7 @@ def _headline(task: Progress, width: int) -> Text:
         state = f"{_count(lanes, 'connection')} to {_count(sources, 'source')}"
     else:
         state = task.status.value
-    name = Text.assemble((_cut(printable(task.name), width - len(state) - 2), "bold"))
+    name = Text.assemble((_cut(shown_url(task.name), width - len(state) - 2), "bold"))
     return _spread(name, Text(state, "dim"), width)
 
 
@@ -140,7 +140,7 @@ def _task_line(task: Progress, width: int, *, blocks: bool) -> Text:
     )
     room = max(width - numbers.cell_len, 4)
     name_width = room * 3 // 5 if room >= 20 else room
-    name = Text(_cut(printable(task.name), name_width))
+    name = Text(_cut(shown_url(task.name), name_width))
     name.pad_right(name_width - name.cell_len)
     if room < 20:
         return _clipped(name + numbers, width)
@@ -287,8 +287,8 @@ class Board:
     def draw(self, frame: Frame, lines: Sequence[str] = ()) -> None:
         """Write ``lines`` above for good, then the frame in place of the last one."""
         self._write(lines)
-        # The last column stays free: a full line makes some terminals wrap.
-        shown = picture(frame, self._console.width - 1, self._console.height - 1, blocks=self._blocks)
+        # Columns stay free for the ^C that the terminal echoes: wrapped, it would put the erasing a line off.
+        shown = picture(frame, self._console.width - 3, self._console.height - 1, blocks=self._blocks)
         self._live.update(shown, refresh=True)
 
     def close(self, lines: Sequence[str] = ()) -> None:

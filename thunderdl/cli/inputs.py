@@ -44,6 +44,8 @@ def entries(
 def open_list(path: str) -> tuple[str, AbstractContextManager[TextIO]]:
     """The list's name for messages and its text, ``-`` for standard input; UsageError if it cannot be opened."""
     if path == "-":
+        if sys.stdin is None:
+            raise UsageError("--input -: standard input is closed.")
         sys.stdin.reconfigure(errors="surrogateescape", newline="\n")  # type: ignore[union-attr]  # a TextIOWrapper
         return "standard input", nullcontext(sys.stdin)
     try:

@@ -103,7 +103,7 @@ class _Events:
         self._told: set[str] = set()
 
     def new(self, progress: Progress) -> Iterator[str]:
-        name = printable(progress.name)
+        name = shown_url(progress.name)
         for note in progress.notes:
             yield from self._once(f"{name}: {printable(note)}")
         for source in progress.sources:
@@ -120,8 +120,15 @@ def progress_line(progress: Progress) -> str:
     """``NAME  43 %  110 MiB of 256 MiB  80 MiB/s  ETA 0:02  4 sources``."""
     of = f" of {size(progress.size_bytes)}" if progress.size_bytes is not None else ""
     count = sum(source.lanes > 0 for source in progress.sources)
+    waiting = [source for source in progress.sources if source.note]
+    if not count and waiting:
+        # Nothing flows: why says more than six zeros.
+        first = waiting[0]
+        return (
+            f"{shown_url(progress.name)}  {size(progress.done_bytes)}{of}  {first.state.value}: {printable(first.note)}"
+        )
     parts = (
-        printable(progress.name),
+        shown_url(progress.name),
         percent(progress.done_bytes, progress.size_bytes),
         f"{size(progress.done_bytes)}{of}",
         rate(progress.rate_bytes_per_s),

@@ -6,6 +6,7 @@ Everything it writes that came from outside went through ``printable`` or ``show
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -78,6 +79,9 @@ def write_line(stream: Paper, text: str) -> None:
 
 
 def prepare_streams() -> None:
-    """A character the terminal's encoding lacks is escaped, never an error (LANG=C)."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a TextIOWrapper in a real process
+    """A character the terminal's encoding lacks is escaped, never an error (LANG=C); a closed stream takes all."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # `>&-`: whatever is opened next would get the number 1 or 2 and receive our lines.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # for the life of the process
+        getattr(sys, name).reconfigure(errors="backslashreplace")

@@ -264,6 +264,16 @@ class Ledger:
         else:
             self.on_bad_piece(start, end)
 
+    async def pieces_checked(self) -> None:
+        """Wait until every piece that is there has been compared with its hash."""
+        while self._checking:
+            await asyncio.wait(set(self._checking.values()))
+
+    def drop_unverified(self) -> None:
+        """What no piece hash has proven is void."""
+        for start, end in list(self.verified.gaps(0, self.size or 0)):
+            self.drop(start, end)
+
     def drop(self, start: int, end: int) -> None:
         """``[start, end)`` is void and will be written again."""
         self.written.remove(start, end)
@@ -318,9 +328,12 @@ class Ledger:
 
     def _close(self, served: tuple[tuple[str, int], ...]) -> None:
         try:
-            if self._journal is not None and self.written.total:
+            if self._journal is not None and self.written.total and not self.part.sync_failed:
                 self._journal.append([Sources(served)])
                 self._sync()
+        except StorageError:
+            # Nobody can be helped by it any more: the journal says what is certain without the last barrier.
+            return
         finally:
             if self._journal is not None:
                 self._journal.close()

@@ -11,7 +11,8 @@ from thunderdl.errors import printable
 from thunderdl.model import Progress, SourceProgress, SourceState
 
 if TYPE_CHECKING:
-    from thunderdl.engine.download import Candidate, Download
+    from thunderdl.engine.candidates import Candidate
+    from thunderdl.engine.download import Download
 
 MAP_CELLS = 256
 
@@ -23,7 +24,7 @@ def progress_of(download: Download) -> Progress:
     sources = source_progress(download)
     rate = sum(source.rate_bytes_per_s for source in sources)
     eta = (size - done) / rate if size is not None and rate > 0 else None
-    name = os.path.basename(download.target.path) if download.target else download.candidates[0].url
+    name = os.path.basename(download.target.path) if download.target else download.candidates.origin.url
     return Progress(
         name=printable(name), status=download.status, size_bytes=size, done_bytes=done,
         resumed_bytes=download.ledger.resumed_bytes if download.ledger else 0,
@@ -61,7 +62,7 @@ def cells_of(filled: RangeSet, size: int, count: int) -> bytes:
 
 def source_progress(download: Download) -> tuple[SourceProgress, ...]:
     """Each URL of the download, in the order given."""
-    return tuple(_one(download, candidate) for candidate in sorted(download.candidates, key=lambda c: c.id))
+    return tuple(_one(download, candidate) for candidate in sorted(download.candidates.all, key=lambda c: c.id))
 
 
 def _one(download: Download, candidate: Candidate) -> SourceProgress:
@@ -97,5 +98,5 @@ def _state(download: Download, candidate: Candidate, known: Source | None) -> tu
 
 
 def _last_error(download: Download, candidate: Candidate) -> str:
-    found = [e for e in download.attempts if getattr(e, "url", None) == candidate.url]
+    found = [e for e in download.candidates.attempts if getattr(e, "url", None) == candidate.url]
     return str(found[-1]) if found else ""

@@ -37,10 +37,9 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import xxhash
-
 from thunderdl.core.ranges import RangeSet
 from thunderdl.errors import JournalUnusable, StorageError
+from thunderdl.formats.fast_digest import fast_hasher
 from thunderdl.storage.files import PART_SUFFIX, storage_fault, sync_data, sync_folder
 from thunderdl.storage.records import (
     PADDING_MIN_BYTES,
@@ -465,7 +464,7 @@ def _shared_blocks(durable: RangeSet, size: int | None) -> Iterator[tuple[int, i
 
 
 def _digest_at(fd: int, start: int, end: int, buffer: memoryview) -> bytes | None:
-    hasher = xxhash.xxh3_64()
+    hasher = fast_hasher()
     while start < end:
         try:
             got = os.preadv(fd, [buffer[: end - start]], start)

@@ -139,13 +139,17 @@ class Mover:
         self._running = False
         self._ring()
         self._thread.join()
+        # Not in the thread: it may see the end before the ring above was sent.
+        self._bell.close()
+        self._bell_far.close()
 
     def _order(self, command: Callable[[], None]) -> None:
         self._commands.append(command)
         self._ring()
 
     def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):
+        # A full bell rings already; a closed one has nobody left to hear.
+        with contextlib.suppress(BlockingIOError, OSError):
             self._bell_far.send(b"\0")
 
     # -- the thread
@@ -159,8 +163,6 @@ class Mover:
                 if isinstance(key.data, Connection):
                     self._shut(key.data)
             self._selector.close()
-            self._bell.close()
-            self._bell_far.close()
 
     def _round(self) -> None:
         for key, mask in self._selector.select(self._patience()):

@@ -17,9 +17,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import xxhash
-
 from thunderdl.formats.content_key import LEAF_BYTES, leaf_digests, subtree_root
+from thunderdl.formats.fast_digest import fast_hasher
 from thunderdl.sources.http.head import Body, ResponseHead
 
 # An opening whose whole body is at most this long is collected in memory: a small file needs no journal.
@@ -78,7 +77,7 @@ class Transfer:
         self.first_byte_at = 0.0
         self.records: deque[Extent] = deque()
         self._granule = start
-        self._hash = xxhash.xxh3_64()
+        self._hash = fast_hasher()
         self._leaves: bytearray | None = None
         self._leaf = bytearray()
 

@@ -1,0 +1,137 @@
+"""The URLs of one file: opening them with patience, the origin first, mirrors meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from thunderdl.core.trust import Version
+from thunderdl.engine.lanes import OpenSource
+from thunderdl.engine.opening import Opening, back_off_s, is_passing, open_source, release
+from thunderdl.engine.session import Session
+from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
+from thunderdl.options import Options
+
+# How long an answer of a mirror waits for the origin's, which then decides what the version is.
+ORIGIN_GRACE_S = 1.0
+
+
+@dataclass(slots=True)
+class Candidate:
+    """One URL of the file, before and while it is a source."""
+
+    id: int
+    url: str
+    error: ThunderdlError | None = None
+    opening: Opening | None = None
+    source: OpenSource | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+# Where a candidate's first request begins, and the entity tag for its If-Range.
+FirstRange = Callable[[Candidate], tuple[int, str | None]]
+
+
+class Candidates:
+    """``urls``: the origin first, then its mirrors; the same URL twice counts once."""
+
+    def __init__(self, session: Session, urls: Sequence[str], options: Options) -> None:
+        self._session, self._options = session, options
+        self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
+        self.attempts: list[ThunderdlError] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._late: Callable[[Candidate], Awaitable[None]] | None = None
+
+    @property
+    def origin(self) -> Candidate:
+        return min(self.all, key=lambda candidate: candidate.id)
+
+    @property
+    def still_opening(self) -> bool:
+        return any(not task.done() for task in self._tasks)
+
+    def by_id(self, source: int) -> Candidate:
+        return next(candidate for candidate in self.all if candidate.id == source)
+
+    async def first(self, first_range: FirstRange) -> Candidate:
+        """The candidate that decides name and version: the origin where it answers soon, else the first that does.
+
+        Raises the error of the only one, or DownloadFailed with those of all.
+        """
+        if len(self.all) == 1:
+            await self._open(self.all[0], first_range)
+        else:
+            self._tasks = [asyncio.create_task(self._open(candidate, first_range)) for candidate in self.all]
+            await self._any_opened()
+            if not self._tasks[0].done():
+                await asyncio.wait({self._tasks[0]}, timeout=ORIGIN_GRACE_S)
+        return self._opened()
+
+    async def next_after(self, failed: Candidate) -> Candidate:
+        """Another candidate, for what ``failed`` could not bring. Raises as :meth:`first` does."""
+        failed.opening = None
+        await self._any_opened()
+        return self._opened()
+
+    def admit_to(self, join: Callable[[Candidate], Awaitable[None]], first: Candidate) -> None:
+        """From now on those that open, or did while ``first`` was waited for, are handed to ``join``."""
+        self._late = join
+        for candidate in self.all:
+            if candidate is not first and candidate.opening is not None:
+                self._tasks.append(asyncio.ensure_future(_awaited(join(candidate))))
+
+    def close(self) -> None:
+        """Give up what is not open yet, and what was opened for nothing."""
+        for task in self._tasks:
+            task.cancel()
+        for candidate in self.all:
+            if candidate.opening is not None and candidate.source is None:
+                release(self._session, candidate.opening)
+                candidate.opening = None
+
+    def failure(self) -> ThunderdlError:
+        """The error that tells why no candidate is left."""
+        if len(self.all) == 1 and len(set(map(str, self.attempts))) == 1:
+            return self.attempts[-1]
+        return DownloadFailed(shown_url(self.origin.url), tuple(self.attempts))
+
+    def _opened(self) -> Candidate:
+        opened = next((candidate for candidate in self.all if candidate.opening), None)
+        if opened is None:
+            raise self.failure()
+        return opened
+
+    async def _any_opened(self) -> None:
+        pending = {task for task in self._tasks if not task.done()}
+        while pending and not any(candidate.opening for candidate in self.all):
+            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
+        """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
+        failures = 0
+        while True:
+            start, if_range = first_range(candidate)
+            try:
+                candidate.opening = await open_source(self._session, candidate.url, self._options, start, if_range)
+            except ThunderdlError as error:
+                failures += 1
+                self.attempts.append(error)
+                candidate.error = error
+                if not is_passing(error) or failures > self._options.retries:
+                    return
+                await asyncio.sleep(back_off_s(failures, error, self._session.jitter.uniform(0.75, 1.25)))
+                continue
+            candidate.error = None
+            if self._late is not None:
+                await self._late(candidate)
+            return
+
+
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
+
+
+def source_of(candidate: Candidate, opening: Opening, version: Version, timeout_s: float) -> OpenSource:
+    """The source that lanes are opened to, once a candidate has been let in."""
+    return OpenSource(id=candidate.id, url=candidate.url, request=opening.request, version=version, timeout_s=timeout_s)

@@ -1,0 +1,95 @@
+"""Whether what an earlier run left may be kept: bytes of two versions are never mixed.
+
+By tiers: a size or strong validators that differ mean another version; where validators prove nothing (a CDN
+whose nodes make their own entity tags), bytes that are there are fetched once more and compared.
+"""
+
+from __future__ import annotations
+
+import os
+
+from thunderdl.core.trust import Verdict, Version, compare
+from thunderdl.engine.candidates import Candidate, Candidates
+from thunderdl.engine.ledger import Identity, Ledger
+from thunderdl.engine.opening import Opening, open_source, release
+from thunderdl.engine.overlap import same_bytes
+from thunderdl.engine.session import Session
+from thunderdl.errors import BadResponse, ContentChanged, shown_url
+from thunderdl.options import Options
+
+
+def version_of(opening: Opening) -> Version:
+    """The version that an answer speaks of. Raises BadResponse for a length that is none."""
+    try:
+        return Version(size=opening.head.total_bytes, validators=opening.head.validators)
+    except ValueError as error:
+        raise BadResponse(opening.url, str(error)) from None
+
+
+def first_range(ledger: Ledger | None, candidate: Candidate) -> tuple[int, str | None]:
+    """Where a first request begins: what is missing, each source at another place; the tag for its If-Range."""
+    resumed = ledger.resumed if ledger else None
+    if resumed is None or resumed.header.size is None:
+        return 0, None
+    gaps = list(resumed.written.gaps(0, resumed.header.size))
+    start = gaps[(candidate.id - 1) % len(gaps)][0] if gaps else 0
+    return start, resumed.version.validators.strong_etag if candidate.id == 1 and start else None
+
+
+class Resumption:
+    """Settles, after the first answer, what of the ledger counts, and sets the ledger going."""
+
+    def __init__(self, session: Session, options: Options, ledger: Ledger, notes: list[str]) -> None:
+        self._session, self._options, self._ledger, self._notes = session, options, ledger, notes
+
+    async def settle(self, candidates: Candidates, first: Candidate, opening: Opening) -> tuple[Opening, Version]:
+        """Go on from the journal where it speaks of this version, else begin anew and say why.
+
+        The opening to go on with (another one where the first asked for the wrong place), and its version.
+        """
+        version, resumed, reason = version_of(opening), self._ledger.resumed, ""
+        if resumed is not None and (kept := resumed.written.total):
+            reason = await self._why_not(resumed.version, version, opening)
+            if not reason:
+                version = Version(size=resumed.header.size, validators=version.validators)
+                self._ledger.go_on(version)
+                return await self._at_a_gap(first, opening, version), version
+            self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
+        if opening.head.status == 416 or (opening.head.status == 206 and opening.transfer.start):
+            opening = await self._reopen(first, opening, 0)
+            version = version_of(opening)
+        identity = Identity(
+            url=candidates.origin.url,
+            mirrors=tuple(c.url for c in candidates.all if c is not candidates.origin),
+            name=os.path.basename(self._ledger.part.target),
+            version=version,
+        )
+        await self._session.on_disk(self._ledger.begin, identity)
+        return opening, version
+
+    async def _why_not(self, before: Version, now: Version, opening: Opening) -> str:
+        """Empty where what is there may be kept."""
+        if opening.head.status == 416:
+            return f"the server has another size now ({now.size} bytes, it was {before.size})"
+        verdict = compare(before, now)
+        if verdict is Verdict.DIFFERENT:
+            return str(ContentChanged(opening.url, str(before), str(now))).rstrip(".")
+        if verdict is Verdict.UNPROVEN:
+            if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
+                return "the server sends no ranges, and nothing proves that the file is the same"
+            if not await same_bytes(self._session, opening, self._options, self._ledger):
+                return f"{shown_url(opening.url)} now serves other bytes"
+        return ""
+
+    async def _at_a_gap(self, first: Candidate, opening: Opening, version: Version) -> Opening:
+        """If-Range was answered with the whole file although it is the same (a CDN's node): ask without it."""
+        if opening.head.status != 200 or opening.head.get("accept-ranges") == "none":
+            return opening
+        gap = self._ledger.written.first_gap(0, version.size or 0)
+        return await self._reopen(first, opening, gap[0]) if gap and gap[0] else opening
+
+    async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:
+        release(self._session, opening)
+        first.opening = None
+        first.opening = await open_source(self._session, first.url, self._options, start, None)
+        return first.opening
