@@ -22,11 +22,9 @@ from thunderdl.engine.opening import open_source, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.formats.http_headers import repr_digests
 from thunderdl.model import Digest, Progress, Result, Status, Validators
 from thunderdl.options import Options
-from thunderdl.storage.files import PART_SUFFIX
-from thunderdl.storage.journal import JOURNAL_SUFFIX, read_header
+from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
 PROGRESS_S = 0.1
 _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
@@ -205,6 +203,8 @@ class Client:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
         if self._session is None:
             raise UsageError(_OUTSIDE)
+        from thunderdl.formats.digest_fields import repr_digests
+
         opening = await open_source(self._session, url, self.options, 0, None)
         try:
             head = opening.head
@@ -264,6 +264,8 @@ def request_from_journal(path: str, options: Options) -> Request:
 
     What the journal says is data: where the file is saved follows from the journal's own place alone.
     """
+    from thunderdl.storage.journal import read_header
+
     header = read_header(path)
     if header.piece_hash is not None and options.piece_hashes is None:
         raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")

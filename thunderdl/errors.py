@@ -36,19 +36,20 @@ from __future__ import annotations
 
 import re
 
-_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
+_USERINFO = r"(?<=://)[^/?#]*@"
 # C0, DEL, C1, and the characters that reorder or hide text (bidi, zero width).
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 
 
 def printable(text: str) -> str:
     """The text with control, bidi and zero-width characters replaced by U+FFFD, safe for any terminal."""
-    return _UNPRINTABLE.sub("\ufffd", text)
+    # Compiled when first needed: most texts are harmless, and start-up counts.
+    return text if text.isprintable() else re.sub(_UNPRINTABLE, "\ufffd", text)
 
 
 def shown_url(url: str) -> str:
     """The URL as it may be shown or logged: no user name, no password, no control character."""
-    return printable(_USERINFO.sub("", url))
+    return printable(re.sub(_USERINFO, "", url) if "@" in url else url)
 
 
 class ThunderdlError(Exception):

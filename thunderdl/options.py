@@ -141,6 +141,9 @@ class Options:
         for text in (self.user_agent, *(part for header in self.headers for part in header)):
             if _CONTROL.search(text):
                 raise UsageError(f"{printable(text)!r}: a header must not hold control characters.")
+        for name, _ in self.headers:
+            if not re.fullmatch(_TOKEN, name):
+                raise UsageError(f"{printable(name)!r} is not a header's name.")
 
 
 class Row(NamedTuple):

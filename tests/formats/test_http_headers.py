@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thunderdl.formats.digest_fields import repr_digests
+from thunderdl.formats.disposition import disposition_name
 from thunderdl.formats.http_headers import (
     MAX_LENGTH_BYTES,
     ContentRange,
-    disposition_name,
     http_date,
     parse_content_length,
     parse_content_range,
     parse_unsatisfied_range,
-    repr_digests,
     retry_after_s,
 )
 from thunderdl.model import Digest

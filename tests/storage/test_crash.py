@@ -14,8 +14,8 @@ from tests.storage.crash import SECTOR_BYTES, CrashDisk, CrashFile, PowerLoss
 from thunderdl.core.ranges import RangeSet
 from thunderdl.errors import JournalUnusable
 from thunderdl.options import Exists
-from thunderdl.storage.files import PartFile
-from thunderdl.storage.journal import Journal, journal_path, resume
+from thunderdl.storage.files import PartFile, journal_path
+from thunderdl.storage.journal import Journal, resume
 from thunderdl.storage.records import Filled, Header, JournalDamaged, compacted
 
 SIZE = 40_000

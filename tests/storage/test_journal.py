@@ -12,6 +12,7 @@ import xxhash
 
 from thunderdl.errors import DiskFull, JournalUnusable, StorageError
 from thunderdl.storage import journal as module
+from thunderdl.storage.files import journal_path
 from thunderdl.storage.journal import (
     BLOCK_BYTES,
     SECTOR_BYTES,
@@ -19,7 +20,6 @@ from thunderdl.storage.journal import (
     Recovered,
     current_boot_id,
     find_journals,
-    journal_path,
     read_back,
     resume,
     trusted_extents,

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from thunderdl.errors import TargetExists, UsageError
-from thunderdl.formats.http_headers import disposition_name
+from thunderdl.formats.disposition import disposition_name
 from thunderdl.storage.paths import free_name, name_from_url, safe_name, split_extension, user_name
 
 DEVICES = {"con", "prn", "aux", "nul", "com1", "lpt9"}

@@ -66,6 +66,7 @@ class Source:
     banned: bool = False
     gone: bool = False
     exhausted: bool = False
+    silent: bool = False
     note: str = ""
     avoid: RangeSet = field(default_factory=RangeSet)
     peers: Roster | None = None

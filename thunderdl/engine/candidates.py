@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.lanes import OpenSource
-from thunderdl.engine.opening import Opening, back_off_s, is_passing, open_source, release
+from thunderdl.engine.opening import Opening, OpenSource, back_off_s, is_passing, open_source, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
 from thunderdl.options import Options

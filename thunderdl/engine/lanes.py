@@ -25,13 +25,11 @@ from thunderdl.core.protocol import (
     Shrink,
     Shrunk,
 )
-from thunderdl.core.trust import Version
 from thunderdl.engine.ledger import Ledger
-from thunderdl.engine.opening import Opening, located
+from thunderdl.engine.opening import Opening, OpenSource, located
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
     Cancelled,
-    ConnectionLost,
     ContentChanged,
     LastingFault,
     ServerBusy,
@@ -44,25 +42,7 @@ from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
 from thunderdl.sources.http.mover import Broke, Finished, Lowered
 from thunderdl.sources.http.transfer import Extent, Transfer
-from thunderdl.sources.http.wire import Request
 from thunderdl.storage.files import storage_fault
-
-
-@dataclass(slots=True, kw_only=True)
-class OpenSource:
-    """A source that lanes can be opened to. ``bytes``, ``wasted_bytes``: served and used, served and thrown away."""
-
-    id: int
-    url: str
-    request: Request
-    version: Version
-    timeout_s: float
-    bytes: int = 0
-    wasted_bytes: int = 0
-
-    @property
-    def host(self) -> str:
-        return self.request.address.endpoint.origin
 
 
 @dataclass(slots=True)
@@ -351,6 +331,3 @@ def _kind_of(error: ThunderdlError) -> tuple[FaultKind, float | None]:
     if isinstance(error, Cancelled):
         return FaultKind.CANCELLED, None
     return FaultKind.PASSING, None
-
-
-__all__ = ["ConnectionLost", "Lanes", "OpenSource"]

@@ -22,8 +22,8 @@ from thunderdl.formats.content_key import LEAF_BYTES
 from thunderdl.model import ContentKey, Digest, Validators
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
-from thunderdl.storage.files import PartFile, part_path
-from thunderdl.storage.journal import Journal, current_boot_id, journal_path, resume
+from thunderdl.storage.files import PartFile, journal_path
+from thunderdl.storage.journal import Journal, current_boot_id, resume
 from thunderdl.storage.records import Filled, Header, JournalDamaged, PieceFacts, Sources
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
@@ -351,6 +351,3 @@ class Ledger:
             self._prefix.close()
         if self._pieces is not None:
             self._pieces.close()
-
-
-__all__ = ["Identity", "Ledger", "granule_bytes", "part_path"]

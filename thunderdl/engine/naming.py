@@ -6,12 +6,18 @@ import os
 from dataclasses import dataclass
 
 from thunderdl.errors import TargetExists
-from thunderdl.formats.http_headers import disposition_name
 from thunderdl.options import Exists, Options
 from thunderdl.sources.http.head import ResponseHead
-from thunderdl.storage.files import ensure_folder, part_path
-from thunderdl.storage.journal import journal_path
+from thunderdl.storage.files import ensure_folder, journal_path, part_path
 from thunderdl.storage.paths import free_name, name_from_url, safe_name, user_name
+
+
+class Skipped(Exception):  # no error: what the user wants
+    """The name at ``path`` is taken, and the user wants such files skipped."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,15 @@ def guess_target(url: str, options: Options) -> Target:
 
 
 def choose_target(url: str, head: ResponseHead, options: Options) -> Target:
-    """The target, by the policy for names that exist. Raises TargetExists under REFUSE.
+    """The target, by the policy for names that exist. Raises TargetExists under REFUSE, Skipped under SKIP.
 
     A redirect has no say in the name (wget CVE-2016-4971): it comes from the URL that the user gave.
     """
     guess = suggested_target(url, head, options)
-    if guess.free or options.exists in (Exists.OVERWRITE, Exists.SKIP):
+    if guess.free or options.exists is Exists.OVERWRITE:
         return guess
+    if options.exists is Exists.SKIP:
+        raise Skipped(guess.path)
     if options.exists is Exists.RENAME:
         return Target(free_name(guess.path, os.path.lexists))
     raise TargetExists(guess.path)
@@ -55,6 +63,8 @@ def suggested_target(url: str, head: ResponseHead, options: Options) -> Target:
     """The target whether its name is taken or not."""
     guess = guess_target(url, options)
     if options.out is None and (raw := head.raw("content-disposition")) is not None:
+        from thunderdl.formats.disposition import disposition_name
+
         name = safe_name(disposition_name(raw) or "", fallback=os.path.basename(guess.path))
         guess = Target(os.path.join(options.dir, name))
     return guess

@@ -12,8 +12,8 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
+from thunderdl.core.trust import Version
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
     BadResponse,
@@ -53,6 +53,23 @@ class Opening:
         return self.request.address.endpoint
 
 
+@dataclass(slots=True, kw_only=True)
+class OpenSource:
+    """A source that lanes can be opened to. ``bytes``, ``wasted_bytes``: served and used, served and thrown away."""
+
+    id: int
+    url: str
+    request: Request
+    version: Version
+    timeout_s: float
+    bytes: int = 0
+    wasted_bytes: int = 0
+
+    @property
+    def host(self) -> str:
+        return self.request.address.endpoint.origin
+
+
 async def open_source(
     session: Session, url: str, options: Options, start: int, if_range: str | None, length: int = OPENING_BYTES
 ) -> Opening:
@@ -69,7 +86,13 @@ async def open_source(
     )
     address = parse_url(resolved.url)
     address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(address.endpoint, options)))
-    return await _ask(session, url, build_request(address, resolved.fields), options, _First(start, length, if_range))
+    opening = await _ask(
+        session, url, build_request(address, resolved.fields), options, _First(start, length, if_range)
+    )
+    if 300 <= (status := opening.head.status) < 400:
+        release(session, opening)
+        raise BadResponse(url, f"the server answered {status}, and not where to go on")
+    return opening
 
 
 def first_request(session: Session, url: str, options: Options) -> Request:
@@ -248,10 +271,3 @@ def back_off_s(failures: int, error: ThunderdlError, jitter: float) -> float:
 
 def is_passing(error: ThunderdlError) -> bool:
     return isinstance(error, PassingFault)
-
-
-def name_of_host(url: str) -> str:
-    return urlsplit(url).hostname or ""
-
-
-__all__ = ["BadResponse", "Opening", "back_off_s", "is_passing", "located", "name_of_host", "open_source", "release"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from thunderdl.engine.ledger import Ledger
 from thunderdl.engine.naming import Target
 from thunderdl.engine.opening import Opening, located, release
 from thunderdl.engine.session import Session
@@ -20,6 +20,9 @@ from thunderdl.sources.http.mover import Broke, Finished
 from thunderdl.storage.files import storage_fault, write_small
 
 POLL_S = 0.1
+if TYPE_CHECKING:
+    from thunderdl.engine.ledger import Ledger
+
 # A body without a length may be endless: it must leave this much of the disk free.
 _ENDLESS = 1 << 62
 

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from thunderdl.core.ranges import RangeSet
-from thunderdl.core.roster import Source
 from thunderdl.errors import printable
 from thunderdl.model import Progress, SourceProgress, SourceState
 
 if TYPE_CHECKING:
+    from thunderdl.core.roster import Source
     from thunderdl.engine.candidates import Candidate
     from thunderdl.engine.download import Download
 
@@ -27,25 +27,27 @@ def progress_of(download: Download) -> Progress:
     name = os.path.basename(download.target.path) if download.target else download.candidates.origin.url
     return Progress(
         name=printable(name), status=download.status, size_bytes=size, done_bytes=done,
-        resumed_bytes=download.ledger.resumed_bytes if download.ledger else 0,
+        resumed_bytes=download.ranged.resumed_bytes if download.ranged else 0,
         wasted_bytes=sum(source.wasted_bytes for source in sources), rate_bytes_per_s=rate, eta_s=eta,
         sources=sources, piece_map=_piece_map(download, size), notes=tuple(download.notes),
     )  # fmt: skip
 
 
 def _done_bytes(download: Download) -> int:
-    if download.lanes is None or download.ledger is None:
-        if download.ledger is not None and download.ledger.resumed is not None:
-            return download.ledger.resumed.written.total
+    ranged = download.ranged
+    if ranged is None or ranged.ledger is None:
         return download.single_bytes
-    return download.ledger.written.total + download.lanes.live_bytes()
+    if ranged.lanes is not None:
+        return ranged.ledger.written.total + ranged.lanes.live_bytes()
+    resumed = ranged.ledger.resumed
+    return resumed.written.total if resumed else download.single_bytes
 
 
 def _piece_map(download: Download, size: int | None) -> bytes:
-    if not size or download.ledger is None:
+    ranged = download.ranged
+    if not size or ranged is None or ranged.ledger is None:
         return b""
-    written = download.scheduler.filled if download.scheduler else download.ledger.written
-    return cells_of(written, size, MAP_CELLS)
+    return cells_of(ranged.scheduler.filled if ranged.scheduler else ranged.ledger.written, size, MAP_CELLS)
 
 
 def cells_of(filled: RangeSet, size: int, count: int) -> bytes:
@@ -66,7 +68,8 @@ def source_progress(download: Download) -> tuple[SourceProgress, ...]:
 
 
 def _one(download: Download, candidate: Candidate) -> SourceProgress:
-    known = download.scheduler.roster.sources.get(candidate.id) if download.scheduler else None
+    scheduler = download.ranged.scheduler if download.ranged else None
+    known = scheduler.roster.sources.get(candidate.id) if scheduler else None
     state, note = _state(download, candidate, known)
     busy = [lane for lane in known.lanes.values() if lane.leases] if known else []
     return SourceProgress(

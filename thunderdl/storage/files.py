@@ -26,6 +26,7 @@ from thunderdl.errors import DiskFull, StorageError, TargetExists, TargetLocked
 from thunderdl.options import Exists
 from thunderdl.storage.paths import free_name
 
+JOURNAL_SUFFIX = ".journal"
 PART_SUFFIX = ".part"
 
 _OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -123,6 +124,11 @@ def sync_folder(folder: str) -> None:
 def part_path(target: str) -> str:
     """Where the bytes of ``target`` lie until it is whole."""
     return target + PART_SUFFIX
+
+
+def journal_path(part: str) -> str:
+    """Where the journal of the part file ``TARGET.part`` lies."""
+    return part + JOURNAL_SUFFIX
 
 
 class PartFile:

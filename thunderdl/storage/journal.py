@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 from thunderdl.core.ranges import RangeSet
 from thunderdl.errors import JournalUnusable, StorageError
 from thunderdl.formats.fast_digest import fast_hasher
-from thunderdl.storage.files import PART_SUFFIX, storage_fault, sync_data, sync_folder
+from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX, storage_fault, sync_data, sync_folder
 from thunderdl.storage.records import (
     PADDING_MIN_BYTES,
     Barrier,
@@ -58,7 +58,6 @@ from thunderdl.storage.records import (
     opening,
 )
 
-JOURNAL_SUFFIX = ".journal"
 MAX_JOURNAL_BYTES = 256 << 20
 READ_BACK_BYTES = 1 << 20
 
@@ -83,11 +82,6 @@ class Mark:
 
     generation: int
     offset: int
-
-
-def journal_path(part: str) -> str:
-    """Where the journal of the part file ``TARGET.part`` lies."""
-    return part + JOURNAL_SUFFIX
 
 
 class Journal:

@@ -63,14 +63,14 @@ def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float) -> socket.so
         return sock
     except BaseException as error:
         sock.close()
-        raise _fault(url, error) from None
+        raise connect_fault(url, error) from None
 
 
 def _direct(host: str, port: int, url: str, timeout_s: float) -> socket.socket:
     try:
         return socket.create_connection((host, port), timeout_s)
     except OSError as error:
-        raise _fault(url, error) from None
+        raise connect_fault(url, error) from None
 
 
 def _proxied(endpoint: Endpoint, timeout_s: float) -> socket.socket:
@@ -97,7 +97,8 @@ def _proxied(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         raise UsageError(f"--proxy: {error}.") from None
 
 
-def _fault(url: str, error: BaseException) -> BaseException:
+def connect_fault(url: str, error: BaseException) -> BaseException:
+    """The error of our tree for what the system said while connecting; what is none of its own comes back."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailure(url, f"its certificate is not valid: {error.verify_message}", _tls_advice(error))
     if isinstance(error, TimeoutError):

@@ -8,6 +8,7 @@ Content-Range, another ETag, a coded body).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import httptools
 
@@ -174,8 +175,7 @@ _ADVICE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """What follows the head: ``start``: offset in the file; ``length`` in bytes, None where it must show itself."""
 
     start: int

@@ -21,7 +21,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from thunderdl.core.limits import TokenBucket
 from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError
@@ -33,23 +33,20 @@ BUFFER_BYTES = 1024 * 1024
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
-@dataclass(frozen=True, slots=True)
-class Headed:
+class Headed(NamedTuple):
     """An opening's head is here; its body waits for :meth:`Mover.proceed` or :meth:`Mover.close`."""
 
     transfer: Transfer
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """The transfer is at its end. ``reusable``: its connection can carry another."""
 
     transfer: Transfer
     reusable: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Broke:
+class Broke(NamedTuple):
     """The connection is closed. ``stale``: it had been idle and closed before the answer's first byte, so that
     the same request on a fresh connection is in order (RFC 9112 section 9.3.1)."""
 
@@ -58,8 +55,7 @@ class Broke:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Lowered:
+class Lowered(NamedTuple):
     """The answer to :meth:`Mover.lower`: the transfer now ends at ``end``."""
 
     transfer: Transfer
@@ -103,7 +99,7 @@ class Mover:
         self._bell_far.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ, None)
         self._running = True
-        self.connections = 0
+        self.attached: set[Connection] = set()
         self._thread = threading.Thread(target=self._run, name="thunderdl-mover", daemon=True)
         self._thread.start()
 
@@ -111,7 +107,7 @@ class Mover:
 
     def attach(self, connection: Connection) -> None:
         """Take a connection over; from now on only this mover touches it."""
-        self.connections += 1
+        self.attached.add(connection)
         connection.mover = self
 
     def ask(self, connection: Connection, transfer: Transfer) -> None:
@@ -159,9 +155,9 @@ class Mover:
             while self._running:
                 self._round()
         finally:
-            for key in list(self._selector.get_map().values()):
-                if isinstance(key.data, Connection):
-                    self._shut(key.data)
+            # Parked ones are not in the selector, and a close may have been ordered after the last round.
+            for connection in list(self.attached):
+                self._shut(connection)
             self._selector.close()
 
     def _round(self) -> None:
@@ -279,17 +275,14 @@ class Mover:
         transfer.head = head = connection.parser.head(raw)
         if head.status < 200:
             # 100 Continue and 103 Early Hints: the answer proper is still to come.
-            self._expect_more(connection)
+            if connection.carry:
+                self._again.append(connection)
         elif transfer.opening:
             self._open(connection, transfer)
         else:
             assert transfer.judge is not None
             assert transfer.store is not None
             self._begin_body(connection, transfer, transfer.judge(head), transfer.store)
-
-    def _expect_more(self, connection: Connection) -> None:
-        if connection.carry:
-            self._again.append(connection)
 
     def _open(self, connection: Connection, transfer: Transfer) -> None:
         head = transfer.head
@@ -477,7 +470,7 @@ class Mover:
             self._selector.unregister(connection.sock)
             connection.watched = 0
         connection.move(Phase.CLOSED)
-        self.connections -= 1
+        self.attached.discard(connection)
         connection.sock.close()
 
     def _post(self, transfer: Transfer, event: object) -> None:

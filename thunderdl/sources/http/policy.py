@@ -7,15 +7,19 @@ other (curl CVE-2022-27774 and -27776, CVE-2018-1000007); https never becomes ht
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import LoadError, MozillaCookieJar
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
-from thunderdl.errors import ConnectFailed, InvalidUrl, RedirectRefused, SourceError, TimedOut, TlsFailure, UsageError
+from thunderdl.errors import ConnectFailed, InvalidUrl, RedirectRefused, SourceError, TimedOut, UsageError
+from thunderdl.sources.http.connect import connect_fault
+from thunderdl.sources.http.wire import parse_url
 
 MAX_REDIRECTS = 20
 # What a redirect to another origin may carry along.
@@ -49,21 +53,57 @@ class Policy:
     async def resolve(self, url: str, fields: list[tuple[str, str]], start: int, end: int) -> Resolved:
         """Follow ``url`` to where it is served. Raises a SourceError for what stands in the way."""
         headers = [*fields, ("Range", f"bytes={start}-{end - 1}")]
+        auth: Any = httpx.USE_CLIENT_DEFAULT
         try:
             request = self.client.build_request("GET", url, headers=headers)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise InvalidUrl(url, str(error).rstrip(".")) from None
+        first = request
+        try:
             for hops in range(MAX_REDIRECTS + 1):
-                response = await self.client.send(request, stream=True)
+                response = await self.client.send(request, stream=True, auth=auth)
                 await response.aclose()
                 if not response.has_redirect_location:
                     return Resolved(str(response.request.url), _repeatable(response.request), hops)
-                request = _next_hop(url, response)
-        except httpx.InvalidURL as error:
-            raise InvalidUrl(url, str(error)) from None
-        except httpx.RemoteProtocolError as error:
-            raise RedirectRefused(url, f"a redirect that cannot be followed ({error})") from None
+                request = self._next_hop(url, response)
+                # The client would log in anywhere: its credentials are for the origin that the user named.
+                auth = httpx.USE_CLIENT_DEFAULT if _same_origin(first, request) else None
+        except (httpx.InvalidURL, httpx.RemoteProtocolError, httpx.UnsupportedProtocol) as error:
+            reason = str(error).rstrip(".")
+            raise RedirectRefused(url, f"a redirect that cannot be followed ({reason})") from None
         except httpx.HTTPError as error:
             raise _fault(url, error) from None
         raise RedirectRefused(url, f"more than {MAX_REDIRECTS} redirects")
+
+    def _next_hop(self, url: str, response: httpx.Response) -> httpx.Request:
+        location = response.headers["location"]
+        if any(ord(c) < 32 or ord(c) == 127 for c in location):
+            raise RedirectRefused(url, "a redirect with a control character in it")
+        old, new = response.request, response.next_request
+        if new is None or new.url.scheme not in ("http", "https"):
+            raise RedirectRefused(url, f"a redirect to {location.split(':')[0][:40]}:, which is no web address")
+        if old.url.scheme == "https" and new.url.scheme == "http":
+            advice = "ask for the http address yourself if you trust it"
+            raise RedirectRefused(url, "a redirect from https to http", advice)
+        _check_location(url, old.url.scheme, location)
+        if _same_origin(old, new):
+            # httpx takes the user's own Cookie header out even where nothing is left behind.
+            if "cookie" in old.headers:
+                new.headers.setdefault("cookie", old.headers["cookie"])
+            return new
+        for name in list(new.headers):
+            if name not in _ANYWHERE and name not in ("host", "connection"):
+                del new.headers[name]
+        self._cookies_with_a_domain().set_cookie_header(new)
+        return new
+
+    def _cookies_with_a_domain(self) -> httpx.Cookies:
+        """Cookies that the user handed in without saying for which host are for the first one alone."""
+        named = httpx.Cookies()
+        for cookie in self.client.cookies.jar:
+            if cookie.domain:
+                named.jar.set_cookie(cookie)
+        return named
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -77,35 +117,46 @@ def _repeatable(request: httpx.Request) -> list[tuple[str, str]]:
     ]
 
 
-def _next_hop(url: str, response: httpx.Response) -> httpx.Request:
-    old, new = response.request, response.next_request
-    if any(ord(c) < 32 or ord(c) == 127 for c in response.headers["location"]):
-        raise RedirectRefused(url, "a redirect with a control character in it")
-    if new is None or new.url.scheme not in ("http", "https"):
-        raise RedirectRefused(
-            url, f"a redirect to {response.headers['location'].split(':')[0]}:, which is no web address"
-        )
-    if old.url.scheme == "https" and new.url.scheme == "http":
-        raise RedirectRefused(url, "a redirect from https to http", "ask for the http address yourself if you trust it")
-    if (old.url.scheme, old.url.host, old.url.port) != (new.url.scheme, new.url.host, new.url.port):
-        for name in list(new.headers):
-            # The cookie jar has put in what is for the new host; httpx took out Authorization.
-            if name not in _ANYWHERE and name not in ("host", "connection", "cookie"):
-                del new.headers[name]
-        if old.headers.get("cookie") == new.headers.get("cookie"):
-            new.headers.pop("cookie", None)
-    return new
+def _check_location(url: str, scheme: str, location: str) -> None:
+    """httpx mends what is no host or may be two; a redirect comes from outside and is not guessed at."""
+    try:
+        parts = urlsplit(location)
+        if parts.scheme or parts.netloc:
+            parse_url(location if parts.scheme else f"{scheme}:{location}")
+    except (ValueError, InvalidUrl) as error:
+        reason = error.reason if isinstance(error, InvalidUrl) else str(error)
+        raise RedirectRefused(url, f"a redirect that cannot be followed ({reason})") from None
+
+
+def _same_origin(one: httpx.Request, other: httpx.Request) -> bool:
+    return _origin(one.url) == _origin(other.url)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _fault(url: str, error: httpx.HTTPError) -> SourceError:
     if isinstance(error, httpx.TimeoutException):
         return TimedOut(url, "did not answer in time")
+    where = _origin_of(error) or url
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLError):
-            return TlsFailure(url, f"TLS failed ({getattr(cause, 'verify_message', '') or cause.reason})")
+        if isinstance(cause, ssl.SSLError | socket.gaierror | ConnectionError):
+            found = connect_fault(where, cause)
+            if isinstance(found, SourceError):
+                return found
         cause = cause.__cause__ or cause.__context__
-    return ConnectFailed(url, f"could not be reached ({str(error) or type(error).__name__})")
+    return ConnectFailed(where, "could not be reached")
+
+
+def _origin_of(error: httpx.HTTPError) -> str:
+    """Who could not be reached: after a redirect it is not whom the user named."""
+    try:
+        url = error.request.url
+    except RuntimeError:
+        return ""
+    return str(url.copy_with(userinfo=b"", path="/", query=None, fragment=None))
 
 
 def load_cookies(path: str) -> MozillaCookieJar:

@@ -101,7 +101,7 @@ class Pool:
             )
             raise
         connection = Connection(sock)
-        min(self._movers, key=lambda mover: mover.connections).attach(connection)
+        min(self._movers, key=lambda mover: len(mover.attached)).attach(connection)
         return connection
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from thunderdl.formats.content_key import LEAF_BYTES, leaf_digests, subtree_root
 from thunderdl.formats.fast_digest import fast_hasher
@@ -25,8 +26,7 @@ from thunderdl.sources.http.head import Body, ResponseHead
 COLLECT_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(NamedTuple):
     """``[start, end)`` is written; ``digest``: XXH3-64 of it; ``root``: its BEP 52 subtree where whole."""
 
     start: int

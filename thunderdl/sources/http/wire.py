@@ -68,6 +68,9 @@ def parse_url(url: str, proxy: str | None = None) -> Address:
     if scheme not in _DEFAULT_PORTS:
         hint = f"did you mean https://{text}" if "://" not in text else f"no such protocol as {scheme!r} here"
         raise InvalidUrl(url, hint)
+    if "\\" in parts.netloc:
+        # Some parsers end the host here, others do not: which host the password is for must not be a question.
+        raise InvalidUrl(url, "its host holds a backslash")
     authority = parts.netloc.rpartition("@")[2]
     host = _ascii_host(url, (parts.hostname or "").rstrip("."))
     if not host or not _HOST.match(authority if authority.isascii() else host):
