@@ -35,6 +35,8 @@ def clean_environment(home: Path) -> dict[str, str]:
     """The environment without proxies and with an empty home, so that nobody's settings get in."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     dirs = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_DATA_HOME": str(home)}
+    # An installed program has its bytecode beside it: a setting that forbids that would be timed instead of the tool.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | dirs | {"NO_PROXY": "*", "LC_ALL": "C.UTF-8"}
 
 

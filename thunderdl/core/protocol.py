@@ -94,6 +94,13 @@ class Blamed:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """``source`` was suspected and is so no longer: it may bring again what it was kept away from."""
+
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
 class SourceLost:
     """Not to be used again in this download, for a reason outside of scheduling."""
 
@@ -122,7 +129,7 @@ class Tick:
 
 
 Event = (
-    SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | SourceLost | HostCap
+    SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
     | Horizon | Tick
 )  # fmt: skip
 

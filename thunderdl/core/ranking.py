@@ -56,7 +56,10 @@ class RateEstimate:
         self._bytes += count_bytes
         elapsed = now - self._since
         if elapsed < MIN_SAMPLE_S:
-            return
+            if self.known or not self._bytes:
+                return
+            # A first guess, low rather than none.
+            elapsed = MIN_SAMPLE_S
         sample = self._bytes / elapsed
         if self.known:
             self._deviation.add(abs(sample - self.mean), elapsed)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from thunderdl.core.protocol import Blamed, Event, PieceBad
+from thunderdl.core.protocol import Blamed, Cleared, Event, PieceBad
 from thunderdl.engine.candidates import Candidate, Candidates
 from thunderdl.engine.ledger import Ledger
 from thunderdl.errors import BadContent, shown_url
@@ -47,7 +47,7 @@ class Blame:
         self._candidates.attempts.append(
             BadContent(f"bytes {start}-{end - 1}", "the given hash", "another", tuple(served))
         )
-        self._void(start, end)
+        self.void(start, end)
         # Several had a part in it: nobody is blamed for what another may have done.
         culprits = suspects if len(suspects) == 1 else frozenset[int]()
         self._tell(PieceBad(start, end, suspects, culprits))
@@ -61,11 +61,15 @@ class Blame:
         suspicion = self._next_suspicion([c for c in self._candidates.all if c.source])
         if suspicion is None:
             return False
-        self._suspicions.append(suspicion)
         name = shown_url(self._candidates.by_id(suspicion.source).url)
         self._notes.append(f"the checksum was wrong; the part from {name} was fetched again elsewhere to compare")
         for start, end in suspicion.extents:
-            self._void(start, end)
+            self.void(start, end)
+        if self._suspicions:
+            # What was fetched instead of the last suspect's part was no better: it was somebody else.
+            self._tell(Cleared(self._suspicions[-1].source))
+        self._suspicions.append(suspicion)
+        for start, end in suspicion.extents:
             self._tell(PieceBad(start, end, frozenset({suspicion.source}), frozenset()))
         return True
 
@@ -89,7 +93,8 @@ class Blame:
         digests = tuple(_digest(self._ledger.part.fd, start, end) for start, end in parts[source])
         return Suspicion(source, parts[source], digests)
 
-    def _void(self, start: int, end: int) -> None:
+    def void(self, start: int, end: int) -> None:
+        """``[start, end)`` counts no more, and was fetched for nothing."""
         for first, last, source_id in self._ledger.origin.within(start, end):
             if source := self._candidates.by_id(source_id).source:
                 source.wasted_bytes += last - first

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from thunderdl.core.protocol import (
     Cancel,
@@ -25,7 +26,6 @@ from thunderdl.core.protocol import (
     Shrink,
     Shrunk,
 )
-from thunderdl.engine.ledger import Ledger
 from thunderdl.engine.opening import Opening, OpenSource, located
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
@@ -41,8 +41,18 @@ from thunderdl.errors import (
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
 from thunderdl.sources.http.mover import Broke, Finished, Lowered
-from thunderdl.sources.http.transfer import Extent, Transfer
+from thunderdl.sources.http.transfer import Extent, Store, Transfer
 from thunderdl.storage.files import storage_fault
+
+
+class Sink(Protocol):
+    """Where the bytes of a download go, and who is told that they are there."""
+
+    @property
+    def store(self) -> Store: ...
+
+    def take(self, extents: Iterable[Extent], source: int) -> None:
+        """These extents are written, by ``source``. Raises StorageError."""
 
 
 @dataclass(slots=True)
@@ -61,13 +71,13 @@ class LaneRun:
 
 
 class Lanes:
-    """``tell``: takes an event for the scheduler; ``fault``: takes an error that ends the download."""
+    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download."""
 
     def __init__(
-        self, session: Session, ledger: Ledger, tell: Callable[[Event], None], fault: Callable[[ThunderdlError], None],
+        self, session: Session, sink: Sink, tell: Callable[[Event], None], fault: Callable[[ThunderdlError], None],
         attempt_failed: Callable[[OpenSource, ThunderdlError], None],
     ) -> None:  # fmt: skip
-        self._session, self._ledger = session, ledger
+        self._session, self._sink = session, sink
         self._tell, self._fault, self._attempt_failed = tell, fault, attempt_failed
         self._lanes: dict[int, LaneRun] = {}
         self._by_lease: dict[int, LaneRun] = {}
@@ -191,7 +201,7 @@ class Lanes:
 
         transfer = Transfer(
             request=source.request.range(start, end), start=start, end=end, judge=accept,
-            notify=lambda event: self._heard(lane, event), store=self._ledger.store, owner=lease,
+            notify=lambda event: self._heard(lane, event), store=self._sink.store, owner=lease,
         )  # fmt: skip
         lane.transfers[lease] = transfer
         return transfer
@@ -207,7 +217,8 @@ class Lanes:
         transfer.notify = lambda event: self._heard(lane, event)
         lane.transfers[command.lease] = transfer
         body = Body(transfer.start, length, transfer.head.chunked)
-        connection.mover.proceed(connection, transfer, body, self._ledger.store)
+        onto = self._session.pool.least_busy(connection.mover)
+        connection.mover.proceed(connection, transfer, body, self._sink.store, onto)
         return True
 
     def _ask(self, lane: LaneRun, transfer: Transfer) -> None:
@@ -269,7 +280,7 @@ class Lanes:
             return
         error = event.error
         if isinstance(error, OSError):
-            self._fault(storage_fault(self._ledger.part.path, error))
+            self._fault(storage_fault(self._sink.store.path, error))
             error = Cancelled()
         self._end(lane, error)
 
@@ -298,7 +309,7 @@ class Lanes:
             return
         lane.source.bytes += sum(extent.end - extent.start for extent in taken)
         try:
-            self._ledger.take(taken, lane.source.id)
+            self._sink.take(taken, lane.source.id)
         except StorageError as error:
             self._fault(error)
 

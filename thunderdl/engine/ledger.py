@@ -8,6 +8,7 @@ threads of the session.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -23,7 +24,7 @@ from thunderdl.model import ContentKey, Digest, Validators
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
-from thunderdl.storage.journal import Journal, current_boot_id, resume
+from thunderdl.storage.journal import Journal, current_boot_id, is_whole, resume
 from thunderdl.storage.records import Filled, Header, JournalDamaged, PieceFacts, Sources
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
@@ -99,13 +100,18 @@ class Ledger:
             path = journal_path(part.path)
             if not os.path.lexists(path):
                 return cls(session, options, part, None)
+            if part.found_bytes == 0 and os.path.lexists(target):
+                part = _published(part, path) or part
             try:
                 journal, found, extents = resume(path, part.fd, current_boot_id())
             except JournalDamaged:
                 return cls(session, options, part, None)
+            if part.found_bytes == 0 and os.path.lexists(target):
+                # Of a download that is over: nothing of it is left to go on from.
+                return cls(session, options, part, journal)
             ledger = cls(session, options, part, journal)
+            # Not what it says was verified: that was against hashes which this run may not have been given.
             ledger.resumed = Resumed(found.header, RangeSet((e.start, e.end) for e in extents))
-            ledger.verified = RangeSet(found.verified)
             return ledger
         except BaseException:
             part.close()
@@ -113,14 +119,25 @@ class Ledger:
 
     def begin(self, identity: Identity) -> None:
         """Start from nothing: whatever the part file held is void. Blocking. Raises StorageError."""
+        if self.part.published:
+            self._leave_published()
+        header = self._header(identity)
         if self._journal is not None:
-            self._journal.delete()
+            # The old one must be gone on the disk, too, before other bytes than those it speaks of are written.
+            self._journal.compact([header])
+        else:
+            self._journal = Journal.create(journal_path(self.part.path), header)
         self.part.resize(0)
         self.part.resize(identity.version.size or 0)
         self.written, self.resumed, self.resumed_bytes = RangeSet(), None, 0
+        self.origin = Provenance()
         self.verified = RangeSet()
-        self._journal = Journal.create(journal_path(self.part.path), self._header(identity))
         self._set_up(identity.version.size)
+
+    def _leave_published(self) -> None:
+        """The finished file is not what is wanted: a part file of its own, the finished one is left as it is."""
+        finished, self.part = self.part, PartFile.open(self.part.target)
+        finished.close()
 
     def go_on(self, version: Version) -> None:
         """Continue from what the journal brought back."""
@@ -222,9 +239,15 @@ class Ledger:
         try:
             self.part.sync()
         except StorageError:
-            self._journal.lose_unsynced()
+            self._lose_unsynced()
             raise
         self._journal.barrier(mark)
+
+    def _lose_unsynced(self) -> None:
+        """After a failed sync of the part file: the next run must not count what may be lost."""
+        if self._journal is not None:
+            with contextlib.suppress(StorageError):
+                self._journal.lose_unsynced()
 
     # -- checking
 
@@ -261,18 +284,16 @@ class Ledger:
             self.verified.add(start, end)
             self._advance()
             self.on_verified()
-        else:
+            return
+        try:
             self.on_bad_piece(start, end)
+        except StorageError as error:
+            self.on_fault(error)
 
     async def pieces_checked(self) -> None:
         """Wait until every piece that is there has been compared with its hash."""
         while self._checking:
             await asyncio.wait(set(self._checking.values()))
-
-    def drop_unverified(self) -> None:
-        """What no piece hash has proven is void."""
-        for start, end in list(self.verified.gaps(0, self.size or 0)):
-            self.drop(start, end)
 
     def drop(self, start: int, end: int) -> None:
         """``[start, end)`` is void and will be written again."""
@@ -311,10 +332,20 @@ class Ledger:
         """Put it under its final name, on the disk; the path that it got. Raises StorageError."""
         if self._barrier is not None:
             await self._barrier
-        self._stop_hashing()
-        path = await self._session.on_disk(self.part.commit, self._options.exists)
+        self.stop_hashing()
+        return await self._session.on_disk(self._commit)
+
+    def _commit(self) -> str:
+        try:
+            path = self.part.commit(self._options.exists)
+        except StorageError:
+            if self.part.sync_failed:
+                self._lose_unsynced()
+            raise
         if self._journal is not None:
-            self._journal.delete()
+            # The file is there and right; a journal that stays is seen through by the next run.
+            with contextlib.suppress(StorageError):
+                self._journal.delete()
         return path
 
     async def close(self, served: Iterable[tuple[str, int]] = ()) -> None:
@@ -323,12 +354,14 @@ class Ledger:
             task.cancel()
         if self._barrier is not None:
             await self._barrier
-        self._stop_hashing()
+        self.stop_hashing()
         await self._session.on_disk(self._close, tuple(served))
 
     def _close(self, served: tuple[tuple[str, int], ...]) -> None:
         try:
-            if self._journal is not None and self.written.total and not self.part.sync_failed:
+            if self._journal is not None and self.part.published:
+                self._journal.delete()
+            elif self._journal is not None and self.written.total and self.part.fd >= 0 and not self.part.sync_failed:
                 self._journal.append([Sources(served)])
                 self._sync()
         except StorageError:
@@ -341,13 +374,36 @@ class Ledger:
 
     async def discard(self) -> None:
         """Remove the part file and its journal."""
-        self._stop_hashing()
+        self.stop_hashing()
         if self._journal is not None:
             self._journal.delete()
         await self._session.on_disk(self.part.discard)
 
-    def _stop_hashing(self) -> None:
+    def stop_hashing(self) -> None:
+        """End the threads that follow with the hashes."""
         if self._prefix is not None:
             self._prefix.close()
         if self._pieces is not None:
             self._pieces.close()
+
+
+def _published(part: PartFile, path: str) -> PartFile | None:
+    """The finished file in place of an empty part file, where it is what the journal at ``path`` tells of: a crash
+    came between commit and the end of the journal. Reads the file once. None where it is anything else.
+
+    Raises StorageError.
+    """
+    finished = PartFile.open_published(part.target)
+    if finished is None:
+        return None
+    try:
+        whole = is_whole(path, finished.fd)
+        if whole:
+            part.discard()
+    except StorageError:
+        finished.close()
+        raise
+    if not whole:
+        finished.close()
+        return None
+    return finished

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from thunderdl.errors import TargetExists
 from thunderdl.options import Exists, Options
 from thunderdl.sources.http.head import ResponseHead
-from thunderdl.storage.files import ensure_folder, journal_path, part_path
+from thunderdl.storage.files import ensure_folder, journal_path, part_path, remove_leftover
 from thunderdl.storage.paths import free_name, name_from_url, safe_name, user_name
 
 
@@ -52,6 +52,7 @@ def choose_target(url: str, head: ResponseHead, options: Options) -> Target:
     guess = suggested_target(url, head, options)
     if guess.free or options.exists is Exists.OVERWRITE:
         return guess
+    remove_leftover(guess.path)
     if options.exists is Exists.SKIP:
         raise Skipped(guess.path)
     if options.exists is Exists.RENAME:

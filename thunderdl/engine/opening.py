@@ -26,8 +26,9 @@ from thunderdl.errors import (
     UsageError,
 )
 from thunderdl.options import Options
+from thunderdl.sources.http.connect import check_proxy
 from thunderdl.sources.http.connection import Connection
-from thunderdl.sources.http.head import ResponseHead, status_fault
+from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.mover import Broke, Finished, Headed
 from thunderdl.sources.http.transfer import Transfer
 from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, build_request, parse_url
@@ -85,7 +86,7 @@ async def open_source(
         url, _fields(session, request.address, options), start, start + length
     )
     address = parse_url(resolved.url)
-    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(address.endpoint, options)))
+    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(session, address.endpoint, options)))
     opening = await _ask(
         session, url, build_request(address, resolved.fields), options, _First(start, length, if_range)
     )
@@ -98,7 +99,7 @@ async def open_source(
 def first_request(session: Session, url: str, options: Options) -> Request:
     """The request as the user's options make it, before any redirect."""
     address = parse_url(url)
-    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(address.endpoint, options)))
+    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(session, address.endpoint, options)))
     return build_request(address, _fields(session, address, options))
 
 
@@ -112,10 +113,16 @@ def release(session: Session, opening: Opening) -> None:
     session.pool.free_slot(opening.endpoint)
 
 
-def proxy_for(endpoint: Endpoint, options: Options) -> str | None:
-    """The proxy for an endpoint: the option, else the environment's (http_proxy, https_proxy, all_proxy, no_proxy)."""
-    if options.proxy:
-        return options.proxy
+def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | None:
+    """The proxy for an endpoint: the option, the user's httpx settings, else the environment's. Raises UsageError."""
+    proxy = options.proxy or session.own_proxy or _proxy_of_environment(endpoint)
+    if proxy:
+        check_proxy(proxy)
+    return proxy
+
+
+def _proxy_of_environment(endpoint: Endpoint) -> str | None:
+    """By http_proxy, https_proxy, all_proxy and no_proxy."""
     names = (f"{endpoint.scheme}_proxy", "all_proxy")
     found = next((os.environ[n] for n in (*names, names[0].upper(), names[1].upper()) if os.environ.get(n)), None)
     # HTTP_PROXY in capitals can be set by a request's "Proxy:" field where we run as CGI (CVE-2016-5385).
@@ -182,17 +189,29 @@ async def _ask(session: Session, url: str, request: Request, options: Options, f
     await session.pool.wait_for_slot(endpoint)
     try:
         opening = await _ask_on_slot(session, url, request, options, first)
-        if opening.head.status == 416 and first.start == 0:
-            # An empty file has no satisfiable range: ask for all of it (RFC 9110 section 15.5.17).
+        if first.start is not None and _says_nothing_of_the_whole(opening.head, first.start):
             _close(opening.connection)
-            opening = await _ask_on_slot(session, url, request, options, _First(None))
-        if (fault := status_fault(url, opening.head, time.time())) and opening.head.status != 416:
+            first = _First(None)
+            opening = await _ask_on_slot(session, url, request, options, first)
+        try:
+            if (fault := status_fault(url, opening.head, time.time())) and (
+                opening.head.status != 416 or not first.start
+            ):
+                raise fault
+            check_opening(opening.head, first.start, (first.start or 0) + first.length, url)
+        except ThunderdlError:
             _close(opening.connection)
-            raise fault
+            raise
         return opening
     except BaseException:
         session.pool.free_slot(endpoint)
         raise
+
+
+def _says_nothing_of_the_whole(head: ResponseHead, start: int) -> bool:
+    """Whether to ask for all of it instead: an empty file has no satisfiable range (RFC 9110 section 15.5.17), and
+    a range of ``*`` bytes leaves the size open."""
+    return (head.status == 416 and start == 0) or (head.status == 206 and not head.coded and head.total_unsaid)
 
 
 async def _ask_on_slot(session: Session, url: str, request: Request, options: Options, first: _First) -> Opening:
@@ -203,7 +222,7 @@ async def _ask_on_slot(session: Session, url: str, request: Request, options: Op
         fresh = connection is None
         if connection is None:
             try:
-                connection = await session.pool.connect(endpoint, options.timeout)
+                connection = await session.pool.connect(endpoint, options.timeout, for_opening=True)
             except SourceError as error:
                 raise located(error, url) from None
         answer = session.loop.create_future()
@@ -258,7 +277,9 @@ def _broken(event: Broke, url: str) -> ThunderdlError:
 
 
 def located(error: SourceError, url: str) -> SourceError:
-    """The error with the source's own URL in it."""
+    """The error with the source's own URL in it; a proxy that failed is named too."""
+    if error.url.startswith("proxy "):
+        error.reason = f"by {error.url}: {error.reason}"
     error.url = url
     return error
 

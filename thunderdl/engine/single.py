@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from thunderdl.engine.naming import Target
 from thunderdl.engine.opening import Opening, located, release
 from thunderdl.engine.session import Session
-from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, TimedOut
+from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
 from thunderdl.formats.hashes import new_hasher
 from thunderdl.model import ContentKey, Digest
@@ -42,7 +42,7 @@ async def save_small(
 ) -> tuple[str, tuple[str, ...], ContentKey | None]:
     """Check and save a file that lies in memory: path, what was verified, content key. Raises BadContent."""
     verified = check_small(options, target.path, body)
-    path = await session.on_disk(_write, target, body, options)
+    path = await session.on_quick_disk(_write, target, body, options)
     return path, verified, small_key(body) if options.key else None
 
 
@@ -78,8 +78,13 @@ def _digest(algorithm: str, body: bytes) -> Digest:
 
 
 def _write(target: Target, body: bytes, options: Options) -> str:
-    target.make_folder()
-    return write_small(target.path, body, options.exists)
+    try:
+        return write_small(target.path, body, options.exists)
+    except StorageError:
+        if os.path.isdir(os.path.dirname(target.path) or "."):
+            raise
+        target.make_folder()
+        return write_small(target.path, body, options.exists)
 
 
 async def save_stream(
@@ -89,7 +94,7 @@ async def save_stream(
     if opening.head.coded:
         return await _save_coded(session, ledger, opening, count)
     transfer, connection = opening.transfer, opening.connection
-    if connection is None or connection.mover is None:
+    if connection is None or connection.mover is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
     event = await _proceeded(session, options, ledger, opening, count)
     session.pool.free_slot(opening.endpoint)
@@ -136,22 +141,22 @@ def _note_whole(ledger: Ledger, size: int) -> int:
 
 
 async def _save_coded(session: Session, ledger: Ledger, opening: Opening, count: Callable[[int], None]) -> int:
-    """A body that is compressed although identity was asked for: httpx decodes it."""
-    import httpx
+    """A body that is compressed although identity was asked for: asked for once more, whole, and decoded here."""
+    from thunderdl.sources.http.decoding import Decoder
 
     release(session, opening)
-    done = 0
-    policy = session.policy(opening.endpoint.proxy)
+    done, url = 0, opening.url
     try:
-        async with policy.client.stream("GET", opening.final_url) as response:
-            async for part in response.aiter_bytes(1 << 20):
+        decoder = Decoder(opening.head.get("content-encoding") or "")
+        policy = session.policy(opening.endpoint.proxy)
+        async for raw in policy.raw_body(url, opening.final_url, opening.request.fields(), decoder.coding):
+            for part in decoder.feed(raw):
                 await session.on_disk(os.pwrite, ledger.part.fd, part, done)
                 done += len(part)
                 count(done)
-    except httpx.DecodingError as error:
-        raise BadResponse(opening.url, f"its compressed body is broken ({error})") from None
-    except httpx.HTTPError as error:
-        raise ConnectionLost(opening.url, f"the connection broke ({error})") from None
+        decoder.finish()
+    except ValueError as error:
+        raise BadResponse(url, f"its compressed body cannot be read ({error})") from None
     except OSError as error:
         raise storage_fault(ledger.part.path, error) from error
     return _note_whole(ledger, done)

@@ -37,8 +37,8 @@ def _done_bytes(download: Download) -> int:
     ranged = download.ranged
     if ranged is None or ranged.ledger is None:
         return download.single_bytes
-    if ranged.lanes is not None:
-        return ranged.ledger.written.total + ranged.lanes.live_bytes()
+    if ranged.driver is not None:
+        return ranged.ledger.written.total + ranged.driver.lanes.live_bytes()
     resumed = ranged.ledger.resumed
     return resumed.written.total if resumed else download.single_bytes
 
@@ -47,7 +47,7 @@ def _piece_map(download: Download, size: int | None) -> bytes:
     ranged = download.ranged
     if not size or ranged is None or ranged.ledger is None:
         return b""
-    return cells_of(ranged.scheduler.filled if ranged.scheduler else ranged.ledger.written, size, MAP_CELLS)
+    return cells_of(ranged.driver.scheduler.filled if ranged.driver else ranged.ledger.written, size, MAP_CELLS)
 
 
 def cells_of(filled: RangeSet, size: int, count: int) -> bytes:
@@ -68,8 +68,8 @@ def source_progress(download: Download) -> tuple[SourceProgress, ...]:
 
 
 def _one(download: Download, candidate: Candidate) -> SourceProgress:
-    scheduler = download.ranged.scheduler if download.ranged else None
-    known = scheduler.roster.sources.get(candidate.id) if scheduler else None
+    driver = download.ranged.driver if download.ranged else None
+    known = driver.scheduler.roster.sources.get(candidate.id) if driver else None
     state, note = _state(download, candidate, known)
     busy = [lane for lane in known.lanes.values() if lane.leases] if known else []
     return SourceProgress(

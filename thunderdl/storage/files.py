@@ -115,10 +115,17 @@ def sync_folder(folder: str) -> None:
         try:
             os.fsync(fd)
         finally:
-            os.close(fd)
+            close_quietly(fd)
     except OSError as error:
         if error.errno not in _NO_FOLDER_SYNC:
             raise storage_fault(folder, error) from error
+
+
+def close_quietly(fd: int) -> None:
+    """Close it: a fault that close(2) tells of says nothing of what a sync has covered, and the rest counts for
+    nothing anyway. The descriptor is gone either way."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 def part_path(target: str) -> str:
@@ -134,13 +141,15 @@ def journal_path(part: str) -> str:
 class PartFile:
     """``TARGET.part``, open and locked by this process. Made by :meth:`open`.
 
-    ``fd``: for pread, pwrite and recv into it; ``found_bytes``: its length when it was opened, 0 for a new one.
+    ``fd``: for pread, pwrite and recv into it; ``found_bytes``: its length when it was opened, 0 for a new one;
+    ``published``: it has its final name already (see :meth:`open_published`), and is only read.
     """
 
-    __slots__ = ("_sync_failed", "fd", "found_bytes", "path", "target")
+    __slots__ = ("_sync_failed", "fd", "found_bytes", "path", "published", "target")
 
-    def __init__(self, target: str, fd: int, found_bytes: int) -> None:
+    def __init__(self, target: str, fd: int, found_bytes: int, *, published: bool = False) -> None:
         self.target, self.path, self.fd, self.found_bytes = target, part_path(target), fd, found_bytes
+        self.published = published
         self._sync_failed = False
 
     @classmethod
@@ -159,13 +168,30 @@ class PartFile:
                 if _has_name(fd, path) and not _is_leftover(path, target, fd):
                     return cls(target, fd, os.fstat(fd).st_size)
             except OSError as error:
-                os.close(fd)
+                close_quietly(fd)
                 raise storage_fault(path, error) from error
             except BaseException:
-                os.close(fd)
+                close_quietly(fd)
                 raise
-            os.close(fd)
+            close_quietly(fd)
         raise StorageError(path, "it is being replaced all the time", "choose another name with --out")
+
+    @classmethod
+    def open_published(cls, target: str) -> PartFile | None:
+        """What has the final name, to be looked at and committed as it is: where a crash came between commit and
+        the end of the journal. Never written to; None where there is no regular file, or another process has it.
+        """
+        try:
+            fd = os.open(target, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            _check_regular(target, fd)
+            _lock(target, fd)
+            return cls(target, fd, os.fstat(fd).st_size, published=True)
+        except (OSError, StorageError):
+            close_quietly(fd)
+            return None
 
     def resize(self, size: int) -> None:
         """Make it ``size`` bytes long, without taking the space yet. Raises StorageError."""
@@ -206,9 +232,9 @@ class PartFile:
         """
         self.sync()
         try:
-            if not _has_name(self.fd, self.path):
+            if not _has_name(self.fd, self.target if self.published else self.path):
                 raise StorageError(self.path, "something else has been put in its place", "run the same command again")
-            final = _publish(self.path, self.target, exists, self.fd)
+            final = self.target if self.published else _publish(self.path, self.target, exists, self.fd)
         except OSError as error:
             raise storage_fault(self.path, error) from error
         self.close()
@@ -218,7 +244,7 @@ class PartFile:
     def discard(self) -> None:
         """Remove it (not what somebody else has put under its name), and close it. Raises StorageError."""
         try:
-            if self.fd >= 0 and _has_name(self.fd, self.path):
+            if self.fd >= 0 and not self.published and _has_name(self.fd, self.path):
                 os.unlink(self.path)
         except OSError as error:
             raise storage_fault(self.path, error) from error
@@ -229,7 +255,7 @@ class PartFile:
         """Close it and give up the lock; the file stays. Closing twice does not matter."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            close_quietly(fd)
 
     def __repr__(self) -> str:
         state = "closed" if self.fd < 0 else "sync failed" if self._sync_failed else "open"
@@ -256,7 +282,7 @@ def write_small(target: str, data: bytes | bytearray | memoryview, exists: Exist
     except OSError as error:
         raise storage_fault(path, error) from error
     finally:
-        os.close(fd)
+        close_quietly(fd)
 
 
 def _write_small_over(target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
@@ -315,7 +341,29 @@ def _move_to_free(path: str, final: str) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final) from error
         os.rename(path, final)
     else:
-        os.unlink(path)
+        # The final name is there: whatever happens now, this is done. The next run removes what is left.
+        with contextlib.suppress(OSError):
+            os.unlink(path)
+
+
+def remove_leftover(target: str) -> None:
+    """Remove the second name of a finished file, where a crash came between its two names in a commit."""
+    path = part_path(target)
+    try:
+        if not os.path.samestat(os.stat(path, follow_symlinks=False), os.stat(target, follow_symlinks=False)):
+            return
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return
+    try:
+        _check_regular(path, fd)
+        # A process that is at work right here, between the two names, holds the lock.
+        _lock(path, fd)
+        _is_leftover(path, target, fd)
+    except (OSError, StorageError):
+        return
+    finally:
+        close_quietly(fd)
 
 
 def _narrow_mode(target: str, fd: int) -> None:

@@ -27,6 +27,7 @@ It decides nothing and knows no pieces. Blocking; safe to call from several thre
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -40,7 +41,14 @@ from dataclasses import dataclass, replace
 from thunderdl.core.ranges import RangeSet
 from thunderdl.errors import JournalUnusable, StorageError
 from thunderdl.formats.fast_digest import fast_hasher
-from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX, storage_fault, sync_data, sync_folder
+from thunderdl.storage.files import (
+    JOURNAL_SUFFIX,
+    PART_SUFFIX,
+    close_quietly,
+    storage_fault,
+    sync_data,
+    sync_folder,
+)
 from thunderdl.storage.records import (
     PADDING_MIN_BYTES,
     Barrier,
@@ -93,6 +101,8 @@ class Journal:
         self._generation = 0
         self._folder_synced = False
         self._sync_failed = False
+        # How far a barrier of this process reaches: before it no extent is in doubt.
+        self._covered = 0
         # (offset behind the record, start, end) of each extent that no barrier covers yet, oldest first.
         self._unsynced: deque[tuple[int, int, int]] = deque()
         self._writing = threading.Lock()
@@ -122,10 +132,10 @@ class Journal:
             found = decode(data, path)
             os.ftruncate(fd, found.good_bytes)
         except OSError as error:
-            os.close(fd)
+            close_quietly(fd)
             raise storage_fault(path, error) from error
         except BaseException:
-            os.close(fd)
+            close_quietly(fd)
             raise
         journal = cls(path, fd, found.good_bytes, found.checksum)
         journal._unsynced.extend((found.good_bytes, e.start, e.end) for e in found.extents if not e.durable)
@@ -178,6 +188,7 @@ class Journal:
                 return
             reach = self._offset if mark is None else mark.offset
             self._append([Barrier(reach)])
+            self._covered = reach
             while self._unsynced and self._unsynced[0][0] <= reach:
                 self._unsynced.popleft()
         self.sync()
@@ -196,13 +207,27 @@ class Journal:
             return list(RangeSet((start, end) for _, start, end in self._unsynced))
 
     def lose_unsynced(self) -> list[tuple[int, int]]:
-        """Drop and return the ranges recorded since the last barrier: after a failed sync of the part file."""
+        """Drop and return the ranges recorded since the last barrier: after a failed sync of the part file.
+
+        Where even that cannot be recorded (the disk is full, too), the journal is cut off before them. Raises
+        StorageError; the ranges are void all the same, unless the disk refuses to shorten a file as well.
+        """
         lost = self.unsynced()
         with self._writing:
-            self._append([Dropped(start, end) for start, end in lost])
+            try:
+                self._append([Dropped(start, end) for start, end in lost])
+            except StorageError:
+                self._cut_off()
+                raise
             self._unsynced.clear()
         self.sync()
         return lost
+
+    def _cut_off(self) -> None:
+        """End the journal where the last barrier reached to. Nothing can be appended any more, only compacted."""
+        self._sync_failed = True
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._fd, self._covered)
 
     def compact(self, records: Sequence[Record]) -> None:
         """Put a journal of these records (the first one the header, see records.compacted) in place of this one.
@@ -214,9 +239,10 @@ class Journal:
         with self._syncing, self._writing:
             image, checksum = _image(records[0], records[1:])
             fresh = _replace(self.path, image)
-            os.close(self._fd)
+            close_quietly(self._fd)
             self._fd, self._offset, self._checksum = fresh, len(image), checksum
             self._generation += 1
+            self._covered = 0
             self._sync_failed = False
             self._unsynced = deque(_uncovered(records, self._offset))
             sync_folder(os.path.dirname(self.path))
@@ -227,7 +253,7 @@ class Journal:
         with self._syncing, self._writing:
             fd, self._fd = self._fd, -1
             if fd >= 0:
-                os.close(fd)
+                close_quietly(fd)
 
     def delete(self) -> None:
         """Remove the file and close it; that it is gone already does not matter. Raises StorageError."""
@@ -334,9 +360,29 @@ def read_header(path: str) -> Header:
         try:
             return decode(_read_whole(path, fd), path).header
         finally:
-            os.close(fd)
+            close_quietly(fd)
     except OSError as error:
         raise storage_fault(path, error) from error
+
+
+def is_whole(path: str, fd: int) -> bool:
+    """Whether the open file is, byte for byte, the finished download of the journal at ``path``; nothing is changed.
+
+    Reads all of it. False also where the journal has no digest for a part of it or cannot be read. Raises nothing.
+    """
+    try:
+        journal_fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            found = decode(_read_whole(path, journal_fd), path)
+        finally:
+            close_quietly(journal_fd)
+        size = os.fstat(fd).st_size
+        there = RangeSet((extent.start, extent.end) for extent in found.extents)
+        if found.header.size != size or not there.covers(0, size):
+            return False
+        return not read_back(fd, found.extents)[1]
+    except (OSError, JournalUnusable):
+        return False
 
 
 def find_journals(folder: str) -> list[str]:
@@ -390,7 +436,7 @@ def _replace(path: str, data: bytes) -> int:
         os.replace(fresh, path)
     except OSError as error:
         if fd >= 0:
-            os.close(fd)
+            close_quietly(fd)
             _unlink_quietly(fresh)
         raise storage_fault(path, error) from error
     return fd

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from thunderdl.errors import ConnectFailed, NoSuchHost, TimedOut, TlsFailure, UsageError, shown_url
@@ -18,17 +19,22 @@ CONNECT_TIMEOUT_S = 15.0
 class TlsSettings:
     """The TLS context, made when first needed: loading the system's certificates takes 20 ms.
 
-    ``ca``: file or folder of further roots; ``insecure``: check nothing; ``context``: the user's own instead.
+    ``ca``: file or folder of further roots; ``insecure``: check nothing; ``make``: gives the user's own context,
+    or None for ours.
     """
 
-    def __init__(self, *, ca: str | None = None, insecure: bool = False, context: ssl.SSLContext | None = None) -> None:
-        self._ca, self._insecure, self._context = ca, insecure, context
+    def __init__(
+        self, *, ca: str | None = None, insecure: bool = False,
+        make: Callable[[], ssl.SSLContext | None] = lambda: None,
+    ) -> None:  # fmt: skip
+        self._ca, self._insecure, self._own = ca, insecure, make
+        self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
 
     def context(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                self._context = self._make()
+                self._context = self._own() or self._make()
             return self._context
 
     def _make(self) -> ssl.SSLContext:
@@ -64,6 +70,20 @@ def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float) -> socket.so
     except BaseException as error:
         sock.close()
         raise connect_fault(url, error) from None
+
+
+_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
+def check_proxy(proxy: str) -> None:
+    """Raise UsageError where this is no proxy's URL."""
+    try:
+        parts = urlsplit(proxy)
+        right = parts.scheme in _PROXIES and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        right = False
+    if not right or not proxy.isprintable():
+        raise UsageError(f"--proxy {shown_url(proxy)} is no proxy; write http://HOST:PORT or socks5://HOST:PORT.")
 
 
 def _direct(host: str, port: int, url: str, timeout_s: float) -> socket.socket:

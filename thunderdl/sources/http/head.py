@@ -84,6 +84,13 @@ class ResponseHead:
         return self.content_length if self.status == 200 and not self.coded else None
 
 
+    @property
+    def total_unsaid(self) -> bool:
+        """Whether a Content-Range tells where the part lies, and not how large the whole is."""
+        found = parse_content_range(self.get("content-range") or "")
+        return found is not None and found.total is None
+
+
 class _Fields:
     """What httptools calls back."""
 
@@ -122,13 +129,17 @@ class Parser:
             self._parser.feed_data(raw)
         except httptools.HttpParserError as error:
             raise BadResponse(self.url, f"the answer is no HTTP ({_first_line(error)})") from None
-        return ResponseHead(
+        head = ResponseHead(
             status=self._parser.get_status_code(),
             reason=self._callbacks.reason,
             http_version=self._parser.get_http_version(),
             fields=self._callbacks.fields,
             keep_alive=bool(self._parser.should_keep_alive()),
         )
+        if [coding.strip().lower() for coding in head.all("transfer-encoding")] not in ([], ["chunked"]):
+            # We send no TE: nothing but chunked may come (RFC 9112 section 7.4), and nothing else is undone here.
+            raise BadResponse(self.url, "the answer has a transfer coding that was not asked for")
+        return head
 
     def chunked_body(self, raw: memoryview) -> tuple[bytes, bool]:
         """The content in ``raw``, and whether the last chunk was seen."""
@@ -198,6 +209,15 @@ def judge(head: ResponseHead, start: int, end: int, expected: Expectation) -> Bo
     if start != 0:
         raise RangesUnsupported(url, "the server sent the whole file instead of a range")
     return Body(0, _length(head, url), head.chunked)
+
+
+def check_opening(head: ResponseHead, start: int | None, end: int, url: str) -> None:
+    """Raise BadResponse where a first answer is not to ``[start, end)``, or to no range (``start`` None)."""
+    if head.status != 206 or head.coded:
+        return
+    if start is None:
+        raise BadResponse(url, "sent a part although all was asked for")
+    _partial(head, start, end, url)
 
 
 def check_version(head: ResponseHead, expected: Expectation) -> None:

@@ -114,9 +114,14 @@ class Mover:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
         self._order(lambda: self._ask(connection, transfer))
 
-    def proceed(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
-        """Let the body of a parked opening go to ``store``; ``transfer.end`` says where to stop."""
-        self._order(lambda: self._proceed(connection, transfer, body, store))
+    def proceed(
+        self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover | None = None
+    ) -> None:
+        """Let the body of a parked opening go to ``store``; ``transfer.end`` says where to stop.
+
+        ``onto``: the mover that takes the connection over for it.
+        """
+        self._order(lambda: self._hand_over(connection, transfer, body, store, onto or self))
 
     def lower(self, connection: Connection, transfer: Transfer, end: int) -> None:
         """Lower the transfer's end, not below what is written; answered by Lowered, or by its end in passing."""
@@ -249,20 +254,20 @@ class Mover:
     # -- the head
 
     def _read_head(self, connection: Connection) -> None:
-        carried = len(connection.carry)
-        if carried >= MAX_HEAD_BYTES:
-            raise BadResponse("", f"the answer's head is larger than {MAX_HEAD_BYTES // 1024} KiB")
+        carried, got, ended = len(connection.carry), 0, False
         self._view[:carried] = connection.carry
-        connection.carry = b""
-        # A head is small: a read no larger than this leaves the body for the wide reads that follow.
-        got, ended = self._receive(connection, self._view[carried : carried + 64 * 1024])
+        if END_OF_HEAD not in connection.carry:
+            # A head is small: a read no larger than this leaves the body for the wide reads that follow.
+            got, ended = self._receive(connection, self._view[carried : carried + 64 * 1024])
         filled = carried + got
         transfer = connection.queue[0]
-        if got and not transfer.first_byte_at:
+        if filled and not transfer.first_byte_at:
             transfer.first_byte_at = time.monotonic()
         raw = bytes(self._view[: min(filled, MAX_HEAD_BYTES)])
         found = raw.find(END_OF_HEAD)
         if found < 0:
+            if filled >= MAX_HEAD_BYTES:
+                raise BadResponse("", f"the answer's head is larger than {MAX_HEAD_BYTES // 1024} KiB")
             if ended:
                 raise ConnectionLost("", "closed before it answered")
             connection.carry = bytes(self._view[:filled])
@@ -300,6 +305,17 @@ class Mover:
         connection.move(Phase.PARKED)
         self._watch(connection)
         self._post(transfer, Headed(transfer))
+
+    def _hand_over(
+        self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover
+    ) -> None:  # fmt: skip
+        if onto is self or connection.phase is not Phase.PARKED or connection.watched:
+            self._proceed(connection, transfer, body, store)
+            return
+        self._again = [other for other in self._again if other is not connection]
+        self.attached.discard(connection)
+        onto.attach(connection)
+        onto._order(lambda: onto._proceed(connection, transfer, body, store))
 
     def _proceed(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
         if connection.phase is not Phase.PARKED:

@@ -119,6 +119,11 @@ class Request:
         """The bytes to send for all of it."""
         return self.head + b"\r\n"
 
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The fields to repeat where somebody else makes the connection: all but Host and the proxy's."""
+        lines = [line.partition(b": ") for line in self.head.split(b"\r\n")[2:] if line]
+        return [(name, value) for name, _, value in lines if name.lower() != b"proxy-authorization"]
+
 
 def build_request(address: Address, fields: list[tuple[str, str]]) -> Request:
     """``fields``: all but Host, Range and those of the connection; the caller has checked that none holds a newline."""

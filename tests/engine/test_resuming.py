@@ -1,0 +1,361 @@
+"""Stopping and going on: cancel, pause, kill, torn and foreign journals, a second process, a clock that jumps."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from tests.engine.runs import (
+    LIMIT_S,
+    SHORT_S,
+    content_of,
+    drive,
+    failed,
+    fetch,
+    names,
+    piece_hashes,
+    sha256,
+    stopped_after,
+)
+from tests.servers import misbehave as m
+from tests.servers.exchange import generated
+from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.client import Client, Task, request_from_journal
+from thunderdl.errors import Cancelled, JournalUnusable, StorageError, TargetLocked
+from thunderdl.model import Progress, Result, Status
+from thunderdl.options import Options
+
+SIZE = 4 * 1024 * 1024
+CUT = 300_000
+WHOLE = generated(SIZE, seed=1)
+CONTENT = bytes(WHOLE.span(0, SIZE))
+KEPT = ["f.part", "f.part.journal"]
+
+
+def stop_midway(server: LoopbackServer, folder: Path, **changes: object) -> Result:
+    """Leave a part file and a journal behind; the server is well afterwards."""
+    server.release.clear()
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+    result = drive(stopped_after(CUT), server.url("/f"), folder, **changes)
+    server.release.set()
+    server.resources["/f"] = generated(SIZE, seed=1)
+    server.requests.clear()
+    assert names(folder) == KEPT
+    return result
+
+
+def asked_bytes(server: LoopbackServer) -> int:
+    """Bytes that the logged requests asked for, of the file's own."""
+    spans = [(request.header("Range") or f"bytes=0-{SIZE - 1}").removeprefix("bytes=") for request in server.requests]
+    bounds = [tuple(map(int, span.split("-"))) for span in spans]
+    return sum(min(last + 1, SIZE) - first for first, last in bounds)
+
+
+def test_cancel_and_go_on(tmp_path: Path, server: LoopbackServer) -> None:
+    stopped = stop_midway(server, tmp_path)
+    assert stopped.status is Status.CANCELLED
+    assert isinstance(stopped.error, Cancelled)
+    assert stopped.error.exit_code == 130
+    result = fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))
+    assert content_of(result) == CONTENT
+    assert CUT <= result.resumed_bytes < SIZE
+    assert names(tmp_path) == ["f"]
+
+
+def test_few_bytes_are_asked_for_twice(tmp_path: Path, server: LoopbackServer) -> None:
+    stop_midway(server, tmp_path)
+    # One lane: no stealing, so that what is asked for is what is fetched.
+    result = fetch(server.url("/f"), tmp_path, per_host=1)
+    assert content_of(result) == CONTENT
+    assert asked_bytes(server) <= SIZE - result.resumed_bytes + 64 * 1024
+
+
+def test_stopped_again_and_again(tmp_path: Path, server: LoopbackServer) -> None:
+    kept = 0
+    for _ in range(5):
+        stop_midway(server, tmp_path)
+        now = (tmp_path / "f.part.journal").stat().st_size
+        assert now < 100_000
+        kept += 1
+    assert content_of(fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))) == CONTENT
+
+
+def test_a_cancel_before_the_first_byte_leaves_nothing(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, behaviour=m.silence)
+
+    async def script(task: Task) -> Result:
+        while not server.requests:
+            await asyncio.sleep(0)
+        task.cancel()
+        return await task.outcome()
+
+    assert drive(script, server.url("/f"), tmp_path).status is Status.CANCELLED
+    assert names(tmp_path) == []
+
+
+def test_pause_and_resume(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+    seen: list[Progress] = []
+
+    async def script(task: Task) -> Result:
+        paused = False
+        async for progress in task:
+            seen.append(progress)
+            if progress.done_bytes >= CUT and not paused:
+                task.pause()
+                task.pause()
+                paused = True
+            if progress.status is Status.PAUSED:
+                assert names(tmp_path) == KEPT
+                server.release.set()
+                task.resume()
+                task.resume()
+        return await task.outcome()
+
+    result = drive(script, server.url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes >= CUT
+    assert Status.PAUSED in {progress.status for progress in seen}
+    assert seen[-1].status is Status.COMPLETE
+
+
+def test_cancel_while_paused(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+
+    async def script(task: Task) -> Result:
+        async for progress in task:
+            if progress.status is Status.PAUSED:
+                task.cancel()
+            elif progress.done_bytes >= CUT:
+                task.pause()
+        return await task.outcome()
+
+    assert drive(script, server.url("/f"), tmp_path).status is Status.CANCELLED
+    assert names(tmp_path) == KEPT
+
+
+def test_leaving_the_client_stops_what_runs(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+
+    async def run() -> Result:
+        async with asyncio.timeout(LIMIT_S), Client(Options(dir=str(tmp_path))) as client:
+            task = client.add(server.url("/f"))
+            async for progress in task:
+                if progress.done_bytes >= CUT:
+                    break
+        return await task.outcome()
+
+    assert asyncio.run(run()).status is Status.CANCELLED
+    assert names(tmp_path) == KEPT
+
+
+def test_the_last_checks_after_a_stop_need_no_server(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1)
+    failed_result = fetch(server.url("/f"), tmp_path, checksum=sha256(b"wrong"))
+    assert failed_result.error is not None
+    if names(tmp_path) == KEPT:
+        server.die()
+        assert content_of(fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))) == CONTENT
+
+
+def test_request_from_journal(tmp_path: Path, server: LoopbackServer) -> None:
+    stop_midway(server, tmp_path, checksum=sha256(CONTENT))
+
+    async def run() -> Result:
+        request = request_from_journal(str(tmp_path / "f.part.journal"), Options())
+        async with asyncio.timeout(LIMIT_S), Client() as client:
+            return [result async for result in client.run([request])][0]
+
+    result = asyncio.run(run())
+    assert content_of(result) == CONTENT
+    assert result.verified
+    assert result.resumed_bytes >= CUT
+
+
+def test_bytes_damaged_on_the_disk_are_found_by_piece_hashes(tmp_path: Path, server: LoopbackServer) -> None:
+    hashes = piece_hashes(CONTENT)
+    stop_midway(server, tmp_path, piece_hashes=hashes)
+    with (tmp_path / "f.part").open("r+b") as part:
+        part.seek(70_000)
+        part.write(b"rotten")
+    assert content_of(fetch(server.url("/f"), tmp_path, piece_hashes=hashes)) == CONTENT
+
+
+@pytest.mark.parametrize("cut", [0, 1, 7, 8, 30, 100, 200, -1, -7, -40])
+def test_a_torn_journal(tmp_path: Path, server: LoopbackServer, cut: int) -> None:
+    stop_midway(server, tmp_path)
+    journal = tmp_path / "f.part.journal"
+    journal.write_bytes(journal.read_bytes()[:cut])
+    assert content_of(fetch(server.url("/f"), tmp_path)) == CONTENT
+    assert names(tmp_path) == ["f"]
+
+
+@pytest.mark.parametrize("at", [0, 5, 12, 40, 150, -20])
+def test_a_garbled_journal(tmp_path: Path, server: LoopbackServer, at: int) -> None:
+    stop_midway(server, tmp_path)
+    journal = tmp_path / "f.part.journal"
+    data = bytearray(journal.read_bytes())
+    data[at] ^= 0xFF
+    journal.write_bytes(data)
+    result = fetch(server.url("/f"), tmp_path)
+    if result.error is None:
+        assert content_of(result) == CONTENT
+    else:
+        failed(result, JournalUnusable, 9)
+        assert names(tmp_path) == KEPT
+
+
+@pytest.mark.parametrize("data", [b"", b"rubbish", b"\0" * 5000, b'{"url": "x"}', b"A" * 100_000])
+def test_a_foreign_journal(tmp_path: Path, server: LoopbackServer, data: bytes) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1)
+    (tmp_path / "f.part.journal").write_bytes(data)
+    (tmp_path / "f.part").write_bytes(b"x" * 5000)
+    result = fetch(server.url("/f"), tmp_path)
+    if result.error is None:
+        assert content_of(result) == CONTENT
+    else:
+        failed(result, JournalUnusable, 9, "f.part.journal")
+        assert (tmp_path / "f.part.journal").read_bytes() == data
+        assert (tmp_path / "f.part").read_bytes() == b"x" * 5000
+
+
+def test_a_newer_journal_is_left_alone(tmp_path: Path, server: LoopbackServer) -> None:
+    stop_midway(server, tmp_path)
+    journal = tmp_path / "f.part.journal"
+    data = bytearray(journal.read_bytes())
+    # The version stands behind the name of the format, in the opening line.
+    place = next(at for at in range(4, 16) if 1 <= data[at] <= 9 or 0x31 <= data[at] <= 0x39)
+    data[place] = data[place] + 1
+    journal.write_bytes(data)
+    failed(fetch(server.url("/f"), tmp_path), JournalUnusable, 9, "newer")
+    assert journal.read_bytes() == data
+    assert names(tmp_path) == KEPT
+
+
+def test_a_part_file_without_a_journal_counts_for_nothing(tmp_path: Path, server: LoopbackServer) -> None:
+    (tmp_path / "f.part").write_bytes(b"x" * 2 * SIZE)
+    server.resources["/f"] = generated(SIZE, seed=1)
+    result = fetch(server.url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes == 0
+
+
+@pytest.mark.parametrize("size", [0, 1000, CUT // 2])
+def test_a_part_file_shorter_than_its_journal_says(tmp_path: Path, server: LoopbackServer, size: int) -> None:
+    stop_midway(server, tmp_path)
+    os.truncate(tmp_path / "f.part", size)
+    assert content_of(fetch(server.url("/f"), tmp_path)) == CONTENT
+
+
+def test_a_journal_without_its_part_file(tmp_path: Path, server: LoopbackServer) -> None:
+    stop_midway(server, tmp_path)
+    (tmp_path / "f.part").unlink()
+    result = fetch(server.url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+
+
+PROGRAM = """
+import sys, thunderdl
+result = thunderdl.get(sys.argv[1], sys.argv[2], retries=0, timeout=20)
+"""
+
+
+def test_a_second_process_on_one_target(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, server.url("/f"), str(tmp_path)]) as first:
+        server.wait_for(lambda s: s.sent["/f"] >= CUT, LIMIT_S)
+        while not (tmp_path / "f.part.journal").exists():
+            os.sched_yield()
+        result = fetch(server.url("/f"), tmp_path)
+        failed(result, TargetLocked, 11, str(first.pid) if sys.platform == "linux" else "")
+        server.release.set()
+        assert first.wait(LIMIT_S) == 0
+    assert (tmp_path / "f").read_bytes() == CONTENT
+    assert names(tmp_path) == ["f"]
+
+
+def test_two_tasks_of_one_client_on_one_target(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1)
+
+    async def run() -> list[Result]:
+        async with asyncio.timeout(LIMIT_S), Client(Options(dir=str(tmp_path), retries=0)) as client:
+            tasks = [client.add(server.url("/f")) for _ in range(2)]
+            return [await task.outcome() for task in tasks]
+
+    results = asyncio.run(run())
+    assert sorted(result.status.value for result in results) == ["complete", "failed"]
+    assert all(isinstance(result.error, StorageError | None) or "exists" in str(result.error) for result in results)
+    assert (tmp_path / "f").read_bytes() == CONTENT
+
+
+def test_killed_and_gone_on(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+    with subprocess.Popen([sys.executable, "-c", PROGRAM, server.url("/f"), str(tmp_path)]) as killed:
+        server.wait_for(lambda s: s.sent["/f"] >= 2 * CUT, LIMIT_S)
+        killed.send_signal(signal.SIGKILL)
+    assert "f" not in names(tmp_path)
+    server.release.set()
+    server.resources["/f"] = generated(SIZE, seed=1)
+    assert content_of(fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))) == CONTENT
+
+
+@pytest.mark.parametrize("jump_s", [-10_000_000_000, -86_400, 86_400, 10_000_000_000])
+def test_a_clock_that_jumps(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, jump_s: int
+) -> None:
+    real = time.time
+    calls = iter(range(1 << 30))
+    # Back and forth with every look.
+    monkeypatch.setattr(time, "time", lambda: real() + (jump_s if next(calls) % 2 else 0))
+    stop_midway(server, tmp_path)
+    result = fetch(server.url("/f"), tmp_path, timeout=2.0)
+    assert content_of(result) == CONTENT
+    assert 0 <= result.seconds < LIMIT_S
+
+
+def test_memory_does_not_grow_with_the_file(tmp_path: Path, server: LoopbackServer) -> None:
+    size = 24 * 1024 * 1024
+    server.resources["/f"] = generated(size, seed=1)
+    fetch(server.url("/f"), tmp_path / "warm")
+    tracemalloc.start()
+    try:
+        assert fetch(server.url("/f"), tmp_path / "a").error is None
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # Two movers' buffers, the server's own blocks for each connection, and little else.
+    assert peak < 16 * 1024 * 1024
+
+
+def test_progress_is_steady(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+
+    async def script(task: Task) -> Result:
+        async for progress in task:
+            seen.append(progress)
+        return await task.outcome()
+
+    with LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=Limits(rate_bytes_per_s=10 * SIZE)) as server:
+        result = drive(script, server.url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    done = [progress.done_bytes for progress in seen]
+    assert done == sorted(done)
+    assert seen[-1].done_bytes == SIZE
+    assert seen[-1].status is Status.COMPLETE
+    assert set(seen[-1].piece_map) == {255}
+    assert all(progress.size_bytes in (None, SIZE) for progress in seen)
+
+
+def test_a_limit_holds(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1)
+    result = fetch(server.url("/f"), tmp_path, limit=8 * SIZE)
+    assert content_of(result) == CONTENT
+    assert result.seconds > SHORT_S / 5

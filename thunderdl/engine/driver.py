@@ -1,0 +1,191 @@
+"""Between the scheduler and the lanes of one download: events in, commands performed, sources let in.
+
+Bytes of a source are let in only after its head was compared with the version begun. Lives on the event loop:
+events of lanes reach the scheduler at once (:meth:`Driver.tell`), positions ten times a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+from thunderdl.core.protocol import (
+    Cancel,
+    Close,
+    Command,
+    Complete,
+    Event,
+    Fetch,
+    HostCap,
+    Shrink,
+    SourceLost,
+    SourceOpened,
+    Tick,
+)
+from thunderdl.core.ranges import RangeSet
+from thunderdl.core.scheduler import Scheduler
+from thunderdl.core.trust import Verdict, Version, compare
+from thunderdl.engine.candidates import Candidate, Candidates, source_of
+from thunderdl.engine.lanes import Lanes, Sink
+from thunderdl.engine.opening import Opening, OpenSource, release
+from thunderdl.engine.resumption import version_of
+from thunderdl.engine.session import Session
+from thunderdl.errors import ContentChanged, RangesUnsupported, ThunderdlError, shown_url
+from thunderdl.options import Options
+
+TICK_S = 0.1
+
+
+class Driver:
+    """``sink``: takes what is written; ``filled``: what is there already; ``align``: border that leases prefer.
+
+    ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
+    no source is left: whether there is another way after all.
+    """
+
+    def __init__(
+        self, session: Session, options: Options, candidates: Candidates, notes: list[str], sink: Sink, *,
+        version: Version, filled: RangeSet, align: int,
+    ) -> None:  # fmt: skip
+        self._session, self._options, self._candidates, self._notes = session, options, candidates, notes
+        self._version, self._size = version, version.size or 0
+        self.scheduler = Scheduler(
+            size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
+            retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
+        )  # fmt: skip
+        self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed)
+        self.on_complete: Callable[[], None] = lambda: None
+        self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
+        self.begin_again: Callable[[], bool] = lambda: False
+        self._queue: deque[Event] = deque()
+        self._telling = self._stopped = False
+        self._caps: dict[str, int] = {}
+
+    def start(self, first: Candidate, opening: Opening) -> None:
+        """Begin with ``first``; the other candidates join as they open."""
+        self._admit(first, opening)
+        self._candidates.admit_to(self._join, first)
+
+    async def run_until(self, settled: asyncio.Future[None], each_tick: Callable[[], None]) -> None:
+        """Tick until ``settled``; raises what it holds."""
+        self.tell(Tick())
+        while not settled.done():
+            await asyncio.wait({settled}, timeout=TICK_S)
+            self.lanes.poll()
+            self.tell(Tick())
+            each_tick()
+        settled.result()
+
+    async def stop(self) -> None:
+        """End every lane; what was written is in the sink afterwards."""
+        self._stopped = True
+        await self.lanes.stop()
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the scheduler and perform what it says; events that follow wait their turn."""
+        self._queue.append(event)
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._queue:
+                following = self._queue.popleft()
+                if self._stopped:
+                    continue
+                self._update_caps()
+                for command in self.scheduler.handle(following, time.monotonic()):
+                    self._perform(command)
+        finally:
+            self._telling = False
+
+    # -- sources
+
+    def _admit(self, candidate: Candidate, opening: Opening) -> None:
+        """Let a source in whose version was found to be ours."""
+        seen = Version(size=self._size, validators=opening.head.validators)
+        candidate.source = source_of(candidate, opening, seen, self._options.timeout)
+        transfer, status = opening.transfer, opening.head.status
+        start, end = transfer.start, min(transfer.end, self._size)
+        if status == 200:
+            start, end = 0, self._size
+            transfer.start = transfer.position = 0
+            candidate.notes.append("sends no ranges: one connection, from the start")
+        if transfer.body is not None or status == 416:
+            start = end = 0
+        lane = self.scheduler.new_lane()
+        self.lanes.adopt(lane, candidate.source, opening)
+        opened = SourceOpened(
+            source=candidate.id, host=candidate.source.host, lane=lane, start=start, end=end,
+            latency_s=transfer.latency_s or 0.0, random_access=status != 200,
+        )  # fmt: skip
+        self.tell(opened)
+
+    async def _join(self, candidate: Candidate) -> None:
+        """A mirror has answered: let it in if it serves what the others do."""
+        opening = candidate.opening
+        assert opening is not None
+        seen = version_of(opening)
+        if why := self._why_refused(seen, opening):
+            self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+            candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
+            self._candidates.attempts.append(candidate.error)
+            candidate.opening = None
+            release(self._session, opening)
+        else:
+            self._admit(candidate, opening)
+
+    def _why_refused(self, seen: Version, opening: Opening) -> str:
+        if seen.size != self._size:
+            return f"its file has {seen.size} bytes, the others' {self._size}"
+        if opening.head.coded:
+            return "it sends the file compressed"
+        if self._options.checksum or self._options.piece_hashes:
+            return ""
+        same_date = seen.validators.last_modified == self._version.validators.last_modified is not None
+        if compare(self._version, seen) is Verdict.SAME or same_date:
+            return ""
+        return "no hash was given, and its validators do not show that it is the same version"
+
+    # -- commands
+
+    def _update_caps(self) -> None:
+        """Slots that other downloads hold are none of ours."""
+        for candidate in self._candidates.all:
+            if (source := candidate.source) is None:
+                continue
+            cap = self.lanes.slots_of(source.host) + self._session.pool.free_slots(source.request.address.endpoint)
+            if self._caps.get(source.host) != cap:
+                self._caps[source.host] = cap
+                for command in self.scheduler.handle(HostCap(source.host, cap), time.monotonic()):
+                    self._perform(command)
+
+    def _perform(self, command: Command) -> None:
+        if isinstance(command, Fetch):
+            source = self._candidates.by_id(command.source).source
+            assert source is not None
+            self.lanes.fetch(command, source)
+        elif isinstance(command, Shrink):
+            self.lanes.shrink(command)
+        elif isinstance(command, Cancel):
+            self.lanes.cancel(command)
+        elif isinstance(command, Close):
+            self.lanes.close(command)
+        elif isinstance(command, Complete):
+            self.on_complete()
+        elif not self._candidates.still_opening and not self.begin_again():
+            self._fault(self._candidates.failure())
+
+    def _fault(self, error: ThunderdlError) -> None:
+        self.on_fault(error)
+
+    def _attempt_failed(self, source: OpenSource, error: ThunderdlError) -> None:
+        attempts = self._candidates.attempts
+        if not attempts or str(attempts[-1]) != str(error):
+            attempts.append(error)
+        if isinstance(error, ContentChanged):
+            self._notes.append(str(error).rstrip("."))
+            self.tell(SourceLost(source.id, "its file is another version now"))
+        elif isinstance(error, RangesUnsupported):
+            self.tell(SourceLost(source.id, "sent the whole file instead of a range"))
