@@ -199,6 +199,28 @@ class Client:
                     del running[over]
                     yield over.result()
 
+    async def stream(
+        self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None,
+        window_bytes: int = 64 * 1024 * 1024, **changes: Any,
+    ) -> AsyncIterator[bytes]:  # fmt: skip
+        """The bytes of a file in order, fetched in parallel up to ``window_bytes`` ahead of the reader; no file.
+
+        A wrong piece is fetched again before it is handed out; a wrong checksum raises BadContent after the last
+        byte. Raises ThunderdlError.
+        """
+        if self._session is None:
+            raise UsageError(_OUTSIDE)
+        from thunderdl.engine.streaming import stream
+
+        changed = _changed(options or self.options, changes)
+        parts = stream(self._session, (url, *mirrors), changed, window_bytes)
+        try:
+            async for part in parts:
+                yield part
+        finally:
+            # At once where the reader has had enough, not when the garbage is collected.
+            await parts.aclose()
+
     async def info(self, url: str) -> Info:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
         if self._session is None:

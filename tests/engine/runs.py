@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.servers.loopback import LoopbackServer
 from thunderdl.client import Client, Task
 from thunderdl.errors import DownloadFailed, ThunderdlError
 from thunderdl.formats.hashes import parse_checksum
@@ -119,3 +120,9 @@ def piece_hashes(content: bytes, piece_length: int = 65536) -> PieceHashes:
 
 def sha256(content: bytes) -> str:
     return "sha-256=" + hashlib.sha256(content).hexdigest()
+
+
+def all_say(server: LoopbackServer, name: str, value: str | None) -> bool:
+    """Whether the header of every request had this value, None for none."""
+    assert server.requests
+    return all(request.header(name) == value for request in server.requests)

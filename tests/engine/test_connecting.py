@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ import thunderdl.errors
 from tests.engine.runs import SHORT_S, content_of, failed, fetch, names
 from tests.servers import misbehave as m
 from tests.servers.certificates import Certificates, Identity
+from tests.servers.exchange import Behaviour
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.errors import ConnectFailed, ConnectionLost, InvalidUrl, NoSuchHost, TimedOut, TlsFailure
 
@@ -111,7 +113,7 @@ def test_a_peer_that_never_shakes_hands(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [m.silence, m.unfinished_header])
-def test_a_server_that_never_answers(tmp_path: Path, server: LoopbackServer, behaviour: m.Behaviour) -> None:
+def test_a_server_that_never_answers(tmp_path: Path, server: LoopbackServer, behaviour: Behaviour) -> None:
     server.resources["/f"] = Resource(body=b"hello", behaviour=behaviour)
     failed(fetch(server.url("/f"), tmp_path, timeout=SHORT_S), TimedOut, 4)
     assert names(tmp_path) == []
@@ -160,7 +162,7 @@ def test_get_and_download_raise(tmp_path: Path, closed_port: int) -> None:
 
 
 @pytest.mark.parametrize("asked", [{"connections": 0}, {"timeout": 0.0}, {"timeout": -1.0}, {"bogus": 1}])
-def test_options_that_are_none(tmp_path: Path, asked: dict[str, float]) -> None:
+def test_options_that_are_none(tmp_path: Path, asked: dict[str, Any]) -> None:
     with pytest.raises(thunderdl.errors.UsageError):
         thunderdl.get("http://127.0.0.1:1/f", str(tmp_path), **asked)
 

@@ -6,13 +6,15 @@ A broken answer never becomes the file, and leaves a part file behind only where
 from __future__ import annotations
 
 import gzip
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.engine.runs import SHORT_S, content_of, failed, fetch, names, sha256
 from tests.servers import misbehave as m
-from tests.servers.exchange import Behaviour, Reply, Request
+from tests.servers.exchange import Behaviour, Reply, Request, plain
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, ThunderdlError, TimedOut
 from thunderdl.model import Status
@@ -83,7 +85,7 @@ def test_broken_chunks(tmp_path: Path, server: LoopbackServer, body: bytes, rubb
 @pytest.mark.parametrize("end", [m.short_body, m.reset_after])
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_body_that_ends_early(
-    tmp_path: Path, server: LoopbackServer, body: bytes, end: m.Callable[[int], Behaviour], *, ranges: bool
+    tmp_path: Path, server: LoopbackServer, body: bytes, end: Callable[[int], Behaviour], *, ranges: bool
 ) -> None:
     url = serve(server, body, m.well if ranges else m.no_ranges, end(len(body) // 3))
     result = fetch(url, tmp_path)
@@ -218,7 +220,7 @@ def test_ranges_of_a_coded_body_are_not_mixed(tmp_path: Path, server: LoopbackSe
 
 def test_a_coded_body_that_is_broken(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:
     def spoiled(request: Request, reply: Reply) -> Reply:
-        return m.plain(200, ("Content-Encoding", "gzip"), body=gzip.compress(content)[:5000] + b"rubbish" * 1000)
+        return plain(200, ("Content-Encoding", "gzip"), body=gzip.compress(content)[:5000] + b"rubbish" * 1000)
 
     failed(fetch(serve(server, content, spoiled), tmp_path), BadResponse, 6, "compressed")
     assert names(tmp_path) == []
@@ -226,7 +228,7 @@ def test_a_coded_body_that_is_broken(tmp_path: Path, server: LoopbackServer, con
 
 def test_a_coded_body_that_is_cut_off(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:
     def cut(request: Request, reply: Reply) -> Reply:
-        return m.plain(200, ("Content-Encoding", "gzip"), body=gzip.compress(content)[:5000])
+        return plain(200, ("Content-Encoding", "gzip"), body=gzip.compress(content)[:5000])
 
     result = fetch(serve(server, content, cut), tmp_path)
     assert isinstance(result.error, BadResponse | ConnectionLost), result
@@ -264,7 +266,7 @@ def test_early_answers_are_passed_over(tmp_path: Path, server: LoopbackServer, b
 
 def test_early_answers_without_end(tmp_path: Path, server: LoopbackServer) -> None:
     def hinted(request: Request, reply: Reply) -> Reply:
-        reply.head = m.itertools.repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+        reply.head = itertools.repeat(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
         return reply
 
     result = fetch(serve(server, SMALL, hinted), tmp_path, timeout=SHORT_S)

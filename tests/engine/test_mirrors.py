@@ -89,9 +89,7 @@ def test_a_mirror_with_another_version_of_equal_size_and_piece_hashes(
 
 @pytest.mark.parametrize("behaviour", [m.status(404), m.status(503), m.rubbish, m.hang_up, m.redirect_loop()])
 @pytest.mark.parametrize("place", [0, 1])
-def test_one_that_is_not_there(
-    tmp_path: Path, trio: list[LoopbackServer], behaviour: Behaviour, place: int
-) -> None:
+def test_one_that_is_not_there(tmp_path: Path, trio: list[LoopbackServer], behaviour: Behaviour, place: int) -> None:
     trio[place].resources["/f"] = Resource(body=b"x", behaviour=behaviour)
     result = run(trio[:2], tmp_path)
     assert content_of(result) == CONTENT
@@ -173,9 +171,7 @@ def test_a_source_that_lies_once(tmp_path: Path, server: LoopbackServer) -> None
 
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("liar", [0, 1])
-def test_a_whole_checksum_finds_the_culprit(
-    tmp_path: Path, trio: list[LoopbackServer], count: int, liar: int
-) -> None:
+def test_a_whole_checksum_finds_the_culprit(tmp_path: Path, trio: list[LoopbackServer], count: int, liar: int) -> None:
     trio[liar].resources["/f"] = generated(SIZE, seed=1, behaviour=m.corrupt_from(0))
     result = run(trio[:count], tmp_path, checksum=sha256(CONTENT))
     assert content_of(result) == CONTENT

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.engine.runs import content_of, failed, fetch, names, sha256
 from tests.servers import misbehave as m
-from tests.servers.exchange import Behaviour, Reply, Request, Resource, generated
+from tests.servers.exchange import Behaviour, Reply, Request, Resource, answer, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.errors import (
     BadContent,
@@ -20,17 +19,18 @@ from thunderdl.errors import (
     ServerBusy,
     ThunderdlError,
 )
+from thunderdl.model import Result
 
 BIG_BYTES = 6 * 1024 * 1024
 
 
-def big(**fields: object) -> tuple[Resource, bytes]:
+def big(behaviour: Behaviour = m.well) -> tuple[Resource, bytes]:
     """A file that takes several leases, and its bytes."""
-    resource = generated(BIG_BYTES, **fields)
+    resource = generated(BIG_BYTES, behaviour=behaviour)
     return resource, bytes(resource.span(0, BIG_BYTES))
 
 
-def refused(result: Any, *kinds: type[ThunderdlError]) -> None:
+def refused(result: Result, *kinds: type[ThunderdlError]) -> None:
     """Refused, one way or the other; nothing wrong has the file's name."""
     told = result.error.most_telling if isinstance(result.error, DownloadFailed) else result.error
     assert isinstance(told, kinds), result
@@ -147,7 +147,7 @@ def test_shorter_ranges_than_asked_for(tmp_path: Path, server: LoopbackServer) -
         first, _, last = (request.header("Range") or "bytes=0-0").removeprefix("bytes=").partition("-")
         short = request.without("Range")
         short.headers.append(("Range", f"bytes={first}-{min(int(last), int(first) + 299_999)}"))
-        return m.answer(short, reply.resource)
+        return answer(short, reply.resource)
 
     resource, content = big(behaviour=stingy)
     server.resources["/f"] = resource

@@ -9,7 +9,7 @@ import pytest
 from tests.engine.runs import content_of, failed, fetch, names
 from tests.servers import misbehave as m
 from tests.servers.certificates import Certificates
-from tests.servers.exchange import Request
+from tests.servers.exchange import Reply, Request
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.engine import candidates, opening
 from thunderdl.errors import (
@@ -108,7 +108,7 @@ def test_a_redirect_loop(tmp_path: Path, server: LoopbackServer) -> None:
 
 
 def test_redirects_without_end(tmp_path: Path, server: LoopbackServer) -> None:
-    def further(request: Request, _reply: m.Reply) -> m.Reply:
+    def further(request: Request, _reply: Reply) -> Reply:
         return m.redirect(f"/{int(request.path[1:]) + 1}")(request, _reply)
 
     server.behaviour = further

@@ -23,33 +23,15 @@ from tests.engine.runs import (
     names,
     piece_hashes,
     sha256,
-    stopped_after,
 )
+from tests.engine.stopped import CONTENT, CUT, KEPT, SIZE, stop_midway
 from tests.servers import misbehave as m
 from tests.servers.exchange import generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Task, request_from_journal
-from thunderdl.errors import Cancelled, JournalUnusable, StorageError, TargetLocked
+from thunderdl.errors import Cancelled, StorageError, TargetLocked
 from thunderdl.model import Progress, Result, Status
 from thunderdl.options import Options
-
-SIZE = 4 * 1024 * 1024
-CUT = 300_000
-WHOLE = generated(SIZE, seed=1)
-CONTENT = bytes(WHOLE.span(0, SIZE))
-KEPT = ["f.part", "f.part.journal"]
-
-
-def stop_midway(server: LoopbackServer, folder: Path, **changes: object) -> Result:
-    """Leave a part file and a journal behind; the server is well afterwards."""
-    server.release.clear()
-    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
-    result = drive(stopped_after(CUT), server.url("/f"), folder, **changes)
-    server.release.set()
-    server.resources["/f"] = generated(SIZE, seed=1)
-    server.requests.clear()
-    assert names(folder) == KEPT
-    return result
 
 
 def asked_bytes(server: LoopbackServer) -> int:
@@ -75,16 +57,14 @@ def test_few_bytes_are_asked_for_twice(tmp_path: Path, server: LoopbackServer) -
     # One lane: no stealing, so that what is asked for is what is fetched.
     result = fetch(server.url("/f"), tmp_path, per_host=1)
     assert content_of(result) == CONTENT
-    assert asked_bytes(server) <= SIZE - result.resumed_bytes + 64 * 1024
+    # The first request asks for 1 MiB, whatever the gap is.
+    assert asked_bytes(server) <= SIZE - result.resumed_bytes + 1024 * 1024
 
 
 def test_stopped_again_and_again(tmp_path: Path, server: LoopbackServer) -> None:
-    kept = 0
     for _ in range(5):
         stop_midway(server, tmp_path)
-        now = (tmp_path / "f.part.journal").stat().st_size
-        assert now < 100_000
-        kept += 1
+        assert (tmp_path / "f.part.journal").stat().st_size < 100_000
     assert content_of(fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))) == CONTENT
 
 
@@ -92,8 +72,7 @@ def test_a_cancel_before_the_first_byte_leaves_nothing(tmp_path: Path, server: L
     server.resources["/f"] = generated(SIZE, behaviour=m.silence)
 
     async def script(task: Task) -> Result:
-        while not server.requests:
-            await asyncio.sleep(0)
+        await asyncio.to_thread(server.wait_for, lambda s: bool(s.requests))
         task.cancel()
         return await task.outcome()
 
@@ -159,11 +138,13 @@ def test_leaving_the_client_stops_what_runs(tmp_path: Path, server: LoopbackServ
 
 def test_the_last_checks_after_a_stop_need_no_server(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/f"] = generated(SIZE, seed=1)
-    failed_result = fetch(server.url("/f"), tmp_path, checksum=sha256(b"wrong"))
-    assert failed_result.error is not None
-    if names(tmp_path) == KEPT:
-        server.die()
-        assert content_of(fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))) == CONTENT
+    # Every byte is there when the checksum turns out to be mistyped.
+    assert fetch(server.url("/f"), tmp_path, checksum=sha256(b"wrong")).error is not None
+    assert names(tmp_path) == KEPT
+    server.die()
+    result = fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes == SIZE
 
 
 def test_request_from_journal(tmp_path: Path, server: LoopbackServer) -> None:
@@ -172,7 +153,7 @@ def test_request_from_journal(tmp_path: Path, server: LoopbackServer) -> None:
     async def run() -> Result:
         request = request_from_journal(str(tmp_path / "f.part.journal"), Options())
         async with asyncio.timeout(LIMIT_S), Client() as client:
-            return [result async for result in client.run([request])][0]
+            return await anext(client.run([request]))
 
     result = asyncio.run(run())
     assert content_of(result) == CONTENT
@@ -187,79 +168,6 @@ def test_bytes_damaged_on_the_disk_are_found_by_piece_hashes(tmp_path: Path, ser
         part.seek(70_000)
         part.write(b"rotten")
     assert content_of(fetch(server.url("/f"), tmp_path, piece_hashes=hashes)) == CONTENT
-
-
-@pytest.mark.parametrize("cut", [0, 1, 7, 8, 30, 100, 200, -1, -7, -40])
-def test_a_torn_journal(tmp_path: Path, server: LoopbackServer, cut: int) -> None:
-    stop_midway(server, tmp_path)
-    journal = tmp_path / "f.part.journal"
-    journal.write_bytes(journal.read_bytes()[:cut])
-    assert content_of(fetch(server.url("/f"), tmp_path)) == CONTENT
-    assert names(tmp_path) == ["f"]
-
-
-@pytest.mark.parametrize("at", [0, 5, 12, 40, 150, -20])
-def test_a_garbled_journal(tmp_path: Path, server: LoopbackServer, at: int) -> None:
-    stop_midway(server, tmp_path)
-    journal = tmp_path / "f.part.journal"
-    data = bytearray(journal.read_bytes())
-    data[at] ^= 0xFF
-    journal.write_bytes(data)
-    result = fetch(server.url("/f"), tmp_path)
-    if result.error is None:
-        assert content_of(result) == CONTENT
-    else:
-        failed(result, JournalUnusable, 9)
-        assert names(tmp_path) == KEPT
-
-
-@pytest.mark.parametrize("data", [b"", b"rubbish", b"\0" * 5000, b'{"url": "x"}', b"A" * 100_000])
-def test_a_foreign_journal(tmp_path: Path, server: LoopbackServer, data: bytes) -> None:
-    server.resources["/f"] = generated(SIZE, seed=1)
-    (tmp_path / "f.part.journal").write_bytes(data)
-    (tmp_path / "f.part").write_bytes(b"x" * 5000)
-    result = fetch(server.url("/f"), tmp_path)
-    if result.error is None:
-        assert content_of(result) == CONTENT
-    else:
-        failed(result, JournalUnusable, 9, "f.part.journal")
-        assert (tmp_path / "f.part.journal").read_bytes() == data
-        assert (tmp_path / "f.part").read_bytes() == b"x" * 5000
-
-
-def test_a_newer_journal_is_left_alone(tmp_path: Path, server: LoopbackServer) -> None:
-    stop_midway(server, tmp_path)
-    journal = tmp_path / "f.part.journal"
-    data = bytearray(journal.read_bytes())
-    # The version stands behind the name of the format, in the opening line.
-    place = next(at for at in range(4, 16) if 1 <= data[at] <= 9 or 0x31 <= data[at] <= 0x39)
-    data[place] = data[place] + 1
-    journal.write_bytes(data)
-    failed(fetch(server.url("/f"), tmp_path), JournalUnusable, 9, "newer")
-    assert journal.read_bytes() == data
-    assert names(tmp_path) == KEPT
-
-
-def test_a_part_file_without_a_journal_counts_for_nothing(tmp_path: Path, server: LoopbackServer) -> None:
-    (tmp_path / "f.part").write_bytes(b"x" * 2 * SIZE)
-    server.resources["/f"] = generated(SIZE, seed=1)
-    result = fetch(server.url("/f"), tmp_path)
-    assert content_of(result) == CONTENT
-    assert result.resumed_bytes == 0
-
-
-@pytest.mark.parametrize("size", [0, 1000, CUT // 2])
-def test_a_part_file_shorter_than_its_journal_says(tmp_path: Path, server: LoopbackServer, size: int) -> None:
-    stop_midway(server, tmp_path)
-    os.truncate(tmp_path / "f.part", size)
-    assert content_of(fetch(server.url("/f"), tmp_path)) == CONTENT
-
-
-def test_a_journal_without_its_part_file(tmp_path: Path, server: LoopbackServer) -> None:
-    stop_midway(server, tmp_path)
-    (tmp_path / "f.part").unlink()
-    result = fetch(server.url("/f"), tmp_path)
-    assert content_of(result) == CONTENT
 
 
 PROGRAM = """

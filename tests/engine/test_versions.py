@@ -109,8 +109,8 @@ def test_no_validators_at_all_and_one_byte_changed_where_we_look(tmp_path: Path,
     )
     result = fetch(server.url("/f"), tmp_path)
     assert result.resumed_bytes == 0
-    assert content_of(result)[:CUT - 1000] == bytes_of(1)[:CUT - 1000]
-    assert content_of(result)[CUT - 1000:] != bytes_of(1)[CUT - 1000:]
+    assert content_of(result)[: CUT - 1000] == bytes_of(1)[: CUT - 1000]
+    assert content_of(result)[CUT - 1000 :] != bytes_of(1)[CUT - 1000 :]
 
 
 @pytest.mark.parametrize("tells", [True, False])

@@ -10,6 +10,10 @@ import math
 
 QUICK_HALF_LIFE_S = 2.0
 CALM_HALF_LIFE_S = 10.0
+# A third one only looks out for jumps: a source that gives less than half of its mean for a second has changed,
+# and waiting for the means to follow costs more than being wrong about a burst.
+FRESH_HALF_LIFE_S = 0.5
+JUMP = 2.0
 # Below this a sample says more of scheduling noise than of the path.
 MIN_SAMPLE_S = 0.02
 
@@ -36,11 +40,11 @@ class _Average:
 class RateEstimate:
     """Goodput of one source in bytes a second, from a running count of its bytes."""
 
-    __slots__ = ("_bytes", "_calm", "_deviation", "_quick", "_since", "known")
+    __slots__ = ("_bytes", "_calm", "_deviation", "_fresh", "_quick", "_since", "known")
 
     def __init__(self) -> None:
         self._quick, self._calm = _Average(QUICK_HALF_LIFE_S), _Average(CALM_HALF_LIFE_S)
-        self._deviation = _Average(CALM_HALF_LIFE_S)
+        self._deviation, self._fresh = _Average(CALM_HALF_LIFE_S), _Average(FRESH_HALF_LIFE_S)
         self._since: float | None = None
         self._bytes = 0
         self.known = False
@@ -65,12 +69,15 @@ class RateEstimate:
             self._deviation.add(abs(sample - self.mean), elapsed)
         self._quick.add(sample, elapsed)
         self._calm.add(sample, elapsed)
+        self._fresh.add(sample, elapsed)
         self.known = self.known or sample > 0
         self._since, self._bytes = now, 0
 
     @property
     def mean(self) -> float:
-        return (self._quick.value + self._calm.value) / 2
+        """Bytes a second, as of late."""
+        steady, fresh = (self._quick.value + self._calm.value) / 2, self._fresh.value
+        return fresh if fresh * JUMP < steady or fresh > steady * JUMP else steady
 
     @property
     def safe(self) -> float:

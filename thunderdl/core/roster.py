@@ -20,6 +20,7 @@ from thunderdl.core.ranking import LatencyEstimate, RateEstimate
 UNKNOWN_RATE_BYTES_PER_S = 1024 * 1024
 # A lane that brings nothing for this long, or three round trips, is not counted on.
 SILENT_S = 2.0
+CRUMB_BYTES = 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -58,8 +59,13 @@ class Lane:
 
     @property
     def last(self) -> Lease | None:
-        """The last of its leases that lacks anything: the one to take from."""
-        return next((lease for lease in reversed(self.leases) if lease.left_bytes > 0), None)
+        """The last of its leases that lacks more than a crumb: the one to take from."""
+        found = None
+        for lease in reversed(self.leases):
+            if lease.left_bytes > CRUMB_BYTES:
+                return lease
+            found = found or (lease if lease.left_bytes else None)
+        return found
 
     @property
     def left_bytes(self) -> int:

@@ -53,6 +53,8 @@ MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.25, 60.0
 # A source that is down is tried again after this share of the time it has been down for: it is missed for little
 # longer than it was away, and a connect that fails costs next to nothing.
 BACK_OFF_SHARE = 1 / 8
+# One that answers 429 or 503 without Retry-After wants to be left alone rather longer.
+MIN_BUSY_WAIT_S, BUSY_WAIT_SHARE = 1.0, 1 / 4
 # A second connection pays when there is this much left for it to do, in bytes or in time.
 MIN_WORK_FOR_LANE_BYTES = 512 * 1024
 MIN_WORK_FOR_LANE_S = 3.0
@@ -338,12 +340,13 @@ class Scheduler:
             patience_s = min(2.0**self._retries - 1, MAX_BACK_OFF_S * self._retries)
             source.exhausted = source.failures > self._retries and down_s >= patience_s * 0.75
         # A lane that brought bytes before it broke is tried again at once.
-        wait_s = max(wait_s, self._wait_s(source, event.kind, down_s)) if not worked or wait_s else 0.0
+        if not wait_s and not worked:
+            wait_s = self._wait_s(event.kind, down_s)
         source.retry_at = self._now + wait_s
 
-    def _wait_s(self, source: Source, kind: FaultKind, down_s: float) -> float:
+    def _wait_s(self, kind: FaultKind, down_s: float) -> float:
         if kind is FaultKind.BUSY:
-            wait_s = 2.0 ** min(source.failures - 1, 6)
+            wait_s = max(MIN_BUSY_WAIT_S, down_s * BUSY_WAIT_SHARE)
         else:
             wait_s = max(MIN_BACK_OFF_S, down_s * BACK_OFF_SHARE)
         return min(MAX_BACK_OFF_S, wait_s) * self._jitter.uniform(0.75, 1.25)
