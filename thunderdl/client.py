@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -74,6 +74,8 @@ class Task:
         self._download = self._new_download()
         self._over: asyncio.Future[Result] = session.loop.create_future()
         self._run: asyncio.Task[Result] | None = None
+        # What the run is being stopped for, None while it is not.
+        self._wanted: Status | None = None
         self.resume()
 
     def progress(self) -> Progress:
@@ -94,7 +96,10 @@ class Task:
 
     def resume(self) -> None:
         """Go on after :meth:`pause`."""
-        if self._run is None and not self._over.done():
+        if self._run is not None and self._wanted is Status.PAUSED:
+            # It is still on its way out: begin again from there.
+            self._wanted = Status.ACTIVE
+        elif self._run is None and not self._over.done():
             if self._download.status is not Status.QUEUED:
                 self._download = self._new_download()
             self._run = self._session.loop.create_task(self._download.run())
@@ -108,19 +113,25 @@ class Task:
             self._stop(Status.CANCELLED)
 
     def _stop(self, status: Status) -> None:
-        if self._run is not None and not self._run.done():
-            self._wanted = status
+        if self._run is None or self._run.done() or self._wanted is Status.CANCELLED:
+            return
+        before, self._wanted = self._wanted, status
+        if before is None:
+            # Once only: a second cancellation would cut short how the first one leaves part file and journal.
             self._run.cancel()
 
     def _ended(self, run: asyncio.Task[Result]) -> None:
         self._run = None
+        wanted, self._wanted = self._wanted, None
         if not run.cancelled():
-            if run.exception() is not None:
-                self._over.set_exception(run.exception() or Cancelled())
-            else:
-                self._over.set_result(run.result())
-        elif getattr(self, "_wanted", Status.CANCELLED) is Status.PAUSED:
+            # A bug in one download is that download's failure alone.
+            bug = run.exception()
+            failed = self._download.result(None, (), bug if isinstance(bug, Exception) else Cancelled())
+            self._over.set_result(run.result() if bug is None else replace(failed, status=Status.FAILED))
+        elif wanted is Status.PAUSED:
             self._download.status = Status.PAUSED
+        elif wanted is Status.ACTIVE:
+            self.resume()
         else:
             self._over.set_result(self._stopped())
 
@@ -177,27 +188,42 @@ class Client:
         """Begin a download. ``changes``: fields of Options that differ for it alone. Raises UsageError."""
         return self._begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
 
-    async def run(self, requests: Iterable[Request]) -> AsyncIterator[Result]:
+    async def run(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Result]:
         """Download them all, ``options.jobs`` at once, taking the next only when there is room for it.
 
         Yields each Result as it comes; a file that failed is a Result too.
         """
-        waiting = iter(requests)
-        running: dict[asyncio.Future[Result], Task] = {}
-        more = True
-        while more or running:
-            while more and len(running) < self.options.jobs:
-                request = next(waiting, None)
-                if request is None:
-                    more = False
-                    break
-                task = self._begin(request)
-                running[task._over] = task
-            if running:
-                ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for over in ended:
-                    del running[over]
+        ended: asyncio.Queue[asyncio.Future[Result] | None] = asyncio.Queue()
+        feeding = asyncio.create_task(self._feed(requests, ended))
+        waited_for = 1
+        try:
+            while waited_for:
+                over = await ended.get()
+                if over is None:
+                    # All have begun: as many are still to end as were begun, less those that have.
+                    waited_for += await feeding - 1
+                else:
+                    waited_for -= 1
                     yield over.result()
+        finally:
+            feeding.cancel()
+
+    async def _feed(
+        self, requests: Iterable[Request] | AsyncIterable[Request], ended: asyncio.Queue[asyncio.Future[Result] | None]
+    ) -> int:
+        """Begin each request when there is room; how many there were."""
+        room, begun = asyncio.Semaphore(self.options.jobs), 0
+
+        def over(future: asyncio.Future[Result]) -> None:
+            room.release()
+            ended.put_nowait(future)
+
+        async for request in requests if isinstance(requests, AsyncIterable) else _each(requests):
+            await room.acquire()
+            self._begin(request)._over.add_done_callback(over)
+            begun += 1
+        ended.put_nowait(None)
+        return begun
 
     async def stream(
         self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None,
@@ -269,6 +295,11 @@ class Client:
         self._ended.files_failed += result.error is not None
         self._ended.files_done += result.error is None
         self._ended.bytes_done += result.bytes
+
+
+async def _each(requests: Iterable[Request]) -> AsyncIterator[Request]:
+    for request in requests:
+        yield request
 
 
 def _changed(options: Options, changes: Mapping[str, Any]) -> Options:

@@ -95,8 +95,9 @@ class SourceError(ThunderdlError):
         self.url, self.reason, self.advice = url, reason, advice
 
     def __str__(self) -> str:
-        tail = f"; {printable(self.advice)}" if self.advice else ""
-        return f"{shown_url(self.url)}: {printable(self.reason)}{tail}."
+        # A library's message may repeat the URL: what stands before its @ is cut out of that too.
+        tail = f"; {shown_url(self.advice)}" if self.advice else ""
+        return f"{shown_url(self.url)}: {shown_url(self.reason)}{tail}."
 
 
 class PassingFault(SourceError):

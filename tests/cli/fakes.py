@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from thunderdl.errors import Cancelled
@@ -55,8 +55,8 @@ class FakeClient:
     counted: FakeTotals = field(default_factory=FakeTotals)
     asked: list[FakeRequest] = field(default_factory=list)
 
-    async def run(self, requests: Iterable[FakeRequest]) -> AsyncIterator[Result]:
-        for request in requests:
+    async def run(self, requests: AsyncIterable[FakeRequest]) -> AsyncIterator[Result]:
+        async for request in requests:
             self.asked.append(request)
             self.active = [FakeTask(progress(name=request.url))]
             result = self.results.get(request.url) or saved(request.url)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import os
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from thunderdl.cli.inputs import Entry, entries, open_list
+from thunderdl.cli.inputs import Entry, entries, is_pipe, open_list, piped_entries
 from thunderdl.errors import UsageError
 
 
@@ -78,3 +80,23 @@ def test_bytes_that_are_no_text_are_bad_lines(tmp_path: Path) -> None:
     with opened as lines:
         assert list(entries(lines, name, bad.append)) == [("http://a/2", ())]
     assert "not UTF-8" in str(bad[0])
+
+
+def test_a_pipe_is_read_line_by_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    far, near = os.pipe()
+    bad: list[str] = []
+
+    async def read() -> list[tuple[str, tuple[str, ...]]]:
+        with os.fdopen(far) as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            assert is_pipe("-")
+            found = piped_entries(lambda error: bad.append(str(error)), longest=100)
+            os.write(near, b"http://h/a\thttp://h/b\n")
+            first = await anext(found)
+            os.write(near, b"# no\nrubbish\n" + b"x" * 5000 + b"\nhttp://h/c")
+            os.close(near)
+            return [first, *[entry async for entry in found]]
+
+    assert asyncio.run(read()) == [("http://h/a", ("http://h/b",)), ("http://h/c", ())]
+    assert bad[0].startswith("standard input:3: ")
+    assert "longer than 100" in bad[1]

@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 import signal
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 
 import pytest
 
@@ -42,17 +42,17 @@ def test_a_bad_line_counts_but_stops_nothing() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_what_runs_and_begins_nothing_new(number: signal.Signals) -> None:
     class Interrupted(FakeClient):
-        async def run(self, requests: Iterable[FakeRequest]) -> AsyncIterator[Result]:
+        async def run(self, requests: AsyncIterable[FakeRequest]) -> AsyncIterator[Result]:
             async for result in super().run(self.interrupting(requests)):
                 # The loop hands signals over between two steps.
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
                 yield result
 
-        def interrupting(self, requests: Iterable[FakeRequest]) -> Iterator[FakeRequest]:
-            for index, request in enumerate(requests):
+        async def interrupting(self, requests: AsyncIterable[FakeRequest]) -> AsyncIterator[FakeRequest]:
+            async for request in requests:
                 yield request
-                if index == 0:
+                if len(self.asked) == 1:
                     os.kill(os.getpid(), number)
 
     client = Interrupted()
@@ -66,7 +66,7 @@ def test_a_fault_of_the_view_is_no_silence() -> None:
             raise ValueError("the view broke")
 
     class Slow(FakeClient):
-        async def run(self, requests: Iterable[FakeRequest]) -> AsyncIterator[Result]:
+        async def run(self, requests: AsyncIterable[FakeRequest]) -> AsyncIterator[Result]:
             await asyncio.sleep(0)
             yield saved("http://h/a")
 

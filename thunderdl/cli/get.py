@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.inputs import entries, open_list
+from thunderdl.cli.inputs import entries, is_pipe, open_list, piped_entries
 from thunderdl.cli.links import checked
 from thunderdl.cli.live import choose_view
 from thunderdl.cli.session import Tally, run_session
@@ -30,6 +30,8 @@ def get(typed: Typed) -> int:
     view, tally = _view(typed), Tally()
     if list_path is None:
         return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))
+    if is_pipe(list_path):
+        return asyncio.run(_download(options, _piped(urls, mirrors, tally.bad_line(view)), view, tally))
     name, opened = open_list(list_path)
     with opened as lines:
         listed = (_request(url, more) for url, more in entries(lines, name, tally.bad_line(view)))
@@ -59,7 +61,9 @@ def _view(typed: Typed) -> View:
     return choose_view(loudness, as_json=typed.is_on("json"))
 
 
-async def _download(options: Options, requests: Iterator[Request], view: View, tally: Tally) -> int:
+async def _download(
+    options: Options, requests: Iterator[Request] | AsyncIterator[Request], view: View, tally: Tally
+) -> int:
     async with open_client(options) as client:
         return await run_session(client, requests, view, tally)
 
@@ -78,6 +82,15 @@ def _request(url: str, mirrors: tuple[str, ...]) -> Request:
 
 def _requests(urls: Sequence[str], mirrors: tuple[str, ...]) -> Iterator[Request]:
     return (_request(url, mirrors) for url in urls)
+
+
+async def _piped(
+    urls: Sequence[str], mirrors: tuple[str, ...], on_bad_line: Callable[[UsageError], None]
+) -> AsyncIterator[Request]:  # fmt: skip
+    for request in _requests(urls, mirrors):
+        yield request
+    async for url, more in piped_entries(on_bad_line):
+        yield _request(url, more)
 
 
 def _chained(first: Iterator[Request], second: Iterator[Request]) -> Iterator[Request]:

@@ -8,8 +8,11 @@ its number and the rest goes on.
 
 from __future__ import annotations
 
+import asyncio
+import os
+import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
@@ -28,17 +31,63 @@ def entries(
         number += 1
         if len(line) > longest and not line.endswith("\n"):
             _skip_rest(lines, longest)
-            on_bad_line(UsageError(f"{name}:{number}: the line is longer than {longest} characters."))
-            continue
-        text = line.lstrip("\ufeff").strip("\r\n \t") if number == 1 else line.strip("\r\n \t")
-        if not text or text.startswith("#"):
-            continue
-        try:
-            url, *mirrors = (checked(part.strip(" ")) for part in text.split("\t") if part.strip(" "))
-        except InvalidUrl as error:
-            on_bad_line(UsageError(f"{name}:{number}: {error}"))
-            continue
-        yield url, tuple(mirrors)
+            on_bad_line(_too_long(name, number, longest))
+        elif (entry := entry_of(line, f"{name}:{number}", on_bad_line, is_first=number == 1)) is not None:
+            yield entry
+
+
+async def piped_entries(
+    on_bad_line: Callable[[UsageError], None], *, longest: int = LONGEST
+) -> AsyncIterator[Entry]:  # fmt: skip
+    """The same from a pipe or a terminal on standard input: what runs goes on while the next line is waited for."""
+    loop, reader, name = asyncio.get_running_loop(), asyncio.StreamReader(4 * longest), "standard input"
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    number = 0
+    try:
+        while True:
+            number += 1
+            try:
+                raw = await reader.readline()
+            except ValueError:
+                on_bad_line(_too_long(name, number, longest))
+                continue
+            if not raw:
+                return
+            line = raw.decode("utf-8", "surrogateescape")
+            if len(line.rstrip("\n")) > longest:
+                on_bad_line(_too_long(name, number, longest))
+            elif (entry := entry_of(line, f"{name}:{number}", on_bad_line, is_first=number == 1)) is not None:
+                yield entry
+    finally:
+        transport.close()
+
+
+def is_pipe(path: str) -> bool:
+    """Whether the list comes from standard input, and that is no regular file: then a line may be long in coming."""
+    if path != "-" or sys.stdin is None:
+        return False
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def entry_of(line: str, where: str, on_bad_line: Callable[[UsageError], None], *, is_first: bool) -> Entry | None:
+    """The entry of one line; None for a comment, a blank line and one that is bad."""
+    text = (line.lstrip("\ufeff") if is_first else line).strip("\r\n \t")
+    if not text or text.startswith("#"):
+        return None
+    try:
+        url, *mirrors = (checked(part.strip(" ")) for part in text.split("\t") if part.strip(" "))
+    except InvalidUrl as error:
+        on_bad_line(UsageError(f"{where}: {error}"))
+        return None
+    return url, tuple(mirrors)
+
+
+def _too_long(name: str, number: int, longest: int) -> UsageError:
+    return UsageError(f"{name}:{number}: the line is longer than {longest} characters.")
 
 
 def open_list(path: str) -> tuple[str, AbstractContextManager[TextIO]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
@@ -30,7 +30,7 @@ class StoppableTask(WatchedTask, Protocol):
 class Downloads(Protocol[_R_contra]):
     """The client, as far as a session uses it."""
 
-    def run(self, requests: Iterable[_R_contra]) -> AsyncIterator[Result]: ...
+    def run(self, requests: AsyncIterable[_R_contra]) -> AsyncIterator[Result]: ...
     def tasks(self) -> Sequence[StoppableTask]: ...
     def totals(self) -> WatchedTotals: ...
 
@@ -40,7 +40,11 @@ class Tally:
 
     def __init__(self) -> None:
         self.code = 0
-        self.stopping = False
+        self.stopped = asyncio.Event()
+
+    @property
+    def stopping(self) -> bool:
+        return self.stopped.is_set()
 
     def count(self, code: int) -> None:
         self.code = exit_codes.worst((self.code, code))
@@ -55,7 +59,9 @@ class Tally:
         return note
 
 
-async def run_session(client: Downloads[_R], requests: Iterable[_R], view: View, tally: Tally) -> int:
+async def run_session(
+    client: Downloads[_R], requests: Iterable[_R] | AsyncIterable[_R], view: View, tally: Tally
+) -> int:
     """Run them all; the exit code of the worst, 130 after a stop. Raises only what is a bug."""
     watching = asyncio.create_task(view.watch(client))
     try:
@@ -75,11 +81,27 @@ async def run_session(client: Downloads[_R], requests: Iterable[_R], view: View,
     return STOPPED if tally.stopping else tally.code
 
 
-def _until_stopped(requests: Iterable[_R], tally: Tally) -> Iterator[_R]:
+async def _until_stopped(requests: Iterable[_R] | AsyncIterable[_R], tally: Tally) -> AsyncIterator[_R]:
+    if isinstance(requests, AsyncIterable):
+        waiting = aiter(requests)
+        while (request := await _next_or_stopped(waiting, tally)) is not None:
+            yield request
+        return
     for request in requests:
         if tally.stopping:
             return
         yield request
+
+
+async def _next_or_stopped(waiting: AsyncIterator[_R], tally: Tally) -> _R | None:
+    """The next request; None after the last, and at once when the user stops: a pipe may have nothing for hours."""
+    coming, stopped = asyncio.ensure_future(anext(waiting, None)), asyncio.create_task(tally.stopped.wait())
+    await asyncio.wait((coming, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if tally.stopping:
+        coming.cancel()
+        return None
+    return coming.result()
 
 
 @contextmanager
@@ -92,7 +114,7 @@ def _stop_on_signals(client: Downloads[_R], view: View, tally: Tally) -> Iterato
             # Whoever asks twice does not want to wait; the journal is written so that this is safe.
             view.close()
             os._exit(STOPPED)
-        tally.stopping = True
+        tally.stopped.set()
         for task in client.tasks():
             task.cancel()
 

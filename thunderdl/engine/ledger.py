@@ -24,8 +24,9 @@ from thunderdl.model import ContentKey, Digest, Validators
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
-from thunderdl.storage.journal import Journal, current_boot_id, is_whole, resume
+from thunderdl.storage.journal import Journal, current_boot_id
 from thunderdl.storage.records import Filled, Header, JournalDamaged, PieceFacts, Sources
+from thunderdl.storage.recovery import is_whole, resume
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
 MIN_GRANULE_BYTES = 256 * 1024

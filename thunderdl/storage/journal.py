@@ -19,7 +19,7 @@ What the owner must do:
 - record an extent only after its pwrite has returned;
 - ``mark()``, then sync the part file, then ``barrier(mark)``: what is recorded during the sync is not covered;
 - ``drop()`` a range before its bytes are overwritten by others;
-- resume by :func:`resume`, or drop what the reading back found bad: the next barrier would cover it;
+- resume by :func:`recovery.resume`, or drop what the reading back found bad: the next barrier would cover it;
 - after a failed sync of the part file: ``lose_unsynced()``, fetch those ranges again, never sync and go on.
 
 It decides nothing and knows no pieces. Blocking; safe to call from several threads.
@@ -28,19 +28,17 @@ It decides nothing and knows no pieces. Blocking; safe to call from several thre
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from thunderdl.core.ranges import RangeSet
 from thunderdl.errors import JournalUnusable, StorageError
-from thunderdl.formats.fast_digest import fast_hasher
 from thunderdl.storage.files import (
     JOURNAL_SUFFIX,
     PART_SUFFIX,
@@ -54,25 +52,19 @@ from thunderdl.storage.records import (
     Barrier,
     Decoded,
     Dropped,
-    Extent,
     Filled,
     Header,
     Kept,
     Padding,
     Record,
-    compacted,
     decode,
     encode,
     opening,
 )
 
 MAX_JOURNAL_BYTES = 256 << 20
-READ_BACK_BYTES = 1 << 20
 
-# What a power loss may garble goes by the block of the page cache and the drive, not by the byte.
-BLOCK_BYTES = 4096
-
-# The same for the journal, where each sync costs the rest of a sector: smaller, and it is rewritten nowhere.
+# What a power loss may garble of the journal; each sync costs the rest of a sector.
 SECTOR_BYTES = 512
 
 # One byte, not ".new": names are cut so that NAME.part.journal just fits (see paths).
@@ -128,7 +120,7 @@ class Journal:
         except OSError as error:
             raise storage_fault(path, error) from error
         try:
-            data = _read_whole(path, fd)
+            data = read_whole(path, fd)
             found = decode(data, path)
             os.ftruncate(fd, found.good_bytes)
         except OSError as error:
@@ -289,100 +281,16 @@ class Journal:
         return f"<Journal {self.path!r} {self._offset} bytes, {len(self._unsynced)} extents since the last barrier>"
 
 
-def trusted_extents(
-    recovered: Recovered, boot_id: str, *, part_bytes: int | None = None
-) -> tuple[list[Extent], list[Extent]]:
-    """Which extents count as they are, and which must be read back first: (trusted, doubtful).
-
-    ``boot_id``: of now; ``part_bytes``: the part file's length, what lies behind it is in neither list.
-    Same start of the machine: all are trusted. Another: those before the last barrier, but not where one shares
-    a block with bytes that no barrier covers (a torn write garbles whole blocks).
-    """
-    extents = [e for e in recovered.extents if part_bytes is None or e.end <= part_bytes]
-    if boot_id and boot_id == recovered.header.boot_id:
-        return extents, []
-    durable = RangeSet((e.start, e.end) for e in extents if e.durable)
-    unsafe = RangeSet(_shared_blocks(durable, recovered.header.size))
-    trusted: list[Extent] = []
-    doubtful: list[Extent] = []
-    for extent in extents:
-        safe = list(unsafe.gaps(extent.start, extent.end)) if extent.durable else []
-        if safe == [(extent.start, extent.end)]:
-            trusted.append(extent)
-        elif extent.digest is not None:
-            doubtful.append(extent)
-        else:
-            # Nothing to compare it with: what lies in whole blocks stays, the edge is fetched again.
-            trusted.extend(Extent(start, end, None, extent.durable) for start, end in safe)
-    return trusted, doubtful
-
-
-def resume(path: str, part_fd: int, boot_id: str) -> tuple[Journal, Recovered, list[Extent]]:
-    """Open a journal and settle what counts: (journal, what it held, the extents that are really in the part file).
-
-    Doubtful extents are read back; unless all is as recorded and of this start of the machine, a journal of
-    what counts is put in place of the old one. Reads up to what lies behind the last barrier: seconds at most.
-    Raises as :meth:`Journal.open` does.
-    """
-    journal, found = Journal.open(path)
-    try:
-        trusted, doubtful = trusted_extents(found, boot_id, part_bytes=os.fstat(part_fd).st_size)
-        good, _ = read_back(part_fd, doubtful)
-        extents = sorted(trusted + good)
-        if extents != list(found.extents) or found.header.boot_id != boot_id:
-            kept = RangeSet((e.start, e.end) for e in extents)
-            verified = [(start, end) for start, end in found.verified if kept.covers(start, end)]
-            journal.compact(compacted(replace(found.header, boot_id=boot_id), extents, verified, found.served))
-    except BaseException:
-        journal.close()
-        raise
-    return journal, found, extents
-
-
-def read_back(fd: int, extents: Iterable[Extent]) -> tuple[list[Extent], list[Extent]]:
-    """Read the extents from the part file and compare their xxh3_64: (good, bad).
-
-    Bad are also those without a digest, behind the end of the file, or where the disk cannot read.
-    """
-    good: list[Extent] = []
-    bad: list[Extent] = []
-    buffer = memoryview(bytearray(READ_BACK_BYTES))
-    for extent in extents:
-        same = extent.digest is not None and _digest_at(fd, extent.start, extent.end, buffer) == extent.digest
-        (good if same else bad).append(extent)
-    return good, bad
-
-
 def read_header(path: str) -> Header:
     """What the journal at ``path`` says its download is; nothing is changed. Raises JournalUnusable, StorageError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
-            return decode(_read_whole(path, fd), path).header
+            return decode(read_whole(path, fd), path).header
         finally:
             close_quietly(fd)
     except OSError as error:
         raise storage_fault(path, error) from error
-
-
-def is_whole(path: str, fd: int) -> bool:
-    """Whether the open file is, byte for byte, the finished download of the journal at ``path``; nothing is changed.
-
-    Reads all of it. False also where the journal has no digest for a part of it or cannot be read. Raises nothing.
-    """
-    try:
-        journal_fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            found = decode(_read_whole(path, journal_fd), path)
-        finally:
-            close_quietly(journal_fd)
-        size = os.fstat(fd).st_size
-        there = RangeSet((extent.start, extent.end) for extent in found.extents)
-        if found.header.size != size or not there.covers(0, size):
-            return False
-        return not read_back(fd, found.extents)[1]
-    except (OSError, JournalUnusable):
-        return False
 
 
 def find_journals(folder: str) -> list[str]:
@@ -470,7 +378,8 @@ def _write_at(fd: int, data: bytes, offset: int) -> None:
         rest, offset = rest[written:], offset + written
 
 
-def _read_whole(path: str, fd: int) -> bytes:
+def read_whole(path: str, fd: int) -> bytes:
+    """All of a journal. Raises JournalUnusable for what is none by its kind or length, OSError."""
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         raise JournalUnusable(path, "it is no regular file", "remove it to start over")
@@ -490,30 +399,3 @@ def _uncovered(records: Sequence[Record], offset: int) -> Iterator[tuple[int, in
     for record in records[last:]:
         if isinstance(record, Filled | Kept):
             yield offset, record.start, record.end
-
-
-def _shared_blocks(durable: RangeSet, size: int | None) -> Iterator[tuple[int, int]]:
-    """The parts of durable ranges that lie in a block together with other bytes of the file."""
-    for start, end in durable:
-        block_end = -(-start // BLOCK_BYTES) * BLOCK_BYTES
-        if start < block_end:
-            yield start, min(block_end, end)
-        block_start = end // BLOCK_BYTES * BLOCK_BYTES
-        if block_start < end and end != size:
-            yield max(block_start, start), end
-
-
-def _digest_at(fd: int, start: int, end: int, buffer: memoryview) -> bytes | None:
-    hasher = fast_hasher()
-    while start < end:
-        try:
-            got = os.preadv(fd, [buffer[: end - start]], start)
-        except OSError as error:
-            if error.errno in (errno.EBADF, errno.EINVAL):
-                raise
-            return None
-        if got == 0:
-            return None
-        hasher.update(buffer[:got])
-        start += got
-    return hasher.digest()

@@ -83,7 +83,6 @@ class ResponseHead:
             return found.total if found else None
         return self.content_length if self.status == 200 and not self.coded else None
 
-
     @property
     def total_unsaid(self) -> bool:
         """Whether a Content-Range tells where the part lies, and not how large the whole is."""

@@ -118,9 +118,9 @@ class Policy:
         return named
 
     async def raw_body(
-        self, url: str, final_url: str, fields: list[tuple[bytes, bytes]], coding: str | None | None
+        self, url: str, final_url: str, fields: list[tuple[bytes, bytes]], coding: str | None
     ) -> AsyncIterator[bytes]:
-        """The whole of ``final_url`` as sent, in the content coding of an earlier answer (None: none). Raises SourceError."""
+        """The whole of ``final_url`` as sent, in the coding of an earlier answer (None: none). Raises SourceError."""
         try:
             # What logs in is among the fields already; the client's own would follow to any origin.
             async with self.client.stream("GET", final_url, headers=fields, auth=None) as response:
