@@ -195,15 +195,15 @@ class Client:
         """
         ended: asyncio.Queue[asyncio.Future[Result] | None] = asyncio.Queue()
         feeding = asyncio.create_task(self._feed(requests, ended))
-        waited_for = 1
+        begun: int | None = None
+        count = 0
         try:
-            while waited_for:
+            while begun is None or count < begun:
                 over = await ended.get()
                 if over is None:
-                    # All have begun: as many are still to end as were begun, less those that have.
-                    waited_for += await feeding - 1
+                    begun = await feeding
                 else:
-                    waited_for -= 1
+                    count += 1
                     yield over.result()
         finally:
             feeding.cancel()
