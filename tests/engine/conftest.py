@@ -1,8 +1,13 @@
-"""What every test of the engine takes for granted: no proxy of the machine's, no netrc of the user's."""
+"""What every test of the engine takes for granted: no proxy of the machine's, no netrc of the user's, quick looks."""
 
 from __future__ import annotations
 
 import pytest
+
+from thunderdl import client
+from thunderdl.engine import driver, single
+
+QUICK_S = 0.01
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +16,11 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     monkeypatch.setenv("NETRC", "/nonexistent/netrc")
+
+
+@pytest.fixture(autouse=True)
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Positions and progress are looked at more often, so that what waits for them takes milliseconds."""
+    monkeypatch.setattr(client, "PROGRESS_S", QUICK_S)
+    monkeypatch.setattr(driver, "TICK_S", QUICK_S)
+    monkeypatch.setattr(single, "POLL_S", QUICK_S)

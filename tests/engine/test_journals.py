@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import content_of, failed, fetch, names
+from tests.engine.runs import LIMIT_S, content_of, failed, fetch, names, sha256
 from tests.engine.stopped import CONTENT, CUT, KEPT, SIZE, stop_midway
 from tests.servers.exchange import generated
 from tests.servers.loopback import LoopbackServer
+from thunderdl.client import Client, request_from_journal
 from thunderdl.errors import JournalUnusable
+from thunderdl.model import Result
+from thunderdl.options import Options
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 8, 30, 100, 200, -1, -7, -40])
@@ -85,3 +89,17 @@ def test_a_journal_without_its_part_file(tmp_path: Path, server: LoopbackServer)
     (tmp_path / "f.part").unlink()
     result = fetch(server.url("/f"), tmp_path)
     assert content_of(result) == CONTENT
+
+
+def test_request_from_journal(tmp_path: Path, server: LoopbackServer) -> None:
+    stop_midway(server, tmp_path, checksum=sha256(CONTENT))
+
+    async def run() -> Result:
+        request = request_from_journal(str(tmp_path / "f.part.journal"), Options())
+        async with asyncio.timeout(LIMIT_S), Client() as client:
+            return await anext(client.run([request]))
+
+    result = asyncio.run(run())
+    assert content_of(result) == CONTENT
+    assert result.verified
+    assert result.resumed_bytes >= CUT

@@ -28,7 +28,7 @@ from tests.engine.stopped import CONTENT, CUT, KEPT, SIZE, stop_midway
 from tests.servers import misbehave as m
 from tests.servers.exchange import generated
 from tests.servers.loopback import Limits, LoopbackServer
-from thunderdl.client import Client, Task, request_from_journal
+from thunderdl.client import Client, Task
 from thunderdl.errors import Cancelled, StorageError, TargetLocked
 from thunderdl.model import Progress, Result, Status
 from thunderdl.options import Options
@@ -106,6 +106,39 @@ def test_pause_and_resume(tmp_path: Path, server: LoopbackServer) -> None:
     assert seen[-1].status is Status.COMPLETE
 
 
+def test_resume_before_the_pause_has_taken_effect(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.first(1, m.stall_after(CUT)))
+
+    async def script(task: Task) -> Result:
+        async for progress in task:
+            if progress.done_bytes >= CUT and not server.release.is_set():
+                task.pause()
+                task.resume()
+                server.release.set()
+        return await task.outcome()
+
+    result = drive(script, server.url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes >= CUT
+
+
+def test_cancelled_twice_it_still_leaves_in_order(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+
+    async def script(task: Task) -> Result:
+        async for progress in task:
+            if progress.done_bytes >= CUT:
+                for _ in range(5):
+                    task.cancel()
+                    await asyncio.sleep(0)
+        return await task.outcome()
+
+    assert drive(script, server.url("/f"), tmp_path).status is Status.CANCELLED
+    assert names(tmp_path) == KEPT
+    server.release.set()
+    assert fetch(server.url("/f"), tmp_path).resumed_bytes >= CUT
+
+
 def test_cancel_while_paused(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
 
@@ -145,20 +178,6 @@ def test_the_last_checks_after_a_stop_need_no_server(tmp_path: Path, server: Loo
     result = fetch(server.url("/f"), tmp_path, checksum=sha256(CONTENT))
     assert content_of(result) == CONTENT
     assert result.resumed_bytes == SIZE
-
-
-def test_request_from_journal(tmp_path: Path, server: LoopbackServer) -> None:
-    stop_midway(server, tmp_path, checksum=sha256(CONTENT))
-
-    async def run() -> Result:
-        request = request_from_journal(str(tmp_path / "f.part.journal"), Options())
-        async with asyncio.timeout(LIMIT_S), Client() as client:
-            return await anext(client.run([request]))
-
-    result = asyncio.run(run())
-    assert content_of(result) == CONTENT
-    assert result.verified
-    assert result.resumed_bytes >= CUT
 
 
 def test_bytes_damaged_on_the_disk_are_found_by_piece_hashes(tmp_path: Path, server: LoopbackServer) -> None:

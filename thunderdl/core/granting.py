@@ -7,7 +7,7 @@ others would be sooner. What a lane holds beyond the end of all others is taken 
 
 from __future__ import annotations
 
-from thunderdl.core.leasing import best_steal, cut_bytes, lease_bytes, lease_end, position_now
+from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, position_now
 from thunderdl.core.protocol import Close, Command, Fetch, Shrink
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
@@ -155,7 +155,10 @@ class Granting:
         border = cut_bytes(rate)
         fits = -(-int(rate * max(0.0, room_s)) // border) * border
         if lane.leases:
-            return fits
+            return fits if fits > border else 0
+        if self._end_s() > MIN_WORK_FOR_LANE_S:
+            # Too slow by what is known of it: that may be old, and asking costs nothing yet.
+            return max(fits, CUT_BYTES)
         return fits if fits > border else (border if self._is_first_to_bring(lane, border, at) else 0)
 
     def _is_first_to_bring(self, lane: Lane, count_bytes: int, at: int) -> bool:

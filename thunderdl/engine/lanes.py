@@ -39,8 +39,8 @@ from thunderdl.errors import (
     TimedOut,
 )
 from thunderdl.sources.http.connection import Connection, Phase
+from thunderdl.sources.http.events import Broke, Finished, Lowered
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
-from thunderdl.sources.http.mover import Broke, Finished, Lowered
 from thunderdl.sources.http.transfer import Extent, Store, Transfer
 from thunderdl.storage.files import storage_fault
 

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from thunderdl.core.trust import Version
 from thunderdl.engine.session import Session
@@ -28,10 +28,10 @@ from thunderdl.errors import (
 from thunderdl.options import Options
 from thunderdl.sources.http.connect import check_proxy
 from thunderdl.sources.http.connection import Connection
+from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
-from thunderdl.sources.http.mover import Broke, Finished, Headed
 from thunderdl.sources.http.transfer import Transfer
-from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, build_request, parse_url
+from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, build_request, parse_url, with_proxy
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
@@ -85,8 +85,7 @@ async def open_source(
     resolved = await session.policy(request.address.endpoint.proxy).resolve(
         url, _fields(session, request.address, options), start, start + length
     )
-    address = parse_url(resolved.url)
-    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(session, address.endpoint, options)))
+    address = _by_proxy(session, parse_url(resolved.url), options)
     opening = await _ask(
         session, url, build_request(address, resolved.fields), options, _First(start, length, if_range)
     )
@@ -98,9 +97,13 @@ async def open_source(
 
 def first_request(session: Session, url: str, options: Options) -> Request:
     """The request as the user's options make it, before any redirect."""
-    address = parse_url(url)
-    address = replace(address, endpoint=replace(address.endpoint, proxy=proxy_for(session, address.endpoint, options)))
+    address = _by_proxy(session, parse_url(url), options)
     return build_request(address, _fields(session, address, options))
+
+
+def _by_proxy(session: Session, address: Address, options: Options) -> Address:
+    proxy = proxy_for(session, address.endpoint, options)
+    return with_proxy(address, proxy) if proxy else address
 
 
 def release(session: Session, opening: Opening) -> None:

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from thunderdl.options import Options
+from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connect import TlsSettings
-from thunderdl.sources.http.mover import Mover, SharedBucket
+from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
 
 MAX_MOVERS = 4

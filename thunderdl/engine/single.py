@@ -15,8 +15,8 @@ from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root,
 from thunderdl.formats.hashes import new_hasher
 from thunderdl.model import ContentKey, Digest
 from thunderdl.options import Options
+from thunderdl.sources.http.events import Broke, Finished
 from thunderdl.sources.http.head import Body
-from thunderdl.sources.http.mover import Broke, Finished
 from thunderdl.storage.files import storage_fault, write_small
 
 POLL_S = 0.1

@@ -21,66 +21,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
 
-from thunderdl.core.limits import TokenBucket
-from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError
+from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError
+from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connection import Connection, Phase
+from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser
 from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 
 BUFFER_BYTES = 1024 * 1024
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-class Headed(NamedTuple):
-    """An opening's head is here; its body waits for :meth:`Mover.proceed` or :meth:`Mover.close`."""
-
-    transfer: Transfer
-
-
-class Finished(NamedTuple):
-    """The transfer is at its end. ``reusable``: its connection can carry another."""
-
-    transfer: Transfer
-    reusable: bool
-
-
-class Broke(NamedTuple):
-    """The connection is closed. ``stale``: it had been idle and closed before the answer's first byte, so that
-    the same request on a fresh connection is in order (RFC 9112 section 9.3.1)."""
-
-    transfer: Transfer
-    error: ThunderdlError | OSError
-    stale: bool = False
-
-
-class Lowered(NamedTuple):
-    """The answer to :meth:`Mover.lower`: the transfer now ends at ``end``."""
-
-    transfer: Transfer
-    end: int
-
-
-class SharedBucket:
-    """One rate limit over all movers."""
-
-    def __init__(self, rate_bytes_per_s: float | None) -> None:
-        self._bucket, self._lock = TokenBucket(rate_bytes_per_s), threading.Lock()
-        self.limited = rate_bytes_per_s is not None
-
-    def change(self, rate_bytes_per_s: float | None) -> None:
-        with self._lock:
-            self._bucket.change(rate_bytes_per_s)
-            self.limited = rate_bytes_per_s is not None
-
-    def take(self, want_bytes: int) -> tuple[int, float]:
-        with self._lock:
-            return self._bucket.take(want_bytes, time.monotonic())
-
-    def give_back(self, unused_bytes: int) -> None:
-        with self._lock:
-            self._bucket.give_back(unused_bytes)
 
 
 class Mover:
@@ -95,6 +45,7 @@ class Mover:
         self._again: list[Connection] = []
         self._waiting: list[tuple[float, int, Connection]] = []
         self._bell, self._bell_far = socket.socketpair()
+        self._rung = False
         self._bell.setblocking(False)
         self._bell_far.setblocking(False)
         self._selector.register(self._bell, selectors.EVENT_READ, None)
@@ -149,6 +100,10 @@ class Mover:
         self._ring()
 
     def _ring(self) -> None:
+        # Once for any number of commands: each system call would hand the GIL over.
+        if self._rung:
+            return
+        self._rung = True
         # A full bell rings already; a closed one has nobody left to hear.
         with contextlib.suppress(BlockingIOError, OSError):
             self._bell_far.send(b"\0")
@@ -170,6 +125,8 @@ class Mover:
             if key.data is None:
                 with contextlib.suppress(BlockingIOError):
                     self._bell.recv(4096)
+                # Before the commands are taken: one that comes after them rings again.
+                self._rung = False
             else:
                 self._guarded(key.data, mask)
         again, self._again = self._again, []
@@ -506,6 +463,3 @@ class _StoreError(OSError):
     def __init__(self, cause: OSError) -> None:
         super().__init__(cause.errno, cause.strerror)
         self.cause = cause
-
-
-__all__ = ["Broke", "Finished", "Headed", "Lowered", "Mover", "SharedBucket", "SourceError"]
