@@ -169,27 +169,9 @@ def lives_elsewhere(found: Import) -> bool:
     return not any(found.by == home or found.by.startswith(f"{home}.") for home in homes)
 
 
-# What is not yet as it should be: a strict xfail for each, so that it is taken off when it is mended.
-STRAYS = {
-    ("thunderdl.engine.single", "httpx"): "a coded body is asked for again here; belongs into sources/http/policy.py",
-    ("thunderdl.verify", "blake3"): "PrefixHasher makes its own; formats.hashes.new_hasher could",
-}
-
-
-@pytest.mark.parametrize(
-    ("by", "library"),
-    [
-        pytest.param(by, library, marks=[pytest.mark.xfail(strict=True, reason=reason)])
-        for (by, library), reason in STRAYS.items()
-    ],
-)
-def test_stray_imports_are_gone(by: str, library: str) -> None:
-    assert not [f for f in imports() if f.by == by and f.module.split(".")[0] == library]
-
-
 def test_each_library_is_imported_in_its_home_only() -> None:
     strays = [f for f in imports() if is_third_party(f.module) and lives_elsewhere(f)]
-    assert [str(f) for f in strays if (f.by, f.module.split(".")[0]) not in STRAYS] == []
+    assert [str(found) for found in strays] == []
 
 
 def required() -> list[str]:
@@ -198,32 +180,12 @@ def required() -> list[str]:
     return [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
 
 
-UNUSED = {"aiofiles": "nothing imports it: small files are written in place, the journal in threads"}
-
-
-@pytest.mark.parametrize(
-    "library",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=UNUSED[name])] if name in UNUSED else [])
-        for name in required()
-    ],
-)
+@pytest.mark.parametrize("library", required())
 def test_what_is_installed_is_used(library: str) -> None:
     assert library in {found.module.split(".")[0] for found in imports()}
 
 
-UNDECLARED = {"idna": "comes with httpx today; what is imported is to be declared"}
-
-
-@pytest.mark.parametrize(
-    "library",
-    [
-        pytest.param(
-            name, marks=[pytest.mark.xfail(strict=True, reason=UNDECLARED[name])] if name in UNDECLARED else []
-        )
-        for name in HOMES
-    ],
-)
+@pytest.mark.parametrize("library", HOMES)
 def test_what_is_used_is_installed(library: str) -> None:
     assert library in required()
 
@@ -234,24 +196,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert told.stdout.strip() == "[]"
 
 
-TOO_LONG = {
-    "thunderdl.core.scheduler": "being split by the lead",
-    "thunderdl.sources.http.mover": "being split by the lead",
-}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        pytest.param(
-            path,
-            id=name,
-            marks=[pytest.mark.xfail(strict=True, reason=TOO_LONG[name])] if name in TOO_LONG else [],
-        )
-        for path in FILES
-        if (name := module_name(path))
-    ],
-)
+@pytest.mark.parametrize("path", FILES, ids=module_name)
 def test_no_file_is_too_long(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
 

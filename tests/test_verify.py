@@ -15,8 +15,9 @@ import pytest
 from thunderdl import verify
 from thunderdl.errors import StorageError
 from thunderdl.formats.content_key import content_key, granule_root, leaf_digests
+from thunderdl.formats.hashes import new_hasher
 from thunderdl.model import ContentKey, Digest, PieceHashes
-from thunderdl.verify import BLOCK_BYTES, PieceVerifier, PrefixHasher, TreeHasher, hash_file, new_hash, piece_hashes_of
+from thunderdl.verify import BLOCK_BYTES, PieceVerifier, PrefixHasher, TreeHasher, hash_file, piece_hashes_of
 
 SIZE = 3 * BLOCK_BYTES + 4321
 DATA = hashlib.shake_128(b"verify").digest(SIZE)
@@ -162,7 +163,7 @@ class TestPrefixHasher:
 @pytest.mark.parametrize("algorithm", ["crc-of-my-own", "shake_128"])
 def test_algorithms_that_do_not_serve(algorithm: str) -> None:
     with pytest.raises(ValueError, match=algorithm):
-        new_hash(algorithm)
+        new_hasher(algorithm)
 
 
 class TestPieceVerifier:

@@ -18,7 +18,7 @@ from typing import Any
 
 from thunderdl.engine.download import Download
 from thunderdl.engine.naming import suggested_target
-from thunderdl.engine.opening import open_source, release
+from thunderdl.engine.opening import First, open_source, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
@@ -253,7 +253,7 @@ class Client:
             raise UsageError(_OUTSIDE)
         from thunderdl.formats.digest_fields import repr_digests
 
-        opening = await open_source(self._session, url, self.options, 0, None)
+        opening = await open_source(self._session, url, self.options, First())
         try:
             head = opening.head
             fields = [(name, value.decode("latin-1")) for name, value in head.fields]

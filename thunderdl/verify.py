@@ -16,15 +16,14 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
-import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
 
 from thunderdl.errors import StorageError
 from thunderdl.formats import content_key
+from thunderdl.formats.hashes import Hasher, new_hasher
 from thunderdl.model import ContentKey, Digest, PieceHashes
 
 BLOCK_BYTES = 1 << 20
@@ -32,27 +31,6 @@ BLOCK_BYTES = 1 << 20
 CHECKPOINT_BYTES = 64 << 20
 CHECKPOINTS_KEPT = 256
 THREADS = min(2, os.cpu_count() or 1)
-
-
-class Hash(Protocol):
-    """What hashlib and blake3 have in common."""
-
-    def update(self, data: memoryview, /) -> object: ...
-    def digest(self) -> bytes: ...
-    def copy(self) -> Hash: ...
-
-
-def new_hash(algorithm: str) -> Hash:
-    """A fresh hash by the name that hashlib uses, or ``blake3``; ValueError for one that is not known."""
-    if algorithm == "blake3":
-        from blake3 import blake3  # imported late: few downloads want it
-
-        fast: Hash = blake3()
-        return fast
-    fresh = hashlib.new(algorithm, usedforsecurity=False)
-    if not fresh.digest_size:
-        raise ValueError(f"{algorithm} has no fixed length")
-    return fresh
 
 
 class _Reader:
@@ -84,14 +62,14 @@ class _Reader:
 class PrefixHasher:
     """The digest of a whole file, computed behind the writes over its finished prefix.
 
-    ``fd``: open for reading until :meth:`close`; ``algorithm`` as for :func:`new_hash`; ``path`` for messages.
+    ``fd``: open for reading until :meth:`close`; ``algorithm`` as for :func:`new_hasher`; ``path`` for messages.
     One thread, started by the first :meth:`advance`. It keeps copies of the hash every 64 MiB (further apart
     in a large file), so that a piece that turns out wrong costs a re-read from there and not from the start.
     """
 
     def __init__(self, fd: int, algorithm: str, path: str = "") -> None:
         self._fd, self._algorithm, self._path = fd, algorithm, path
-        self._hash = new_hash(algorithm)
+        self._hash = new_hasher(algorithm)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._prefix_end = 0
@@ -103,7 +81,7 @@ class PrefixHasher:
         self._size: int | None = None
         self._waiter: Future[Digest] | None = None
         self._checkpoint_step = CHECKPOINT_BYTES
-        self._checkpoints: list[tuple[int, Hash]] = []
+        self._checkpoints: list[tuple[int, Hasher]] = []
 
     @property
     def hashed_bytes(self) -> int:
@@ -171,7 +149,7 @@ class PrefixHasher:
                 failure = error
             self._settle(end, epoch, failure)
 
-    def _claim(self) -> tuple[int, int, int, Hash] | None:
+    def _claim(self) -> tuple[int, int, int, Hasher] | None:
         """Wait for a block to hash; None when closed."""
         with self._changed:
             while not self._closed:
@@ -219,7 +197,7 @@ class PrefixHasher:
             self._hashed, hasher = self._checkpoints[-1]
             self._hash = hasher.copy()
         else:
-            self._hashed, self._hash = 0, new_hash(self._algorithm)
+            self._hashed, self._hash = 0, new_hasher(self._algorithm)
         self._claimed = self._hashed
 
 
@@ -231,7 +209,7 @@ class PieceVerifier:
 
     def __init__(self, fd: int, size: int, hashes: PieceHashes, path: str = "") -> None:
         self._fd, self._size, self._hashes, self._path = fd, size, hashes, path
-        new_hash(hashes.algorithm)
+        new_hasher(hashes.algorithm)
         self._pool = ThreadPoolExecutor(THREADS, "thunderdl-piece")
         self._own = threading.local()
 
@@ -252,7 +230,7 @@ class PieceVerifier:
         reader: _Reader | None = getattr(self._own, "reader", None)
         if reader is None:
             reader = self._own.reader = _Reader(self._path)
-        hasher = new_hash(self._hashes.algorithm)
+        hasher = new_hasher(self._hashes.algorithm)
         for block in reader.blocks(self._fd, start, end):
             hasher.update(block)
         return hasher.digest() == self._hashes.digests[index]
@@ -323,7 +301,7 @@ def hash_file(path: str, algorithm: str, on_progress: Callable[[int, int], None]
 
     StorageError where the file cannot be opened or read, ValueError for an algorithm that is not known.
     """
-    hasher = new_hash(algorithm)
+    hasher = new_hasher(algorithm)
     with _opened(path) as (fd, size):
         done = 0
         for block in _Reader(path).blocks(fd, 0, size):
@@ -342,7 +320,7 @@ def piece_hashes_of(path: str, algorithm: str, piece_length: int) -> PieceHashes
     with _opened(path) as (fd, size):
         reader = _Reader(path)
         for start in range(0, size, piece_length):
-            hasher = new_hash(algorithm)
+            hasher = new_hasher(algorithm)
             for block in reader.blocks(fd, start, min(start + piece_length, size)):
                 hasher.update(block)
             digests.append(hasher.digest())

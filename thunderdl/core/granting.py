@@ -11,7 +11,7 @@ from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes
 from thunderdl.core.protocol import Close, Command, Fetch, Shrink
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
-from thunderdl.core.roster import Lane, Lease, Roster, Source
+from thunderdl.core.roster import SILENT_S, Lane, Lease, Roster, Source
 
 MIN_HUSH_S = 0.25
 # Grants made ahead cover the time between two reports of a lane's position (0.1 s), twice.
@@ -210,7 +210,7 @@ class Granting:
         busy = [each for each in source.lanes.values() if each.leases]
         if lane.is_silent(self._now):
             lane.rate = RateEstimate()
-        if not source.silent and all(each.is_silent(self._now) for each in busy) and busy:
+        if not source.silent and busy and all(self._now - each.leases[0].moved_at > SILENT_S / 2 for each in busy):
             source.silent = True
             source.down_since = self._now if source.down_since is None else source.down_since
             source.retry_at = self._now + MIN_HUSH_S

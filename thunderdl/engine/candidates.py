@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.opening import Opening, OpenSource, back_off_s, is_passing, open_source, release
+from thunderdl.engine.opening import First, Opening, OpenSource, back_off_s, is_passing, open_source, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
 from thunderdl.options import Options
@@ -28,8 +28,8 @@ class Candidate:
     notes: list[str] = field(default_factory=list)
 
 
-# Where a candidate's first request begins, and the entity tag for its If-Range.
-FirstRange = Callable[[Candidate], tuple[int, str | None]]
+# What a candidate is asked for first.
+FirstRange = Callable[[Candidate], First]
 
 
 class Candidates:
@@ -110,9 +110,10 @@ class Candidates:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
         failures = 0
         while True:
-            start, if_range = first_range(candidate)
             try:
-                candidate.opening = await open_source(self._session, candidate.url, self._options, start, if_range)
+                candidate.opening = await open_source(
+                    self._session, candidate.url, self._options, first_range(candidate)
+                )
             except ThunderdlError as error:
                 failures += 1
                 self.attempts.append(error)

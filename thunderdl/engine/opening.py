@@ -71,24 +71,29 @@ class OpenSource:
         return self.request.address.endpoint.origin
 
 
-async def open_source(
-    session: Session, url: str, options: Options, start: int, if_range: str | None, length: int = OPENING_BYTES
-) -> Opening:
-    """Ask ``url`` for ``length`` bytes from ``start`` on; holds a slot of the pool afterwards. Raises SourceError."""
-    request = first_request(session, url, options)
+@dataclass(frozen=True, slots=True)
+class First:
+    """What a first request asks for: ``length`` bytes from ``start`` on; ``start`` None: all of it, without a range."""
+
+    start: int | None = 0
+    length: int = OPENING_BYTES
+    if_range: str | None = None
+
+
+async def open_source(session: Session, url: str, options: Options, first: First) -> Opening:
+    """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError."""
+    request, start = first_request(session, url, options), first.start or 0
     opening = None
     if not _needs_policy(session):
-        opening = await _ask(session, url, request, options, _First(start, length, if_range))
+        opening = await _ask(session, url, request, options, first)
         if not 300 <= opening.head.status < 400:
             return opening
         release(session, opening)
     resolved = await session.policy(request.address.endpoint.proxy).resolve(
-        url, _fields(session, request.address, options), start, start + length
+        url, _fields(session, request.address, options), start, start + first.length
     )
     address = _by_proxy(session, parse_url(resolved.url), options)
-    opening = await _ask(
-        session, url, build_request(address, resolved.fields), options, _First(start, length, if_range)
-    )
+    opening = await _ask(session, url, build_request(address, resolved.fields), options, first)
     if 300 <= (status := opening.head.status) < 400:
         release(session, opening)
         raise BadResponse(url, f"the server answered {status}, and not where to go on")
@@ -178,23 +183,14 @@ def _login(address: Address, options: Options) -> tuple[str, str] | None:
     return (found[0], found[2] or "") if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class _First:
-    """What a first request asks for; ``start`` None: all of it, without a range."""
-
-    start: int | None
-    length: int = OPENING_BYTES
-    if_range: str | None = None
-
-
-async def _ask(session: Session, url: str, request: Request, options: Options, first: _First) -> Opening:
+async def _ask(session: Session, url: str, request: Request, options: Options, first: First) -> Opening:
     endpoint = request.address.endpoint
     await session.pool.wait_for_slot(endpoint)
     try:
         opening = await _ask_on_slot(session, url, request, options, first)
         if first.start is not None and _says_nothing_of_the_whole(opening.head, first.start):
             _close(opening.connection)
-            first = _First(None)
+            first = First(None)
             opening = await _ask_on_slot(session, url, request, options, first)
         try:
             if (fault := status_fault(url, opening.head, time.time())) and (
@@ -217,7 +213,7 @@ def _says_nothing_of_the_whole(head: ResponseHead, start: int) -> bool:
     return (head.status == 416 and start == 0) or (head.status == 206 and not head.coded and head.total_unsaid)
 
 
-async def _ask_on_slot(session: Session, url: str, request: Request, options: Options, first: _First) -> Opening:
+async def _ask_on_slot(session: Session, url: str, request: Request, options: Options, first: First) -> Opening:
     """An idle connection first; where that turns out to be closed, a fresh one."""
     endpoint = request.address.endpoint
     connection = session.pool.idle(endpoint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from thunderdl.engine.ledger import Ledger
-from thunderdl.engine.opening import Opening, open_source, release
+from thunderdl.engine.opening import First, Opening, open_source, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError
 from thunderdl.options import Options
@@ -33,7 +33,7 @@ async def _same_at(
     session: Session, opening: Opening, options: Options, ledger: Ledger, start: int, end: int
 ) -> bool:  # fmt: skip
     try:
-        sample = await open_source(session, opening.url, options, start, None, end - start)
+        sample = await open_source(session, opening.url, options, First(start, end - start))
     except ThunderdlError:
         return False
     transfer = sample.transfer

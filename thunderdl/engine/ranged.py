@@ -13,7 +13,7 @@ from thunderdl.engine.candidates import Candidate, source_of
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Ledger, granule_bytes
 from thunderdl.engine.naming import Target, choose_target
-from thunderdl.engine.opening import Opening
+from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
 from thunderdl.errors import BadContent, ThunderdlError, shown_url
@@ -63,8 +63,8 @@ class Ranged:
             resumed.written = RangeSet()
             return None
 
-    def first_range(self, candidate: Candidate) -> tuple[int, str | None]:
-        """Where the first request of a candidate begins."""
+    def first_range(self, candidate: Candidate) -> First:
+        """What a candidate is asked for first."""
         return first_range(self.ledger, candidate)
 
     async def fetch(self, first: Candidate) -> Saved:

@@ -11,7 +11,7 @@ import os
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates
 from thunderdl.engine.ledger import Identity, Ledger
-from thunderdl.engine.opening import Opening, open_source, release
+from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
 from thunderdl.engine.overlap import same_bytes
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadResponse, ContentChanged, shown_url
@@ -31,14 +31,17 @@ def version_of(opening: Opening) -> Version:
         raise BadResponse(opening.url, str(error)) from None
 
 
-def first_range(ledger: Ledger | None, candidate: Candidate) -> tuple[int, str | None]:
-    """Where a first request begins: what is missing, each source at another place; the tag for its If-Range."""
+def first_range(ledger: Ledger | None, candidate: Candidate) -> First:
+    """What a first request asks for: something missing, each source at another place; If-Range from the origin."""
     resumed = ledger.resumed if ledger else None
     if resumed is None or resumed.header.size is None:
-        return 0, None
+        return First()
     gaps = list(resumed.written.gaps(0, resumed.header.size))
-    start = gaps[(candidate.id - 1) % len(gaps)][0] if gaps else 0
-    return start, resumed.version.validators.strong_etag if candidate.id == 1 and start else None
+    if not gaps:
+        return First()
+    start, end = gaps[(candidate.id - 1) % len(gaps)]
+    tag = resumed.version.validators.strong_etag if candidate.id == 1 and start else None
+    return First(start, min(end - start, OPENING_BYTES), tag)
 
 
 class Resumption:
@@ -96,5 +99,5 @@ class Resumption:
     async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:
         release(self._session, opening)
         first.opening = None
-        first.opening = await open_source(self._session, first.url, self._options, start, None)
+        first.opening = await open_source(self._session, first.url, self._options, First(start))
         return first.opening

@@ -78,10 +78,12 @@ def _digest(algorithm: str, body: bytes) -> Digest:
 
 
 def _write(target: Target, body: bytes, options: Options) -> str:
+    # Looked at before: after a failure another download of the session may just have made it.
+    had_folder = os.path.isdir(os.path.dirname(target.path) or ".")
     try:
         return write_small(target.path, body, options.exists)
     except StorageError:
-        if os.path.isdir(os.path.dirname(target.path) or "."):
+        if had_folder:
             raise
         target.make_folder()
         return write_small(target.path, body, options.exists)

@@ -19,7 +19,7 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.candidates import Candidate, Candidates
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.opening import Opening, release
+from thunderdl.engine.opening import First, Opening, release
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_small, whole_body
@@ -85,7 +85,7 @@ async def stream(
     """The bytes of the file in order. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
     candidates = Candidates(session, urls, options)
     try:
-        first = await candidates.first(lambda _: (0, None))
+        first = await candidates.first(lambda _: First())
         opening = first.opening
         assert opening is not None
         if (body := whole_body(opening)) is not None:

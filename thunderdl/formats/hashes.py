@@ -52,6 +52,8 @@ class Hasher(Protocol):
 
     def digest(self) -> bytes: ...
 
+    def copy(self) -> Hasher: ...
+
 
 def canonical_algorithm(name: str) -> str:
     """hashlib's name, or ``blake3``, for any spelling (SHA-256, sha_256); ValueError with the list otherwise."""
