@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.runs import SHORT_S, content_of, failed, fetch, names, sha256
 from tests.servers import misbehave as m
-from tests.servers.exchange import Behaviour, Reply, Request, plain
+from tests.servers.exchange import Behaviour, Reply, Request, generated, plain
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, ThunderdlError, TimedOut
 from thunderdl.model import Status
@@ -279,3 +279,12 @@ def test_control_bytes_in_a_head_reach_no_message(tmp_path: Path, server: Loopba
     assert result.status is Status.FAILED
     assert result.error is not None
     assert "\x1b" not in str(result.error)
+
+
+@pytest.mark.parametrize("name", ["/f.tar.gz", "/f.TGZ", "/f.gz?x=.html"])
+def test_a_compressed_file_that_is_called_coded_is_kept_as_sent(
+    tmp_path: Path, server: LoopbackServer, name: str
+) -> None:
+    packed = gzip.compress(bytes(generated(3_000_000, seed=5).span(0, 3_000_000)))
+    server.resources[name] = Resource(body=packed, behaviour=m.headers(("Content-Encoding", "gzip")))
+    assert content_of(fetch(server.url(name), tmp_path)) == packed

@@ -276,6 +276,12 @@ class Lanes:
         lane.connection = None
         self._take(lane, transfer)
         if event.stale and lane.closing is None and transfer.owner in lane.transfers:
+            if transfer.position >= transfer.end:
+                # Shrunk to nothing while it waited: there is nothing to ask for, and an empty range is a 416.
+                lane.transfers.pop(transfer.owner)
+                self._by_lease.pop(transfer.owner, None)
+                self._tell(Ended(transfer.owner, transfer.position))
+                return
             self._ask(lane, self._transfer(lane, transfer.owner, transfer.position, transfer.end))
             return
         error = event.error

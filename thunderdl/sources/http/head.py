@@ -32,18 +32,23 @@ from thunderdl.model import Validators
 
 # curl stops at 300 KiB of head, httpcore at 100 KiB; no honest server needs more.
 MAX_HEAD_BYTES = 100 * 1024
+_ARCHIVES = (b".gz", b".tgz", b".svgz")
 END_OF_HEAD = b"\r\n\r\n"
 
 
 @dataclass(slots=True, kw_only=True)
 class ResponseHead:
-    """One parsed head. ``fields``: names in lower case, values as received, in order."""
+    """One parsed head. ``fields``: names in lower case, values as received, in order.
+
+    ``names_archive``: the request's path ends as compressed files do.
+    """
 
     status: int
     reason: bytes
     http_version: str
     fields: list[tuple[str, bytes]]
     keep_alive: bool
+    names_archive: bool = False
 
     def get(self, name: str) -> str | None:
         """The first value of the field, decoded as Latin-1 (RFC 9110 section 5.5), or None."""
@@ -65,8 +70,12 @@ class ResponseHead:
 
     @property
     def coded(self) -> bool:
-        """Whether the body is content-coded although identity was asked for."""
-        return (self.get("content-encoding") or "identity").strip().lower() not in ("", "identity")
+        """Whether the body is content-coded although identity was asked for.
+
+        A server that calls ``x.tar.gz`` a tar in gzip coding means the file itself: browsers keep it as sent, too.
+        """
+        coding = (self.get("content-encoding") or "identity").strip().lower()
+        return coding not in ("", "identity") and not (self.names_archive and coding in ("gzip", "x-gzip"))
 
     @property
     def content_length(self) -> int | None:
@@ -122,8 +131,8 @@ class Parser:
         self._callbacks = _Fields()
         self._parser = httptools.HttpResponseParser(self._callbacks)
 
-    def head(self, raw: bytes) -> ResponseHead:
-        """``raw``: up to and with the empty line."""
+    def head(self, raw: bytes, request: bytes) -> ResponseHead:
+        """``raw``: up to and with the empty line; ``request``: what it answers."""
         try:
             self._parser.feed_data(raw)
         except httptools.HttpParserError as error:
@@ -134,6 +143,7 @@ class Parser:
             http_version=self._parser.get_http_version(),
             fields=self._callbacks.fields,
             keep_alive=bool(self._parser.should_keep_alive()),
+            names_archive=request.split(b" ", 2)[1].partition(b"?")[0].lower().endswith(_ARCHIVES),
         )
         if [coding.strip().lower() for coding in head.all("transfer-encoding")] not in ([], ["chunked"]):
             # We send no TE: nothing but chunked may come (RFC 9112 section 7.4), and nothing else is undone here.

@@ -234,7 +234,7 @@ class Mover:
 
     def _headed(self, connection: Connection, transfer: Transfer, raw: bytes) -> None:
         connection.parser = Parser("")
-        transfer.head = head = connection.parser.head(raw)
+        transfer.head = head = connection.parser.head(raw, transfer.request)
         if head.status < 200:
             # 100 Continue and 103 Early Hints: the answer proper is still to come.
             if connection.carry:
