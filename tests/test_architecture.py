@@ -185,7 +185,7 @@ def test_what_is_installed_is_used(library: str) -> None:
     assert library in {found.module.split(".")[0] for found in imports()}
 
 
-@pytest.mark.parametrize("library", HOMES)
+@pytest.mark.parametrize("library", list(HOMES))
 def test_what_is_used_is_installed(library: str) -> None:
     assert library in required()
 

@@ -1,1 +1,1 @@
-"""What happens when the machine, the disk or the user stops a download at the worst moment: through the real program."""
+"""What happens when machine, disk or user stop a download at the worst moment: through the real program."""

@@ -59,17 +59,20 @@ ERRORS = {
     "close": ("EIO", "ENOSPC"),
     "socket": ("EMFILE", "ENOBUFS"),
 }
+# What does not pass by itself: also tried as the answer to every call from the Nth on.
+LASTING = ("error=ENOSPC", "error=EIO", "error=EMFILE", "error=EACCES")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """``call``: of CALLS; ``what``: as strace writes it; ``nth``: which call of a thread, from 1; ``ever``: and all
-    that follow."""
+    that follow; ``only``: on the file with this ending alone."""
 
     call: str
     what: str
     nth: int
     ever: bool = False
+    only: str = ""
 
     def __str__(self) -> str:
         return f"{self.call} {self.what} at {self.nth}{'+' if self.ever else ''}"
@@ -77,7 +80,11 @@ class Fault:
     def prefix(self, paths: Sequence[Path], log: Path) -> list[str]:
         """The command line to put before the program's."""
         calls, when = CALLS[self.call], f"{self.nth}{'+' if self.ever else ''}"
-        filters = [] if self.call == "socket" else [part for path in paths for part in ("-P", str(path))]
+        filters = (
+            []
+            if self.call == "socket"
+            else [part for path in paths if path.name.endswith(self.only) for part in ("-P", str(path))]
+        )
         inject = f"inject={calls}:{self.what}:when={when}"
         return ["strace", "-f", "-qq", "-o", str(log), *filters, "-e", f"trace={calls}", "-e", inject]
 
@@ -156,23 +163,23 @@ def try_fault(bed: Bed, setting: Setting, fault: Fault) -> tuple[str, bool]:
     try:
         outcome, came = hurt(scene, fault, scene.folder.with_suffix(".log"))
         scene.check_stopped(outcome)
-        if outcome.code == 0:
-            scene.check_done()
-        else:
+        if outcome.code != 0 or fault.call == "unlink":
+            # What could not be removed is removed by the next run.
             scene.check_resumed()
+        scene.check_done()
     except Broken as error:
         raise Broken(f"{setting.name}, {fault}: {error}") from error
     shutil.rmtree(scene.folder)
     return ("killed" if outcome.code == KILLED else f"code {outcome.code}"), came
 
 
-def try_all(bed: Bed, setting: Setting, call: str, what: str) -> tuple[Counter[str], list[str]]:
+def try_all(bed: Bed, setting: Setting, call: str, what: str, *, ever: bool) -> tuple[Counter[str], list[str]]:
     """Every N until a run ends unhurt: how often the runs ended how, and the promises that were broken."""
     ends: Counter[str] = Counter()
     broken: list[str] = []
     for nth in range(1, LAST_N):
         try:
-            end, came = try_fault(bed, setting, Fault(call=call, what=what, nth=nth))
+            end, came = try_fault(bed, setting, Fault(call=call, what=what, nth=nth, ever=ever))
         except Broken as error:
             ends["BROKEN"] += 1
             broken.append(str(error))
@@ -200,20 +207,21 @@ def main() -> None:
 
 def _campaign(ground: Bed, settings: Sequence[Setting], calls: Sequence[str], jobs: int) -> int:
     todo = [
-        (setting, call, what)
+        (setting, call, what, ever)
         for setting in settings
         for call in calls
         for what in (KILL, *(f"error={error}" for error in ERRORS[call]))
+        for ever in ([False, True] if what in LASTING and call != "socket" else [False])
     ]
     runs, failures = 0, list[str]()
     with ThreadPoolExecutor(jobs) as threads:
-        for (setting, call, what), (ends, broken) in zip(
-            todo, threads.map(lambda one: try_all(ground, *one), todo), strict=True
+        for (setting, call, what, ever), (ends, broken) in zip(
+            todo, threads.map(lambda one: try_all(ground, *one[:3], ever=one[3]), todo), strict=True
         ):
             runs += ends.total()
             failures += broken
             told = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
-            sys.stdout.write(f"{setting.name:14}{call:10}{what:16}{told or 'no such call'}\n")
+            sys.stdout.write(f"{setting.name:14}{call:10}{what + (' on' if ever else ''):18}{told or 'no such call'}\n")
             for line in broken:
                 sys.stdout.write(f"    {line}\n")
             sys.stdout.flush()

@@ -26,8 +26,11 @@ def main() -> None:
         return
     script = random_script(asked.seed)
     sys.stdout.write(described(script) + "\n")
-    log = (lambda now, line: sys.stdout.write(f"{now:9.4f} {line}\n")) if asked.log else None
-    sys.stdout.write(told(World(script, log=log).run()) + "\n")
+    sys.stdout.write(told(World(script, log=_write if asked.log else None).run()) + "\n")
+
+
+def _write(now: float, line: str) -> None:
+    sys.stdout.write(f"{now:9.4f} {line}\n")
 
 
 def described(script: Script) -> str:

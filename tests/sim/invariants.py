@@ -33,7 +33,12 @@ def check_duties(scheduler: Scheduler, now: float) -> None:
     for lane in scheduler.roster.lanes.values():
         if lane.leases or not within or not lane.source.usable or lane.source.retry_at > now:
             continue
-        if lane.source.random_access and not lane.source.avoid and not lane.source.silent:
+        if (
+            lane.source.random_access
+            and not lane.source.avoid
+            and not lane.source.is_down
+            and not lane.source.on_probation
+        ):
             raise AssertionError(f"lane {lane.id} idles at {now:.3f} while {scheduler.missing} is missing")
     if scheduler.missing.total and within and not scheduler.roster.leases:
         waits = [s.retry_at for s in scheduler.roster.sources.values() if s.usable and s.retry_at > now]

@@ -11,6 +11,7 @@ import math
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 FOREVER = math.inf
 HOST_LANES = 16
@@ -117,7 +118,7 @@ class Script:
         times = {0.0} | {source.opens_at for source in self.sources} | {at for _, at in self.banned}
         times |= {at for source in self.sources for at in source.changes()}
         edges = [*sorted(times - {FOREVER}), FOREVER]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             yield start, end, self.possible_rate(start)
 
     def judged(self, banned: Sequence[tuple[int, float]]) -> Script:

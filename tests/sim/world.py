@@ -99,6 +99,7 @@ class World:
         self._banned: list[tuple[int, float]] = []
         self._corrupt = any(source.corrupt for source in script.sources)
         self._ended: bool | None = None
+        self._limit = FOREVER
         self.events = self.commands = self.wrong_bytes = 0
         self.most_lanes = dict.fromkeys(self.servers, 0)
 
@@ -110,12 +111,15 @@ class World:
             self._at(source.opens_at, lambda number=source.id: self._open(number))  # type: ignore[misc]
             self._plan(source.id)
         self._at(POLL_S, self._poll)
-        ideal = self.script.ideal_s()
-        limit = ideal * PATIENCE + PATIENCE_S if ideal < FOREVER else 10 * PATIENCE_S
-        while self._ended is None and self._agenda and self._agenda[0][0] <= limit:
+        self._set_limit()
+        while self._ended is None and self._agenda and self._agenda[0][0] <= self._limit:
             self.now, _, due = heapq.heappop(self._agenda)
             due()
         return self._outcome()
+
+    def _set_limit(self) -> None:
+        ideal = self.script.judged(self._banned).ideal_s()
+        self._limit = ideal * PATIENCE + PATIENCE_S if ideal < FOREVER else 10 * PATIENCE_S
 
     def _outcome(self) -> Outcome:
         return Outcome(
@@ -280,6 +284,7 @@ class World:
             for number, source in self.scheduler.roster.sources.items():
                 if source.banned and number not in known:
                     self._banned.append((number, self.now))
+                    self._set_limit()
         elif not self._checking and self.scheduler.filled.total >= self.script.size:
             self._ended = True
 

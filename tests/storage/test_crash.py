@@ -15,8 +15,9 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.errors import JournalUnusable
 from thunderdl.options import Exists
 from thunderdl.storage.files import PartFile, journal_path
-from thunderdl.storage.journal import Journal, resume
+from thunderdl.storage.journal import Journal
 from thunderdl.storage.records import Filled, Header, JournalDamaged, compacted
+from thunderdl.storage.recovery import resume
 
 SIZE = 40_000
 LIVES = 6

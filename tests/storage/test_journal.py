@@ -12,17 +12,14 @@ import xxhash
 
 from thunderdl.errors import DiskFull, JournalUnusable, StorageError
 from thunderdl.storage import journal as module
+from thunderdl.storage import recovery
 from thunderdl.storage.files import journal_path
 from thunderdl.storage.journal import (
-    BLOCK_BYTES,
     SECTOR_BYTES,
     Journal,
     Recovered,
     current_boot_id,
     find_journals,
-    read_back,
-    resume,
-    trusted_extents,
 )
 from thunderdl.storage.records import (
     Barrier,
@@ -37,6 +34,7 @@ from thunderdl.storage.records import (
     compacted,
     decode,
 )
+from thunderdl.storage.recovery import BLOCK_BYTES, read_back, resume, trusted_extents
 
 K = 1 << 14
 A = b"aaaaaaaa"
@@ -360,7 +358,7 @@ def test_what_lies_behind_the_end_of_the_part_file_is_not_there(path: str) -> No
 
 
 def test_reading_back_compares_every_byte(part_fd: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "READ_BACK_BYTES", 1000)
+    monkeypatch.setattr(recovery, "READ_BACK_BYTES", 1000)
     content = bytes(range(256)) * 64
     os.pwrite(part_fd, content, 0)
     right, wrong = Extent(0, K, digest(content), False), Extent(1, K, digest(content), False)

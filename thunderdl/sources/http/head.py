@@ -7,6 +7,7 @@ Content-Range, another ETag, a coded body).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from thunderdl.model import Validators
 # curl stops at 300 KiB of head, httpcore at 100 KiB; no honest server needs more.
 MAX_HEAD_BYTES = 100 * 1024
 _ARCHIVES = (b".gz", b".tgz", b".svgz")
+_TAG_OF_DATE = r'"[0-9a-f]{1,16}-[0-9a-f]{1,16}"'
 END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -62,7 +64,12 @@ class ResponseHead:
 
     @property
     def validators(self) -> Validators:
-        return Validators(etag=self.get("etag"), last_modified=self.get("last-modified"))
+        """As sent, but for a file of this very second: it may change once more within it, and the date would not
+        show that (RFC 9110 section 8.8.2.2), nor would a tag that is made of the date and the size, as nginx's is."""
+        etag, modified = self.get("etag"), self.get("last-modified")
+        if modified is None or modified != self.get("date"):
+            return Validators(etag=etag, last_modified=modified)
+        return Validators(etag=f"W/{etag}" if etag and re.fullmatch(_TAG_OF_DATE, etag) else etag)
 
     @property
     def chunked(self) -> bool:
