@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench lint clean setup
+.PHONY: run test test-setup bench lint clean setup kill9 faults
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,13 @@ test-setup:
 
 bench: $(VENV)/ready
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
+kill9: $(VENV)/ready
+	$(BIN)/python -m tests.faults.kill9 $(ARGS)
+
+faults: $(VENV)/ready
+	$(BIN)/python -m tests.faults.strace $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

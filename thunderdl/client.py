@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from thunderdl.engine.download import Download
@@ -186,6 +186,11 @@ class Client:
 
     def add(self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None, **changes: Any) -> Task:
         """Begin a download. ``changes``: fields of Options that differ for it alone. Raises UsageError."""
+        shared = sorted(
+            changes.keys() & {row.name for row in fields(Options) if row.metadata.get("scope") == "session"}
+        )
+        if shared:
+            raise UsageError(f"{', '.join(shared)}: set for all downloads of a client; give it to Client(Options(…)).")
         return self._begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
 
     async def run(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Result]:

@@ -134,8 +134,14 @@ class Source:
         return not (self.banned or self.gone)
 
     @property
+    def is_alone(self) -> bool:
+        """Whether nobody else could bring what it does not."""
+        others = self.peers.sources.values() if self.peers else ()
+        return not any(other.usable for other in others if other is not self)
+
+    @property
     def on_probation(self) -> bool:
-        return self.strikes > 0 or self.doubted
+        return self.doubted or (self.strikes > 0 and not self.is_alone)
 
     @property
     def is_down(self) -> bool:

@@ -14,6 +14,7 @@ Invariants, checked by the simulation after each step:
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -57,6 +58,9 @@ START_LANES = 4
 # So many bad pieces of mixed origin, and those who had a part in most of them are looked at closely.
 DOUBTFUL_PIECES = 3
 
+# The same bytes wrong this often: the server has them so.
+MOST_BAD_TIMES = 3
+
 E = TypeVar("E", bound=Event)
 
 
@@ -71,6 +75,7 @@ class Scheduler(Granting):
     ) -> None:  # fmt: skip
         super().__init__(size=size, filled=filled, align=align, host_lanes=host_lanes, all_lanes=all_lanes)
         self._retries, self._stall_s, self._jitter = retries, stall_s, jitter
+        self._bad_times: Counter[int] = Counter()
         self._handlers: dict[type[Event], Callable[..., list[Command]]] = {
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
@@ -208,8 +213,9 @@ class Scheduler(Granting):
                 source.avoid.add(event.start, event.end)
         self._doubt()
         commands: list[Command] = []
+        self._bad_times[event.start] += 1
         for source_id in event.culprits:
-            commands += self._blamed(Blamed(source_id))
+            commands += self._blamed(Blamed(source_id), bad_times=self._bad_times[event.start])
         return commands + self._serve()
 
     def _doubt(self) -> None:
@@ -221,12 +227,13 @@ class Scheduler(Granting):
                 source.doubted = source.doubted or source.suspected > most * 0.75
                 source.suspected = 0
 
-    def _blamed(self, event: Blamed) -> list[Command]:
+    def _blamed(self, event: Blamed, *, bad_times: int = MOST_BAD_TIMES) -> list[Command]:
         source = self.roster.sources.get(event.source)
         if source is None or source.banned:
             return []
         source.strikes += 1
-        if source.strikes < 2:
+        # The only one there is gets another chance, as long as it does not send the same bytes wrong each time.
+        if source.strikes < 2 or (source.is_alone and bad_times < MOST_BAD_TIMES):
             source.note = "served bytes that were wrong; on probation"
             return []
         source.banned = True

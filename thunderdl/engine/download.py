@@ -59,7 +59,6 @@ class Download:
         except Skipped as skipped:
             path, self.status = skipped.path, Status.SKIPPED
         except asyncio.CancelledError:
-            self.status = Status.CANCELLED
             await asyncio.shield(self._leave())
             raise
         except ThunderdlError as caught:

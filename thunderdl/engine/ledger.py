@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.session import Session
-from thunderdl.errors import BadContent, StorageError
+from thunderdl.errors import BadContent, JournalUnusable, StorageError
 from thunderdl.formats.content_key import LEAF_BYTES
 from thunderdl.model import ContentKey, Digest, Validators
 from thunderdl.options import Options
@@ -104,7 +104,7 @@ class Ledger:
             if part.found_bytes == 0 and os.path.lexists(target):
                 part = _published(part, path) or part
             try:
-                journal, found, extents = resume(path, part.fd, current_boot_id())
+                journal, found, extents = resume(path, part.fd, current_boot_id(), trust_none=options.verify_resumed)
             except JournalDamaged:
                 return cls(session, options, part, None)
             if part.found_bytes == 0 and os.path.lexists(target):
@@ -112,9 +112,17 @@ class Ledger:
                 return cls(session, options, part, journal)
             ledger = cls(session, options, part, journal)
             # Not what it says was verified: that was against hashes which this run may not have been given.
-            ledger.resumed = Resumed(found.header, RangeSet((e.start, e.end) for e in extents))
+            ledger.resumed = Resumed(found.header)
+            if found.header.size == part.found_bytes > 0:
+                # A part file of another length, or of a size that nobody told, is none that this journal speaks of.
+                ledger.resumed.written = RangeSet((e.start, e.end) for e in extents)
+            elif found.header.size == 0:
+                ledger.resumed = None
             return ledger
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, JournalUnusable) and not part.found_bytes:
+                # Only our own empty part file goes; the journal is for the user to decide on.
+                part.discard()
             part.close()
             raise
 

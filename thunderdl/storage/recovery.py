@@ -56,16 +56,20 @@ def trusted_extents(
     return trusted, doubtful
 
 
-def resume(path: str, part_fd: int, boot_id: str) -> tuple[Journal, Recovered, list[Extent]]:
+def resume(
+    path: str, part_fd: int, boot_id: str, *, trust_none: bool = False
+) -> tuple[Journal, Recovered, list[Extent]]:
     """Open a journal and settle what counts: (journal, what it held, the extents that are really in the part file).
 
     Doubtful extents are read back; unless all is as recorded and of this start of the machine, a journal of
     what counts is put in place of the old one. Reads up to what lies behind the last barrier: seconds at most.
-    Raises as :meth:`Journal.open` does.
+    ``trust_none``: all is read back. Raises as :meth:`Journal.open` does.
     """
     journal, found = Journal.open(path)
     try:
         trusted, doubtful = trusted_extents(found, boot_id, part_bytes=os.fstat(part_fd).st_size)
+        if trust_none:
+            trusted, doubtful = [], sorted(trusted + doubtful)
         good, _ = read_back(part_fd, doubtful)
         extents = sorted(trusted + good)
         if extents != list(found.extents) or found.header.boot_id != boot_id:
