@@ -229,3 +229,17 @@ def test_a_closed_pipe_is_no_traceback(scene: Scene, monkeypatch: pytest.MonkeyP
         spare = null.fileno()
         monkeypatch.setattr(sys, "stdout", Closed())
         assert main([A]) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["--json", "get", A], ["get", "--json", A]),
+        (["-d", "x", "info", A], ["info", "-d", "x", A]),
+        (["-d", "get", A], ["get", "-d", "get", A]),
+        (["-q", A], ["get", "-q", A]),
+        ([A, "get"], ["get", A, "get"]),
+    ],
+)
+def test_flags_may_stand_before_the_command(typed: list[str], meant: list[str]) -> None:
+    assert with_command(typed) == meant

@@ -45,6 +45,11 @@ def with_command(arguments: list[str]) -> list[str]:
         return ["--help"]
     if arguments[0] in COMMANDS or arguments[0].partition("=")[0] in _OF_THE_WHOLE:
         return arguments
+    typed = read(COMMANDS["get"], arguments)
+    first = typed.texts("urls")[:1] if typed else ()
+    if first and first[0] in COMMANDS and arguments.count(first[0]) == 1:
+        # Flags before the command's name.
+        return [first[0], *(word for word in arguments if word != first[0])]
     return ["get", *arguments]
 
 
