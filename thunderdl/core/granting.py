@@ -286,7 +286,7 @@ class Granting:
 
     def _room(self, source: Source) -> bool:
         if not source.random_access or source.on_probation or source.is_down:
-            return not source.lanes
+            return not source.lanes and self._host_room(source) > 0
         if source.lanes and not source.known:
             return False
         return len(source.lanes) < min(source.climb.lanes, self._host_room(source))

@@ -314,7 +314,8 @@ class Scheduler(Granting):
                 source.retry_at = max(source.retry_at, self._now + wait_s)
             return
         if source.retry_at > self._now:
-            # One outage, however many lanes it breaks.
+            # One outage, however many lanes it breaks; what the server wishes counts, whichever of them heard it.
+            source.retry_at = max(source.retry_at, self._now + wait_s)
             return
         source.failures += 1
         down_s = self._now - source.down_since if source.down_since is not None else 0.0

@@ -6,6 +6,7 @@ Bound to one running event loop. Events of the movers reach whom they concern fr
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import ssl
@@ -14,11 +15,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from thunderdl.errors import StorageError
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connect import TlsSettings
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
+from thunderdl.storage.files import sync_folder
 
 MAX_MOVERS = 4
 DISK_THREADS = 4
@@ -38,6 +41,7 @@ class Session:
         self.tls = TlsSettings(ca=options.ca, insecure=options.insecure, make=self._own_context)
         self._woken = False
         self._disk_s = 0.0
+        self.unsynced_folders: set[str] = set()
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake, self.bucket) for _ in range(count)]
         self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)
@@ -97,6 +101,10 @@ class Session:
         self._hear()
         for policy in self._policies.values():
             await policy.close()
+        for folder in self.unsynced_folders:
+            # Once for all small files of a folder: their names are then there after a power loss, too.
+            with contextlib.suppress(StorageError):
+                await self.on_disk(sync_folder, folder)
         self._disk.shutdown(wait=True)
 
     def _wake(self) -> None:

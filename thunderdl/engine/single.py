@@ -43,6 +43,7 @@ async def save_small(
     """Check and save a file that lies in memory: path, what was verified, content key. Raises BadContent."""
     verified = check_small(options, target.path, body)
     path = await session.on_quick_disk(_write, target, body, options)
+    session.unsynced_folders.add(os.path.dirname(path))
     return path, verified, small_key(body) if options.key else None
 
 

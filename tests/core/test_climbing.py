@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from thunderdl.core.climbing import FIRST_REST_S, MAX_REST_S, Climb
+
+STEP_S = 0.1
+LATENCY_S = 0.05
+MB = 1_000_000
+
+
+class Slope:
+    """A source that gives ``goodput(lanes)`` bytes a second to as many lanes as the climb wants."""
+
+    def __init__(self, climb: Climb, goodput: Callable[[int], float], *, cap: int = 16) -> None:
+        self.climb, self.goodput, self.cap = climb, goodput, cap
+        self.now = self.total = 0.0
+        self.raised_at: list[float] = []
+        self.levels: list[int] = [climb.lanes]
+
+    def climb_for(self, seconds: float) -> int:
+        for _ in range(round(seconds / STEP_S)):
+            self.now += STEP_S
+            flowing = min(self.climb.lanes, self.cap)
+            self.total += self.goodput(flowing) * STEP_S
+            self.climb.observe(flowing, self.cap, round(self.total), LATENCY_S, self.now)
+            if self.climb.lanes != self.levels[-1]:
+                if self.climb.lanes > self.levels[-1]:
+                    self.raised_at.append(self.now)
+                self.levels.append(self.climb.lanes)
+        return self.climb.lanes
+
+
+def each_lane_gives(rate: float) -> Callable[[int], float]:
+    return lambda lanes: rate * lanes
+
+
+def shared(rate: float) -> Callable[[int], float]:
+    return lambda lanes: rate
+
+
+def test_lanes_double_as_long_as_each_brings_more() -> None:
+    slope = Slope(Climb(1), each_lane_gives(MB))
+    assert slope.climb_for(20) == 16
+    assert slope.levels == [1, 2, 4, 8, 16]
+    assert slope.climb.lane_bound is True
+
+
+def test_lanes_never_exceed_the_cap() -> None:
+    slope = Slope(Climb(1), each_lane_gives(MB), cap=6)
+    slope.climb_for(20)
+    assert slope.levels == [1, 2, 4, 6]
+
+
+def test_no_step_without_a_measurement_at_the_level_before() -> None:
+    climb = Climb(2)
+    for step in range(100):
+        climb.observe(1, 16, step * MB, LATENCY_S, step * STEP_S)
+    assert climb.lanes == 2, "one of two lanes flows: nothing is known of two"
+
+
+def test_a_trial_that_does_not_help_is_taken_back() -> None:
+    slope = Slope(Climb(4), shared(4 * MB))
+    assert slope.climb_for(3) == 4
+    assert slope.levels == [4, 8, 4]
+    assert slope.climb.lane_bound is False
+
+
+def test_one_lane_too_many_is_worth_two_percent_at_least() -> None:
+    slope = Slope(Climb(4), lambda lanes: MB * (1 + 0.01 * lanes))
+    assert slope.climb_for(3) == 4
+
+
+def test_climbs_as_far_as_it_helps_and_stays_there() -> None:
+    slope = Slope(Climb(1), lambda lanes: MB * min(lanes, 4))
+    assert slope.climb_for(5) == 4
+    assert slope.levels == [1, 2, 4, 8, 4]
+    assert slope.climb.lane_bound is True, "up to four, each lane brought more"
+
+
+def test_after_each_vain_trial_comes_a_longer_rest() -> None:
+    slope = Slope(Climb(4), shared(4 * MB))
+    slope.climb_for(200)
+    rests = [later - earlier for earlier, later in zip(slope.raised_at, slope.raised_at[1:], strict=False)]
+    assert rests[0] > FIRST_REST_S
+    assert rests[1] > 2 * FIRST_REST_S
+    assert rests[2] > 4 * FIRST_REST_S
+    assert all(MAX_REST_S < rest < MAX_REST_S + 3 for rest in rests[3:])
+    assert len(rests) >= 5, "it goes on trying"
+
+
+def test_what_is_measured_before_the_new_lanes_are_up_does_not_count() -> None:
+    """In the first round trip the new lanes bring nothing; a window over that would condemn them."""
+    climb, total, now = Climb(1), 0, 0.0
+    latency_s = 1.0
+    raised_at = None
+    while climb.lanes < 4 and now < 60:
+        now += STEP_S
+        if raised_at is None and climb.lanes == 2:
+            raised_at = now
+        lanes = 2 if raised_at is not None and now > raised_at + latency_s else 1
+        total += round(MB * lanes * STEP_S)
+        climb.observe(climb.lanes, 16, total, latency_s, now)
+    assert climb.lanes == 4
+
+
+def test_step_down_has_no_more_than_told_and_not_none() -> None:
+    climb = Climb(8)
+    climb.step_down(12)
+    assert climb.lanes == 8
+    climb.step_down(3)
+    assert climb.lanes == 3
+    climb.step_down(0)
+    assert climb.lanes == 1
+
+
+def test_a_refusal_is_remembered_for_the_longest_rest() -> None:
+    slope = Slope(Climb(4), each_lane_gives(MB))
+    slope.climb.refused(2, 0.0)
+    assert slope.climb_for(MAX_REST_S - 1) == 2
+    assert slope.climb_for(3) > 2
+
+
+def test_trying_says_whether_the_last_step_is_on_trial() -> None:
+    slope = Slope(Climb(4), shared(4 * MB))
+    assert not slope.climb.trying
+    while slope.climb.lanes == 4:
+        slope.climb_for(STEP_S)
+    assert slope.climb.trying
+    slope.climb_for(2)
+    assert not slope.climb.trying
