@@ -159,10 +159,12 @@ def test_a_slow_source_gives_its_lanes_to_one_that_makes_more_of_them() -> None:
 
 
 def test_no_second_lane_for_little_work() -> None:
-    desk = Desk(MIN_WORK_FOR_LANE_BYTES, host_lanes=8)
-    desk.open(start=0, end=MIN_WORK_FOR_LANE_BYTES // 4)
-    desk.flow(0.3, {1: MIB})
-    assert len(desk.lanes()) == 1
+    for size, lanes in ((MIN_WORK_FOR_LANE_BYTES - 100 * KIB, 1), (MIN_WORK_FOR_LANE_BYTES + 100 * KIB, 2)):
+        desk = Desk(size, host_lanes=8)
+        desk.open(start=0, end=64 * KIB)
+        assert desk.scheduler.missing.total
+        desk.flow(0.1, {1: 200 * KIB})
+        assert len(desk.lanes()) == lanes
 
 
 def test_many_sources_begin_with_few_lanes_each() -> None:
@@ -238,15 +240,14 @@ def test_all_end_together_whatever_their_rates() -> None:
 # -- trimming
 
 
-@pytest.mark.parametrize(("rest", "trimmed"), [(8, True), (TRIM_SIGHT_S * 20, False)])
-def test_what_a_lane_holds_beyond_the_end_of_all_others_is_taken_back_in_sight_of_it(
-    rest: float, *, trimmed: bool
-) -> None:
-    """The slow lane was given more than it can bring; the quick one is not idle yet, so it does not steal."""
-    size = int(rest) * 2 * MIB
-    desk = Desk(size)
-    slow, quick = int(1.5 * 100 * KIB * rest * 2), 2 * MIB
-    desk.open(1, start=0, end=min(slow, size // 2))
-    desk.open(2, start=min(slow, size // 2), end=size // 2)
-    said = desk.flow(1.0, {1: 100 * KIB, 2: quick})
+@pytest.mark.parametrize(("rest_s", "trimmed"), [(10, True), (3 * TRIM_SIGHT_S, False)])
+def test_what_a_lane_holds_beyond_the_end_of_all_is_taken_back_in_sight_of_it(rest_s: float, *, trimmed: bool) -> None:
+    """The quick lane is not idle yet, so it does not steal; the slow one has twice what it can bring until then."""
+    slow, quick = 100 * KIB, 2 * MIB
+    held = int(2 * slow * rest_s)
+    desk = Desk(held + int(quick * rest_s))
+    desk.open(1, start=0, end=held)
+    desk.open(2, start=held, end=desk.scheduler.size)
+    said = desk.flow(1.0, {1: slow, 2: quick})
     assert bool(of(Shrink, said)) is trimmed
+    assert all(lease.end <= held * 0.75 for lease in desk.leases(1)) is trimmed

@@ -231,7 +231,7 @@ def test_only_the_last_of_a_lanes_leases_is_stolen_from_and_the_ones_before_it_c
     steal = field.steal(thief)
     assert steal is not None
     assert steal.victim is last
-    # Ten seconds of work for one, five for two: all of the last lease but for its first megabyte goes… none stays.
+    # Ten seconds of work for one are five for two: more than the last lease holds, so all of that goes.
     assert steal.cut == 6 * MIB
 
 
@@ -266,6 +266,14 @@ def test_from_a_silent_lane_all_is_taken() -> None:
     assert steal is not None
     assert steal.victim is lease
     assert steal.cut == 100
+
+
+def test_a_lease_with_less_than_a_border_left_is_taken_from_where_it_was_last_seen() -> None:
+    field = Field()
+    field.lease(field.lane(1000), 0, 1000)
+    steal = field.steal(field.lane(MIB), 0.5)
+    assert steal is not None
+    assert steal.cut == 0, "the victim answers where it is; a guess of that would leave it a crumb"
 
 
 def test_of_a_silent_lane_any_lease_may_be_taken() -> None:

@@ -16,19 +16,13 @@ from thunderdl.core.protocol import (
     FirstByte,
     GiveUp,
     Moved,
-    PieceBad,
     Shrunk,
     SourceLost,
 )  # fmt: skip
 from thunderdl.core.ranges import RangeSet
-from thunderdl.core.scheduler import MAX_BACK_OFF_S, MIN_BACK_OFF_S, MIN_BUSY_WAIT_S, MOST_BAD_TIMES
+from thunderdl.core.scheduler import MAX_BACK_OFF_S, MIN_BACK_OFF_S, MIN_BUSY_WAIT_S
 
 GONE = 999
-
-
-def bad(start: int, end: int, *suspects: int) -> PieceBad:
-    """As the engine tells it: one suspect is the culprit, of several none is."""
-    return PieceBad(start, end, frozenset(suspects), frozenset(suspects if len(suspects) == 1 else ()))
 
 
 # -- the usual way
@@ -95,9 +89,8 @@ def test_a_lease_that_ends_short_gives_its_rest_back() -> None:
 def test_a_clock_that_steps_back_is_not_believed() -> None:
     desk = Desk()
     desk.open()
-    desk.fail(retry_after_s=5.0)
     desk.now -= 50.0
-    desk.tick()
+    desk.fail(retry_after_s=5.0)
     assert desk.scheduler.next_wakeup() == 105.0
 
 
@@ -264,6 +257,14 @@ def test_gives_up_only_after_patience_and_retries() -> None:
     assert 15 * 0.7 <= attempts[-1] - attempts[0] <= 60
 
 
+def test_time_alone_does_not_exhaust_a_source() -> None:
+    desk = Desk(retries=5)
+    desk.open()
+    desk.fail(kind=FaultKind.BUSY, retry_after_s=1000.0)
+    desk.tick(after_s=1000.0)
+    assert GiveUp() not in desk.fail(), "tried twice, not six times"
+
+
 def test_more_retries_mean_more_patience() -> None:
     lasted = []
     for retries in (0, 2, 5):
@@ -349,150 +350,3 @@ def test_idle_lanes_of_a_lost_source_are_closed() -> None:
     assert not lane.leases
     assert Close(lane.id) in desk.tell(SourceLost(2, "no more"))
     assert desk.lanes(2) == []
-
-
-# -- wrong bytes
-
-
-def three_pieces(*sources: int) -> Desk:
-    """A file of three pieces, of which the first is here; each source has shown a rate."""
-    desk = Desk(3 * MIB, align=MIB)
-    for number in sources:
-        desk.open(number, start=(number - 1) * MIB, end=number * MIB)
-    for number in sources:
-        desk.move(desk.lease(number), MIB // 2)
-    desk.finish(desk.lease(1))
-    return desk
-
-
-def test_a_bad_piece_is_missing_again_and_brought_by_another() -> None:
-    desk = Desk(64 * MIB)
-    desk.open(1, start=0, end=MIB)
-    desk.open(2, start=MIB, end=2 * MIB)
-    desk.finish(desk.lease(1))
-    desk.tell(bad(0, MIB, 1))
-    assert not desk.scheduler.filled.covers(0, 1)
-    said = desk.flow(3, {1: 100 * KIB, 2: 2 * MIB})
-    assert not any(0 <= start < MIB for start, _ in fetched(said, 1))
-    assert fetched(said, 2).covers(0, MIB)
-
-
-def test_first_probation_then_ban_where_another_source_is_there() -> None:
-    desk = Desk(64 * MIB)
-    desk.open(1, start=0, end=2 * MIB)
-    desk.open(2, start=8 * MIB, end=16 * MIB)
-    desk.move(desk.lease(1), MIB)
-    assert of(Cancel, desk.tell(bad(0, MIB, 1))) == []
-    assert desk.source(1).on_probation
-    assert "probation" in desk.source(1).note
-    lease = desk.lease(1)
-    assert Cancel(lease.id, FaultKind.CANCELLED) in desk.tell(Blamed(1))
-    assert desk.source(1).banned
-    assert "banned" in desk.source(1).note
-    said = [*desk.obey([Cancel(lease.id, FaultKind.CANCELLED)]), *desk.flow(60, {2: 2 * MIB})]
-    assert fetched(said, 1).total == 0
-    assert Complete() in said
-
-
-def test_on_probation_it_brings_one_piece_at_a_time_on_one_lane() -> None:
-    desk = Desk(256 * MIB, host_lanes=4)
-    desk.open(1, start=0, end=MIB)
-    desk.open(2, start=128 * MIB, end=256 * MIB)
-    desk.finish(desk.lease(1), after_s=0.2)
-    desk.tell(bad(0, MIB, 1))
-    said = desk.flow(5, {1: 8 * MIB, 2: 100 * KIB})
-    late = [each for each in of(Fetch, said) if each.source == 1][-3:]
-    assert [each.end - each.start for each in late] == [MIB] * 3
-    assert len(desk.leases(1)) == 1
-
-
-def test_a_lone_source_gets_the_same_piece_again_but_not_for_ever() -> None:
-    desk = Desk(MIB)
-    desk.open(start=0, end=MIB)
-    times = 0
-    said = desk.finish(desk.lease())
-    while GiveUp() not in said and times < 20:
-        times += 1
-        said = desk.obey(desk.tell(bad(0, MIB, 1)))
-        while desk.leases():
-            said = desk.finish(desk.lease())
-    assert times == MOST_BAD_TIMES
-    assert desk.source().banned
-
-
-def test_a_lone_source_with_different_bad_pieces_goes_on() -> None:
-    desk = Desk(64 * MIB)
-    desk.open(start=0, end=32 * MIB)
-    desk.move(desk.lease(), 8 * MIB)
-    for piece in range(6):
-        desk.tell(bad(piece * MIB, (piece + 1) * MIB, 1))
-    assert desk.source().usable
-    assert Complete() in desk.flow(60, {1: 8 * MIB})
-
-
-def test_a_suspect_is_kept_away_until_it_is_cleared() -> None:
-    desk = Desk(2 * MIB)
-    desk.open(1, start=0, end=MIB)
-    desk.open(2, start=MIB, end=2 * MIB)
-    desk.finish(desk.lease(1))
-    desk.fail(2, retry_after_s=1000.0)
-    for lease in desk.leases(1):
-        desk.finish(lease)
-    said = desk.tell(PieceBad(0, MIB, frozenset({1}), frozenset()))
-    assert desk.source(1).strikes == 0, "nothing is proven"
-    assert fetched([*said, *desk.tick(after_s=1.0)]).total == 0, "it waits for the other"
-    assert fetched(desk.tell(Cleared(1)), 1).covers(0, 1)
-
-
-def test_better_from_a_suspect_than_never() -> None:
-    desk = Desk(2 * MIB)
-    desk.open(1, start=0, end=MIB)
-    desk.open(2, start=MIB, end=2 * MIB)
-    desk.finish(desk.lease(1))
-    desk.finish(desk.lease(2))
-    for suspect in (1, 2):
-        desk.tell(PieceBad(0, MIB, frozenset({suspect}), frozenset()))
-    assert Complete() in desk.flow(10, {1: MIB, 2: MIB})
-
-
-def test_for_a_piece_of_mixed_origin_nobody_is_blamed_and_one_alone_brings_it_again() -> None:
-    desk = three_pieces(1, 2)
-    said = desk.tell(bad(0, MIB, 1, 2))
-    assert (desk.source(1).strikes, desk.source(2).strikes) == (0, 0)
-    said += desk.flow(10, {1: MIB, 2: MIB})
-    assert len({each.source for each in of(Fetch, said) if each.start < MIB}) == 1
-    assert Complete() in said
-
-
-def test_who_has_a_part_in_most_bad_mixtures_is_looked_at_closely() -> None:
-    desk = Desk(64 * MIB)
-    for number in (1, 2, 3):
-        desk.open(number, start=number * 8 * MIB, end=(number + 1) * 8 * MIB)
-    desk.tell(bad(0, MIB, 1, 2))
-    desk.tell(bad(MIB, 2 * MIB, 1, 3))
-    assert not desk.source(1).on_probation
-    desk.tell(bad(2 * MIB, 3 * MIB, 1, 2, 3))
-    assert [desk.source(number).on_probation for number in (1, 2, 3)] == [True, False, False]
-
-
-def test_a_ban_ends_the_doubt_about_the_others() -> None:
-    desk = Desk(64 * MIB)
-    for number in (1, 2, 3):
-        desk.open(number, start=number * 8 * MIB, end=(number + 1) * 8 * MIB)
-    for piece in range(3):
-        desk.tell(bad(piece * MIB, (piece + 1) * MIB, 1, 2))
-    assert desk.source(1).on_probation
-    desk.tell(Blamed(2))
-    desk.tell(Blamed(2))
-    assert desk.source(2).banned
-    assert not desk.source(1).on_probation
-
-
-def test_a_bad_piece_does_not_touch_what_is_being_fetched_in_it() -> None:
-    desk = Desk(4 * MIB)
-    desk.open(1, start=0, end=4 * MIB)
-    lease = desk.lease()
-    desk.move(lease, MIB // 2)
-    desk.tell(PieceBad(0, MIB, frozenset({1}), frozenset()))
-    assert (lease.position, lease.end) == (MIB // 2, 4 * MIB)
-    assert list(desk.scheduler.missing) == [(0, MIB // 2)]

@@ -122,6 +122,13 @@ def test_a_lane_that_goes_on_makes_one_extent() -> None:
     assert origin.extents_of(1) == [(0, 100)]
 
 
+def test_neighbours_of_two_sources_stay_two() -> None:
+    origin = Provenance()
+    origin.add(0, 10, 1)
+    origin.add(10, 20, 2)
+    assert origin.within(0, 20) == [(0, 10, 1), (10, 20, 2)]
+
+
 def test_a_lane_that_goes_on_does_not_swallow_what_follows() -> None:
     origin = Provenance()
     origin.add(0, 10, 1)
