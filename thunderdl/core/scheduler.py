@@ -160,7 +160,7 @@ class Scheduler(Granting):
         lease = self.roster.leases.get(event.lease)
         if lease is None:
             return []
-        lane = lease.lane
+        lane, was_known = lease.lane, lease.lane.source.known
         self._account(lease, event.position)
         if event.position >= lease.end and event.position > lease.start:
             lane.source.recover()
@@ -168,7 +168,11 @@ class Scheduler(Granting):
         if lane.rate.known:
             lane.source.past_lane_rate = max(lane.rate.safe, 1.0)
         self._release(lease)
-        return self._busy(lane) or ([] if lane.leases else self._serve())
+        granted = self._busy(lane)
+        if not granted and not lane.leases:
+            return self._serve()
+        # Its rate has just become known: further lanes need not wait for the next report (0.1 s).
+        return granted + self._open_lanes() if lane.source.known and not was_known else granted
 
     def _failed(self, event: Failed) -> list[Command]:
         lease = self.roster.leases.get(event.lease)
