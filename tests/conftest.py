@@ -7,11 +7,16 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.servers import real
 from tests.servers.certificates import Certificates
 from tests.servers.loopback import LoopbackServer
+
+# The same examples in every run, and none that fails because the machine was busy.
+hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("steady")
 
 
 @pytest.fixture

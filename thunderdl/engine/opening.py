@@ -123,10 +123,14 @@ def release(session: Session, opening: Opening) -> None:
 
 def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | None:
     """The proxy for an endpoint: the option, the user's httpx settings, else the environment's. Raises UsageError."""
-    proxy = options.proxy or session.own_proxy or _proxy_of_environment(endpoint)
-    if proxy:
-        check_proxy(proxy)
-    return proxy
+    if (given := options.proxy or session.own_proxy) is not None:
+        check_proxy(given)
+        return given
+    if endpoint not in session.proxies:
+        session.proxies[endpoint] = found = _proxy_of_environment(endpoint)
+        if found:
+            check_proxy(found)
+    return session.proxies[endpoint]
 
 
 def _proxy_of_environment(endpoint: Endpoint) -> str | None:

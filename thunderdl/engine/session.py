@@ -21,6 +21,7 @@ from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connect import TlsSettings
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
+from thunderdl.sources.http.wire import Endpoint
 from thunderdl.storage.files import sync_folder
 
 MAX_MOVERS = 4
@@ -42,6 +43,7 @@ class Session:
         self._woken = False
         self._disk_s = 0.0
         self.unsynced_folders: set[str] = set()
+        self.proxies: dict[Endpoint, str | None] = {}
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake, self.bucket) for _ in range(count)]
         self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)

@@ -40,7 +40,7 @@ END_OF_HEAD = b"\r\n\r\n"
 
 @dataclass(slots=True, kw_only=True)
 class ResponseHead:
-    """One parsed head. ``fields``: names in lower case, values as received, in order.
+    """One parsed head. ``fields``: names in lower case, values as received, in order; ``first``: the first of each.
 
     ``names_archive``: the request's path ends as compressed files do.
     """
@@ -49,15 +49,17 @@ class ResponseHead:
     reason: bytes
     http_version: str
     fields: list[tuple[str, bytes]]
+    first: dict[str, bytes]
     keep_alive: bool
     names_archive: bool = False
 
     def get(self, name: str) -> str | None:
         """The first value of the field, decoded as Latin-1 (RFC 9110 section 5.5), or None."""
-        return next((value.decode("latin-1") for key, value in self.fields if key == name), None)
+        value = self.first.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def raw(self, name: str) -> bytes | None:
-        return next((value for key, value in self.fields if key == name), None)
+        return self.first.get(name)
 
     def all(self, name: str) -> list[str]:
         return [value.decode("latin-1") for key, value in self.fields if key == name]
@@ -111,6 +113,7 @@ class _Fields:
 
     def __init__(self) -> None:
         self.fields: list[tuple[str, bytes]] = []
+        self.first: dict[str, bytes] = {}
         self.reason = b""
         self.body: list[bytes] = []
         self.complete = False
@@ -119,7 +122,9 @@ class _Fields:
         self.reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.fields.append((name.decode("latin-1").lower(), value))
+        lower = name.decode("latin-1").lower()
+        self.fields.append((lower, value))
+        self.first.setdefault(lower, value)
 
     def on_body(self, part: bytes) -> None:
         self.body.append(part)
@@ -149,6 +154,7 @@ class Parser:
             reason=self._callbacks.reason,
             http_version=self._parser.get_http_version(),
             fields=self._callbacks.fields,
+            first=self._callbacks.first,
             keep_alive=bool(self._parser.should_keep_alive()),
             names_archive=request.split(b" ", 2)[1].partition(b"?")[0].lower().endswith(_ARCHIVES),
         )

@@ -7,6 +7,7 @@ requests leaked passwords where two parsers disagreed on an odd authority).
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urlsplit
@@ -16,6 +17,7 @@ from thunderdl.errors import InvalidUrl
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
+_PLAIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,4})?)(/[A-Za-z0-9/._~-]*)")
 # Already encoded escapes stay as they are; anything else that a request line cannot carry is encoded.
 _SAFE = "/%:@!$&'()*+,;=~-._?[]|^`{}\"<>\\"
 
@@ -54,8 +56,17 @@ class Address:
         return self.endpoint.origin + self.target
 
 
+@functools.lru_cache(maxsize=256)
+def _endpoint(scheme: str, authority: str, proxy: str | None) -> Endpoint:
+    host, _, port = authority.partition(":")
+    return Endpoint(scheme, host, int(port) if port else _DEFAULT_PORTS[scheme], proxy)
+
+
 def parse_url(url: str, proxy: str | None = None) -> Address:
     """Take an http or https URL apart; InvalidUrl says what is wrong with it."""
+    if plain := _PLAIN.fullmatch(url):
+        # What nearly every line of a long list looks like: 200,000 of them take seconds otherwise.
+        return Address(_endpoint(plain[1], plain[2], proxy), plain[3])
     text = url.strip(" ")
     if _CONTROL.search(text.replace(" ", "")):
         raise InvalidUrl(url, "it holds a control character")
@@ -131,10 +142,15 @@ def build_request(address: Address, fields: list[tuple[str, str]]) -> Request:
     # A proxy for plain http is spoken to in absolute form (RFC 9112 section 3.2.2), a tunnel as the server itself.
     forwarded = endpoint.scheme == "http" and (endpoint.proxy or "").startswith("http")
     target = address.url if forwarded else address.target
-    lines = [f"GET {target} HTTP/1.1", f"Host: {endpoint.authority}"]
-    lines += [f"{name}: {value}" for name, value in fields]
+    line = f"GET {target} HTTP/1.1\r\n".encode("utf-8", "surrogateescape")
+    return Request(address, line + _field_block(endpoint, tuple(fields), forwarded))
+
+
+@functools.lru_cache(maxsize=256)
+def _field_block(endpoint: Endpoint, fields: tuple[tuple[str, str], ...], forwarded: bool) -> bytes:
+    lines = [f"Host: {endpoint.authority}", *(f"{name}: {value}" for name, value in fields)]
     if forwarded and endpoint.proxy:
         proxy = urlsplit(endpoint.proxy)
         if proxy.username is not None:
             lines.append(f"Proxy-Authorization: {basic_auth(unquote(proxy.username), unquote(proxy.password or ''))}")
-    return Request(address, ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape"))
+    return ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
