@@ -42,11 +42,11 @@ def test_first_probation_then_ban_where_another_source_is_there() -> None:
     desk.move(desk.lease(1), MIB)
     assert of(Cancel, desk.tell(bad(0, MIB, 1))) == []
     assert desk.source(1).on_probation
-    assert "probation" in desk.source(1).note
+    assert desk.source(1).note == "served wrong bytes"
     lease = desk.lease(1)
     assert Cancel(lease.id, FaultKind.CANCELLED) in desk.tell(Blamed(1))
     assert desk.source(1).banned
-    assert "banned" in desk.source(1).note
+    assert desk.source(1).note == "served wrong bytes again"
     said = [*desk.obey([Cancel(lease.id, FaultKind.CANCELLED)]), *desk.flow(60, {2: 2 * MIB})]
     assert fetched(said, 1).total == 0
     assert Complete() in said

@@ -238,12 +238,12 @@ class Scheduler(Granting):
         source.strikes += 1
         # The only one there is gets another chance, as long as it does not send the same bytes wrong each time.
         if source.strikes < 2 or (source.is_alone and bad_times < MOST_BAD_TIMES):
-            source.note = "served bytes that were wrong; on probation"
+            source.note = "served wrong bytes"
             return []
         source.banned = True
         for other in self.roster.sources.values():
             other.doubted, other.suspected = False, 0
-        source.note = "served wrong bytes again; banned"
+        source.note = "served wrong bytes again"
         return self._cancel_all(source)
 
     def _cleared(self, event: Cleared) -> list[Command]:
