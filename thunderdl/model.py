@@ -60,6 +60,10 @@ class PieceHashes:
     piece_length: int
     digests: tuple[bytes, ...]
 
+    def fits(self, size: int) -> bool:
+        """Whether a file of ``size`` bytes has exactly this many pieces: no byte is without a hash."""
+        return len(self.digests) == -(-size // self.piece_length)
+
 
 @dataclass(frozen=True, slots=True)
 class ContentKey:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.session import Session
+from thunderdl.engine.single import check_count
 from thunderdl.errors import BadContent, JournalUnusable, StorageError
 from thunderdl.formats.content_key import LEAF_BYTES
 from thunderdl.model import ContentKey, Digest, Validators
@@ -164,6 +165,7 @@ class Ledger:
         if self._options.checksum:
             self._prefix = PrefixHasher(self.part.fd, self._options.checksum.algorithm, self.part.path)
         if self._options.piece_hashes and size is not None:
+            check_count(self._options.piece_hashes, self.part.target, size)
             self._pieces = PieceVerifier(self.part.fd, size, self._options.piece_hashes, self.part.path)
             self._check_pieces(0, size)
         self._advance()
@@ -173,6 +175,7 @@ class Ledger:
         self.written.add(0, size)
         self.size = size
         if self._options.piece_hashes:
+            check_count(self._options.piece_hashes, self.part.target, size)
             self._pieces = PieceVerifier(self.part.fd, size, self._options.piece_hashes, self.part.path)
             self._check_pieces(0, size)
         self._advance()

@@ -13,7 +13,7 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
 from thunderdl.formats.hashes import new_hasher
-from thunderdl.model import ContentKey, Digest
+from thunderdl.model import ContentKey, Digest, PieceHashes
 from thunderdl.options import Options
 from thunderdl.sources.http.events import Broke, Finished
 from thunderdl.sources.http.head import Body
@@ -56,6 +56,7 @@ def check_small(options: Options, where: str, body: bytes) -> tuple[str, ...]:
             raise BadContent(where, str(expected), str(found))
         verified = (str(found),)
     if (pieces := options.piece_hashes) is not None:
+        check_count(pieces, where, len(body))
         for index, digest in enumerate(pieces.digests):
             part = body[index * pieces.piece_length : (index + 1) * pieces.piece_length]
             found = _digest(pieces.algorithm, part)
@@ -63,6 +64,13 @@ def check_small(options: Options, where: str, body: bytes) -> tuple[str, ...]:
                 raise BadContent(f"{where}, piece {index}", f"{pieces.algorithm}={digest.hex()}", str(found))
         verified += (f"pieces:{pieces.algorithm}",)
     return verified
+
+
+def check_count(pieces: PieceHashes, where: str, size: int) -> None:
+    """Raise BadContent where a file of ``size`` bytes has another number of pieces than there are hashes."""
+    if not pieces.fits(size):
+        expected = f"{len(pieces.digests)} pieces of {pieces.piece_length} bytes"
+        raise BadContent(where, expected, f"a file of {size} bytes")
 
 
 def small_key(body: bytes) -> ContentKey:

@@ -22,7 +22,7 @@ from thunderdl.engine.driver import Driver
 from thunderdl.engine.opening import First, Opening, release
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
-from thunderdl.engine.single import check_small, whole_body
+from thunderdl.engine.single import check_count, check_small, whole_body
 from thunderdl.errors import BadContent, ThunderdlError
 from thunderdl.formats.hashes import Hasher, new_hasher
 from thunderdl.model import Digest
@@ -98,6 +98,8 @@ async def stream(
             async for part in _in_one_go(session, options, opening):
                 yield part
             return
+        if options.piece_hashes is not None:
+            check_count(options.piece_hashes, first.url, version.size)
         reader = _Reader(session, options, candidates, version, _window_for(options, window_bytes))
         try:
             async for part in reader.parts(first, opening):
