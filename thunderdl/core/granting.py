@@ -8,7 +8,7 @@ others would be sooner. What a lane holds beyond the end of all others is taken 
 from __future__ import annotations
 
 from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, position_now
-from thunderdl.core.protocol import Close, Command, Fetch, Shrink
+from thunderdl.core.protocol import Cancel, Close, Command, FaultKind, Fetch, Shrink
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
 from thunderdl.core.roster import SILENT_S, Lane, Lease, Roster, Source
@@ -291,12 +291,44 @@ class Granting:
             return False
         return len(source.lanes) < min(source.climb.lanes, self._host_room(source))
 
+    def _apportion(self) -> list[Command]:
+        """Give up lanes beyond what hosts and budget allow now."""
+        alive = [lane for lane in self.roster.lanes.values() if not (lane.leases and lane.leases[0].cancelled)]
+        excess: list[Lane] = []
+        for host, cap in self._host_caps.items():
+            excess += _least_missed([lane for lane in alive if lane.source.host == host], cap)
+        kept = [lane for lane in alive if lane not in excess]
+        excess += _least_missed(kept, self._all_lanes)
+        return self._give_up(excess)
+
+    def _give_up(self, lanes: list[Lane]) -> list[Command]:
+        """End these lanes where they are."""
+        commands: list[Command] = []
+        for lane in lanes:
+            if lane.leases:
+                for lease in lane.leases:
+                    lease.cancelled = True
+                commands.append(Cancel(lane.leases[0].id, FaultKind.CANCELLED))
+            else:
+                self.roster.drop_lane(lane)
+                commands.append(Close(lane.id))
+        return commands
+
     def _host_room(self, source: Source) -> int:
         """The most lanes that this source may have, as things stand with its host."""
         cap = min(self._host_lanes, self._host_caps.get(source.host, self._host_lanes))
         return cap - sum(
             len(s.lanes) for s in self.roster.sources.values() if s.host == source.host and s is not source
         )
+
+
+def _least_missed(lanes: list[Lane], keep: int) -> list[Lane]:
+    """Those beyond ``keep`` whose end costs least: slow ones first, a source's only one last."""
+    excess = len(lanes) - keep
+    if excess <= 0:
+        return []
+    only = {next(iter(lane.source.lanes)) for lane in lanes}
+    return sorted(lanes, key=lambda lane: (lane.id in only, lane.likely_rate()))[:excess]
 
 
 def _unshunned(source: Source, others: list[Source], start: int, end: int) -> tuple[int, int] | None:

@@ -117,6 +117,21 @@ class HostCap:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPause:
+    """``host`` asked to be left alone until then: no new lane to it; those that bring bytes go on."""
+
+    host: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """At most ``lanes`` lanes in all for this download from now on; it is one of several that share."""
+
+    lanes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Horizon:
     """Nothing at or behind ``end`` is to be fetched yet (a reader in order has bounded memory)."""
 
@@ -130,7 +145,7 @@ class Tick:
 
 Event = (
     SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
-    | Horizon | Tick
+    | HostPause | Budget | Horizon | Tick
 )  # fmt: skip
 
 

@@ -23,9 +23,9 @@ from thunderdl.core.granting import Granting
 from thunderdl.core.leasing import CUT_BYTES, clamp
 from thunderdl.core.protocol import (
     Blamed,
+    Budget,
     Cancel,
     Cleared,
-    Close,
     Command,
     Complete,
     Ended,
@@ -37,6 +37,7 @@ from thunderdl.core.protocol import (
     GiveUp,
     Horizon,
     HostCap,
+    HostPause,
     Moved,
     PieceBad,
     Shrunk,
@@ -80,6 +81,7 @@ class Scheduler(Granting):
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
             Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
+            HostPause: self._host_pause, Budget: self._budget,
             Horizon: self._moved_horizon, Tick: self._tick,
         }  # fmt: skip
 
@@ -244,7 +246,7 @@ class Scheduler(Granting):
         for other in self.roster.sources.values():
             other.doubted, other.suspected = False, 0
         source.note = "served wrong bytes again"
-        return self._cancel_all(source)
+        return self._give_up(list(source.lanes.values()))
 
     def _cleared(self, event: Cleared) -> list[Command]:
         if source := self.roster.sources.get(event.source):
@@ -254,12 +256,22 @@ class Scheduler(Granting):
     def _lost(self, event: SourceLost) -> list[Command]:
         if source := self.roster.sources.get(event.source):
             source.gone, source.note = True, event.reason
-            return self._cancel_all(source) + self._serve()
+            return self._give_up(list(source.lanes.values())) + self._serve()
         return []
 
     def _host_cap(self, event: HostCap) -> list[Command]:
         self._host_caps[event.host] = event.lanes
-        return self._serve()
+        return self._apportion() + self._serve()
+
+    def _host_pause(self, event: HostPause) -> list[Command]:
+        for source in self.roster.sources.values():
+            if source.host == event.host:
+                source.retry_at = max(source.retry_at, event.until)
+        return []
+
+    def _budget(self, event: Budget) -> list[Command]:
+        self._all_lanes = event.lanes
+        return self._apportion() + self._serve()
 
     def _moved_horizon(self, event: Horizon) -> list[Command]:
         self.horizon = min(event.end, self.size)
@@ -338,18 +350,6 @@ class Scheduler(Granting):
         else:
             wait_s = max(MIN_BACK_OFF_S, down_s * BACK_OFF_SHARE)
         return min(MAX_BACK_OFF_S, wait_s) * self._jitter.uniform(0.75, 1.25)
-
-    def _cancel_all(self, source: Source) -> list[Command]:
-        commands: list[Command] = []
-        for lane in list(source.lanes.values()):
-            if lane.leases:
-                for lease in lane.leases:
-                    lease.cancelled = True
-                commands.append(Cancel(lane.leases[0].id, FaultKind.CANCELLED))
-            else:
-                self.roster.drop_lane(lane)
-                commands.append(Close(lane.id))
-        return commands
 
     def _outcome(self) -> Command | None:
         if self.filled.total >= self.size:
