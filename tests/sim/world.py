@@ -152,7 +152,10 @@ class World:
             self._at(self.now + 1.0, lambda: self._open(number))
             return
         lane = self.scheduler.new_lane()
-        end = min(OPENING_BYTES, self.script.size) if source.random_access else self.script.size
+        # As the engine asks: the first for the beginning of the file, the others for a byte, to see whether they have it.
+        first = not self.scheduler.roster.sources
+        end = 0 if not first else OPENING_BYTES if source.random_access else self.script.size
+        end = min(end, self.script.size)
         self._lane_source[lane] = number
         self.servers[number].adopt(lane, 0, end)
         self.tell(SourceOpened(
@@ -256,6 +259,9 @@ class World:
             self._queue.append(Failed(ask.lease, int(ask.position), command.kind))
 
     def _close(self, lane: int) -> list[Ask]:
+        if lane not in self._lane_source:
+            # It was to have what is stolen, and never got that far.
+            return []
         number = self._lane_source[lane]
         self.servers[number].advance(self.now)
         asks = self.servers[number].close(lane)
