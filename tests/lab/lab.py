@@ -24,6 +24,7 @@ from tests.lab.scenarios import Mirror as Kind
 
 _PROGRAM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin"
 _labs = itertools.count()
+_NET_STEP = 7919
 
 
 class Lab:
@@ -51,17 +52,19 @@ class Lab:
 @contextlib.contextmanager
 def laid(kinds: Sequence[Kind], contents: Contents) -> Iterator[Lab]:
     """Lay a lab and take it down again. Raises LinkFailed or RuntimeError where it cannot be laid."""
-    net = free_net(os.getpid())
+    number = next(_labs)
+    # Another net each time: what a tool before left half closed still sends to its old addresses.
+    net = free_net(os.getpid() + number * _NET_STEP)
     # By process and number: labs laid at the same time have nothing in common.
-    name = f"t{os.getpid():x}.{next(_labs) % 256:x}"
+    name = f"t{os.getpid():x}.{number % 256:x}"
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thunderdl-lab-")))
         mirrors = []
-        for number, (kind, subnet) in enumerate(zip(kinds, net.subnets(new_prefix=30), strict=False)):
-            link = Link(f"{name}m{number}", subnet, kind.rate_mbit)
+        for place, (kind, subnet) in enumerate(zip(kinds, net.subnets(new_prefix=30), strict=False)):
+            link = Link(f"{name}m{place}", subnet, kind.rate_mbit)
             stack.callback(link.remove)
             link.make()
-            mirror = Mirror(kind, link, _own_folder(folder, number, kind, contents), program() or "nginx")
+            mirror = Mirror(kind, link, _own_folder(folder, place, kind, contents), program() or "nginx")
             stack.callback(mirror.kill)
             mirrors.append(mirror)
         alive = [mirror for mirror in mirrors if not mirror.kind.starts_dead]

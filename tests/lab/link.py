@@ -69,7 +69,7 @@ class Link:
         for (end, _, _, where), (_, mac, address, _) in zip(ends, reversed(ends), strict=True):
             # Asked for in the dark, a neighbour would be found absent after some seconds, and connects would fail
             # at once; a host that is dark somewhere beyond the next router lets them wait.
-            call("ip", *where, "neigh", "add", address, "lladdr", mac, "dev", end, "nud", "permanent")
+            call("ip", *where, "neigh", "replace", address, "lladdr", mac, "dev", end, "nud", "permanent")
         self._far_call("ip", "route", "replace", str(self._subnet), "dev", self._far, "congctl", _CONGESTION)
         self._shape("add")
 
