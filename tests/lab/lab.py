@@ -61,7 +61,7 @@ def laid(kinds: Sequence[Kind], contents: Contents) -> Iterator[Lab]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thunderdl-lab-")))
         mirrors = []
         for place, (kind, subnet) in enumerate(zip(kinds, net.subnets(new_prefix=30), strict=False)):
-            link = Link(f"{name}m{place}", subnet, kind.rate_mbit)
+            link = Link(f"{name}m{place}", subnet, kind.rate_mbit, midway=kind.midway)
             stack.callback(link.remove)
             link.make()
             mirror = Mirror(kind, link, _own_folder(folder, place, kind, contents), program() or "nginx")

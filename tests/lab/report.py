@@ -62,24 +62,26 @@ def _fault(runs: Sequence[Run]) -> str:
     return next((run.fault for run in runs if run.fault), "")
 
 
-def markdown(results: Sequence[Result], runs: int) -> str:
+def markdown(results: Sequence[Result], runs: int, peer_runs: int) -> str:
     """The whole page."""
-    parts = ["# Mirrors on real TCP", _how(runs), _facts(), _table(results), _targets(results)]
+    parts = ["# Mirrors on real TCP", _how(runs, peer_runs), _facts(), _table(results), _targets(results)]
     return "\n\n".join([*parts, "![Time of each tool over the ideal](bench-lab.png)"]) + "\n"
 
 
-def _how(runs: int) -> str:
+def _how(runs: int, peer_runs: int) -> str:
+    others = "" if peer_runs == runs else f" (of the others {peer_runs})"
     return (
         "Made by `make bench-lab`. Each mirror is an nginx in a network namespace of its own, at the far end of a link "
-        "that `tc tbf` shapes (bucket 64 KB, queue 100 ms, so a busy link has that latency; the servers' congestion "
-        "control is cubic). Rates are those of the links in Mbit/s; where a limit, a fault or another rate stands "
-        "beside them, that is what happens to them meanwhile.\n\n"
-        f"Each figure is *time / ideal (fetched twice)*, the medians of {runs} runs; behind ours the least and the "
-        "most. The tools run in turn, each time in a lab laid anew. Time is that of the whole process, start included. "
-        f"The ideal is what the links' goodput ({GOODPUT:.3f} of the rate: 1448 of the 1514 bytes of each frame) "
-        "could have brought, integrated over all that happens; a mirror that does not serve the right bytes counts "
-        "nothing. *Fetched twice* is (TCP payload that crossed the links − size) / size: parts fetched again, what was "
-        "on its way when a connection was cut, what TCP sent again, and the heads of the answers. "
+        "that `tc tbf` shapes (bucket 64 KB, queue 100 ms; the servers' congestion control is cubic): at the server's "
+        "own interface or, where the scenario says so, at a switch on the way, whose full queue delays and drops. "
+        "Rates are those of the links in Mbit/s; where a limit, a fault or another rate stands beside them, that is "
+        "what happens to them meanwhile.\n\n"
+        f"Each figure is *time / ideal (fetched twice)*, the medians of {runs} runs{others}; behind ours the least "
+        "and the most. The tools run in turn, each time in a lab laid anew. Time is that of the whole process, its "
+        f"start too. The ideal is what the links' goodput ({GOODPUT:.3f} of the rate: 1448 of the 1514 bytes of each "
+        "frame) could have brought, integrated over all that happens; a mirror that does not serve the right bytes "
+        "counts nothing. *Fetched twice* is (TCP payload that crossed the links − size) / size: parts fetched again, "
+        "what was on its way when a connection was cut, what TCP sent again, and the heads of the answers. "
         f"*> {MOST_IDEALS}*: ended after so many times the ideal. Every file that counts was byte-identical."
     )
 

@@ -39,7 +39,8 @@ class Check(enum.Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
     """``connection_bytes_per_s``: nginx's limit for each connection, 0 for none; ``connections``: how many one
-    client may have, 0 for any number, each further one refused with ``refusal``."""
+    client may have, 0 for any number, each further one refused with ``refusal``; ``midway``: the bottleneck is at a
+    switch on the way instead of the server's own interface."""
 
     rate_mbit: float
     connection_bytes_per_s: int = 0
@@ -47,6 +48,7 @@ class Mirror:
     refusal: int = 503
     content: Content = Content.RIGHT
     starts_dead: bool = False
+    midway: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,10 @@ _ROTATED = (5.0, 20.0, 60.0, 115.0)
 SCENARIOS = (
     Scenario(name="4 × 50", mirrors=_FOUR),
     Scenario(name="100 / 50 / 20 / 5", mirrors=of_rates(100, 50, 20, 5)),
+    Scenario(
+        name="100 / 50 / 20 / 5, bottlenecks on the way",
+        mirrors=tuple(Mirror(rate_mbit=rate, midway=True) for rate in (100, 50, 20, 5)),
+    ),
     Scenario(name="160 / 2", mirrors=of_rates(160, 2)),
     Scenario(name="twelve mirrors, 50 to 0.5", mirrors=of_rates(*reversed(_TWELVE))),
     Scenario(
@@ -130,6 +136,12 @@ SCENARIOS = (
     Scenario(name="4 × 50, one falls to 0.1 at 2 s", mirrors=_FOUR, happenings=(Happening(2, 1, 0.1),), fails=True),
     Scenario(name="4 × 50, one dies at 2 s", mirrors=_FOUR, happenings=(Happening(2, 1, Turn.DIES),), fails=True),
     Scenario(name="4 × 50, one dark from 2 s", mirrors=_FOUR, happenings=(Happening(2, 1, Turn.DARK),), fails=True),
+    Scenario(
+        name="4 × 50, bottlenecks on the way, one dark from 2 s",
+        mirrors=tuple(Mirror(rate_mbit=50, midway=True) for _ in range(4)),
+        happenings=(Happening(2, 1, Turn.DARK),),
+        fails=True,
+    ),
     Scenario(
         name="4 × 50, one dies at 1 s and returns at 3 s",
         mirrors=_FOUR,

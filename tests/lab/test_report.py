@@ -35,8 +35,9 @@ def runs(*of_ideal: float, twice: float = 0.005, fault: str = "") -> list[Run]:
 def test_a_row_of_the_table() -> None:
     peers = {"aria2c": runs(1.5), "aria2-next": runs(12.0, fault="not done in time"), "axel -n8": runs(2, fault="bad")}
     result = Result(STEADY, {OURS: runs(1.01, 1.05, 1.02), **peers}, {"aria2c -s16 -x4 -k1M": "absent"})
-    text = markdown([result], runs=3)
+    text = markdown([result], runs=3, peer_runs=1)
     assert "| 4 × 50 | 4.18 | **1.020** (0.5%), 1.010–1.050 | 1.50 (0.5%) | absent | > 12 | bad |" in text
+    assert "the medians of 3 runs (of the others 1);" in text
     assert "1 of 1 scenarios meet all of them." in text
     assert "Missed" not in text
     assert summary(result).startswith("4 × 50: thunderdl **1.020**")
@@ -61,7 +62,7 @@ def test_what_was_missed(result: Result, missed: list[str]) -> None:
 
 def test_the_report_names_no_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "node", lambda: "host-of-mine")
-    text = markdown([Result(STEADY, {OURS: runs(1.0)})], runs=1)
+    text = markdown([Result(STEADY, {OURS: runs(1.0)})], runs=1, peer_runs=1)
     assert "host-of-mine" not in text
     assert str(Path(__file__).parents[2]) not in text
 
