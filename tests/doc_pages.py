@@ -42,7 +42,7 @@ def with_parts(page: str) -> str:
 
 def handwritten() -> list[Path]:
     """The pages of docs/ that are written by hand."""
-    return sorted(set(DOCS.rglob("*.md")) - set(pages()) - {DOCS / "bench.md"})
+    return sorted(set(DOCS.rglob("*.md")) - set(pages()) - {DOCS / "bench.md", DOCS / "bench-lab.md"})
 
 
 # -- errors
