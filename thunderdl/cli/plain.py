@@ -13,10 +13,10 @@ from itertools import islice
 from weakref import WeakKeyDictionary
 
 from thunderdl.cli import sentences
-from thunderdl.cli.quantities import clock, percent, rate, size
 from thunderdl.cli.views import Loudness, Paper, Watched, WatchedTask, write_line
 from thunderdl.errors import ThunderdlError, printable, shown_url
 from thunderdl.model import Progress, Result, Status
+from thunderdl.quantities import clock, percent, rate, size
 
 EVERY_S = 5.0
 POLL_S = 0.5

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from thunderdl.cli import exit_codes
-from thunderdl.cli.quantities import duration, rate, size
 from thunderdl.errors import DownloadFailed, ThunderdlError, printable, shown_url
 from thunderdl.model import Result, Status
+from thunderdl.quantities import duration, rate, size
 
 
 def outcome(result: Result) -> str:

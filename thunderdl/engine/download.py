@@ -20,7 +20,7 @@ from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
-from thunderdl.errors import BadContent, ThunderdlError, shown_url
+from thunderdl.errors import BadContent, ThunderdlError, printable, shown_url
 from thunderdl.model import ContentKey, Progress, Result, Status
 from thunderdl.options import Exists, Options
 
@@ -65,6 +65,7 @@ class Download:
             error, self.status = caught, Status.FAILED
             await self._leave()
         self.candidates.close()
+        await self._write_trace()
         return self.result(path, verified, error)
 
     def result(self, path: str | None, verified: tuple[str, ...] = (), error: Exception | None = None) -> Result:
@@ -107,6 +108,13 @@ class Download:
         self.candidates.close()
         if self.ranged is not None:
             await self.ranged.leave()
+
+    async def _write_trace(self) -> None:
+        """Have all of this download in the trace, or say that it is not."""
+        if (trace := self.session.trace) is not None and self.ranged is not None:
+            await self.session.on_disk(trace.flush)
+            if trace.fault:
+                self.notes.append(f"the trace {printable(trace.path)} is not complete: {trace.fault}")
 
     async def _small(self, first: Candidate, opening: Opening, body: bytes) -> tuple[str, tuple[str, ...]]:
         """A file that came whole with its first answer."""

@@ -51,7 +51,8 @@ class Driver:
     ) -> None:  # fmt: skip
         self._session, self._options, self._candidates, self._notes = session, options, candidates, notes
         self._version, self._size = version, version.size or 0
-        self.scheduler = Scheduler(
+        make = session.trace.scheduler({c.id: c.url for c in candidates.all}) if session.trace else Scheduler
+        self.scheduler = make(
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
         )  # fmt: skip
