@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.views import write_line
-from thunderdl.core.tracing import Begun
+from thunderdl.core.protocol import Moved, Tick
+from thunderdl.core.tracing import Begun, Step
 from thunderdl.errors import StorageError, UsageError, printable
 from thunderdl.quantities import size
 from thunderdl.replay.chart import draw
@@ -57,6 +58,9 @@ def _played(path: str, number: int) -> tuple[Player, Story]:
         elif player is not None and story is not None:
             player.play(line, entry)
             story.take(entry)
+            if player.is_exact and isinstance(entry, Step) and not isinstance(entry.heard, Moved | Tick):
+                for source, why in player.given_up():
+                    story.give_up(source, why)
     assert player is not None
     assert story is not None
     story.close()

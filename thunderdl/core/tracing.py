@@ -1,4 +1,4 @@
-"""The lines of a trace: all that one scheduler was made of, heard and said, as JSON. Pure: values in, text out, and back.
+"""The lines of a trace: all that a scheduler was made of, heard and said, as JSON. Pure: values to text and back.
 
     {"thunderdl trace": 1}                                                  the first line of a file
     {"d": 1, "begun": {"name": …, "seed": …, "settings": {…}, "sources": …}}  a download begins
@@ -39,10 +39,10 @@ MAGIC = b'{"thunderdl trace": '
 MOST = 2**62
 LONGEST_TEXT = 2000
 MOST_SOURCES = 1000
-# A scheduler looks at its lanes often: these many take it seconds an event, more would be an attack.
-MOST_LANES = 2000
+# A scheduler looks at all its lanes at each event: with more of them no replay would end.
+MOST_LANES = 1024
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,7 +44,7 @@ class Trace:
         self._writer.start()
 
     def scheduler(self, sources: Mapping[int, str]) -> Callable[..., Scheduler]:
-        """What makes the traced scheduler of one more download. ``sources``: the URL of each, the first's is its name."""
+        """What makes the traced scheduler of one more download. ``sources``: the URL of each, the origin first."""
         self._downloads += 1
         names = {source: shown_source(url) for source, url in sources.items()}
         number, name = self._downloads, next(iter(names.values()), "")

@@ -36,7 +36,7 @@ def path(points: Iterable[Point], *, closed: bool = False) -> str:
 
 
 class Picture:
-    """``style``: CSS for its classes; ``defs``: patterns, as SVG. Elements are drawn in the order in which they come."""
+    """``style``: CSS for its classes; ``defs``: patterns, as SVG. What comes later is drawn above what came before."""
 
     def __init__(self, width: float, height: float, *, title: str, style: str, defs: str = "") -> None:
         self._head = (

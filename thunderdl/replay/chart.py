@@ -1,8 +1,6 @@
-"""The chart of a download: who fetched which bytes when, what each connection did, and the rate. Pure: story in, SVG out.
+"""The chart of a download: which bytes came when, what each connection did, the rates. Pure: story in, SVG out.
 
-Three panels over one axis of time. Above, a lease is a slanted line from where it began to where it ended, and what
-it held but had not brought yet is tinted above the line: a step down in the tint is a part that was taken from it.
-Below, a row for each connection at a time; then the sources' rates on top of each other.
+Three panels over one axis of time; what each shows stands at the head of its module.
 """
 
 from __future__ import annotations
@@ -13,7 +11,10 @@ from collections import Counter
 from thunderdl.errors import shown_url
 from thunderdl.formats.svg import Picture
 from thunderdl.quantities import duration, rate, size
-from thunderdl.replay.panels import Frame, bytes_panel, lanes_height, lanes_panel, rates_panel
+from thunderdl.replay.bytes_panel import bytes_panel
+from thunderdl.replay.frame import Frame
+from thunderdl.replay.lanes_panel import lanes_height, lanes_panel
+from thunderdl.replay.rates_panel import rates_panel
 from thunderdl.replay.scale import Scale, time_marks
 from thunderdl.replay.story import Story
 
@@ -27,30 +28,30 @@ _STYLE = """
 text{font:12px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;fill:#333}
 .title{font-size:19px;font-weight:600;fill:#111}.sub{font-size:13px;fill:#555}.head{font-size:13px;font-weight:600}
 .right{text-anchor:end}.mid{text-anchor:middle}.small{font-size:11px;fill:#666}
-.grid{stroke:#e4e4e4;stroke-width:1}.frame{fill:none;stroke:#aaa;stroke-width:1}.there{fill:#e9e9e9}
-.held{fill-opacity:.17;stroke:none}.lease{fill:none;stroke-width:1.6;stroke-linecap:round}
-.cut{stroke:#111;stroke-width:1}.fault{stroke:#d11;stroke-width:1.8;fill:none}.bad{fill:url(#bad);stroke:#d11;stroke-width:.6}
-.wait{fill-opacity:.3}.idle{fill:none;stroke:#bbb;stroke-width:1;stroke-dasharray:2 2}.silent{fill:url(#silent)}
-.away{fill:url(#away)}.gone{fill:#f1f1f1}.sep{stroke:#ccc;stroke-width:1}.area{fill-opacity:.85;stroke:#fff;stroke-width:.4}
-.mean{stroke:#111;stroke-width:1;stroke-dasharray:5 4;fill:none}
+.halo{paint-order:stroke;stroke:#fff;stroke-width:3px;stroke-linejoin:round}
+.grid{stroke:#777;stroke-opacity:.18;stroke-width:1}.frame{fill:none;stroke:#aaa}.there{fill:#dcdcdc}
+.lease{fill:none;stroke-width:1.3;stroke-linecap:round}.cut{stroke:#111;stroke-width:1}
+.fault{stroke:#d11;stroke-width:1.8;fill:none}.try{stroke-width:1;stroke-opacity:.6}
+.bad{fill:url(#bad);stroke:#d11;stroke-width:.5}.silent{fill:url(#silent)}.away{fill:url(#away)}.gone{fill:#f1f1f1}
+.wait{fill-opacity:.3}.idle{fill:none;stroke:#bbb;stroke-dasharray:2 2}.sep{stroke:#ccc}
+.area{fill-opacity:.85;stroke:#fff;stroke-width:.4}.mean{stroke:#111;stroke-dasharray:5 4;fill:none}
 """
+# Stripes: name, ground, ink, width of the ink.
+_STRIPES = (("silent", "#ffe9e9", "#e88", 2.0), ("away", "#f3f3f3", "#c4c4c4", 2.0), ("bad", "#fff", "#d11", 1.5))
 _DEFS = "".join(
     f'<pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
     f'<rect width="6" height="6" fill="{ground}"/><rect width="{wide}" height="6" fill="{ink}"/></pattern>'
-    for name, ground, ink, wide in (
-        ("silent", "#ffe9e9", "#e88", 2),
-        ("away", "#f3f3f3", "#c4c4c4", 2),
-        ("bad", "#ffffff", "#d11", 1.5),
-    )  # fmt: skip
+    for name, ground, ink, wide in _STRIPES
 )
+# How much of a source's hue is in what it brought, and in what it holds: opaque, for one thing covers another.
+_GOT, _HELD = 0.55, 0.17
 
 
 def draw(story: Story) -> str:
     """The chart as SVG."""
     names, hues = labels(story), _hues(len(story.sources))
-    style = _STYLE + "".join(
-        f".s{n}{{fill:{hue}}}.l{n}{{stroke:{hue}}}\n" for n, hue in zip(story.sources, hues, strict=True)
-    )
+    looks = [_looks(number, hue) for number, hue in zip(story.sources, hues, strict=True)]
+    style = _STYLE + "".join(looks)
     legend_rows = -(-min(len(names), _NAMED) // 4)
     top = 74.0 + 20 * legend_rows + 26
     lanes_top = top + BYTES_HEIGHT + GAP
@@ -88,7 +89,7 @@ def _file_name(story: Story) -> str:
 def _heading(picture: Picture, story: Story) -> None:
     seconds = story.end - story.start
     got = sum(source.bytes for source in story.sources.values())
-    lanes = sum(story.most_lanes.values())
+    lanes = story.most_open
     how = "" if story.completed is not None else " · not completed"
     told = f"{size(got)} of {size(story.size)} in {duration(seconds)}"
     speed = f" · {rate(got / seconds)}" if seconds > 0 else ""
@@ -108,6 +109,18 @@ def _legend(picture: Picture, story: Story, names: dict[int, str]) -> None:
         picture.text("", x + 18, y, f"{name} · {story.sources[number].bytes / got:.0%}")
     if len(names) > _NAMED:
         picture.text("small right", WIDTH - RIGHT, 56, f"the first {_NAMED} of {len(names)} sources are named here")
+
+
+def _looks(number: int, hue: str) -> str:
+    """The CSS of a source: ``s`` in full, ``l`` as a line, ``g`` for what it brought, ``h`` for what it holds."""
+    got, held = _mixed(hue, _GOT), _mixed(hue, _HELD)
+    return f".s{number}{{fill:{hue}}}.l{number}{{stroke:{hue}}}.g{number}{{fill:{got}}}.h{number}{{fill:{held}}}\n"
+
+
+def _mixed(hue: str, share: float) -> str:
+    """The hue on white."""
+    parts = (int(hue[at : at + 2], 16) for at in (1, 3, 5))
+    return "#" + "".join(f"{round(255 + (part - 255) * share):02x}" for part in parts)
 
 
 def _hues(count: int) -> list[str]:

@@ -8,12 +8,14 @@ never gave out, so the comparison ends there.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
 from thunderdl.core.protocol import Command, Event
 from thunderdl.core.scheduler import Scheduler
-from thunderdl.core.tracing import Begun, Entry, LaneGiven, Step
+from thunderdl.core.tracing import MOST_LANES, MOST_SOURCES, Begun, Entry, LaneGiven, Step
+from thunderdl.errors import UsageError
 
 _SHOWN = 300
 
@@ -47,7 +49,7 @@ class Player:
         return self.difference is None
 
     def play(self, line: int, entry: Entry) -> None:
-        """Take in one entry; after a difference nothing is compared any more."""
+        """Take in one entry; after a difference nothing is compared any more. Raises UsageError for an absurd trace."""
         if self.scheduler is None or self.difference is not None or isinstance(entry, Begun):
             return
         self.last_line = line
@@ -61,6 +63,15 @@ class Player:
         expected = f"{entry.raised} raised" if entry.raised else _told(entry.said)
         self._compare(line, _cut(entry.heard), expected, raised or _told(said))
         self.raised = entry.raised if self.is_exact else ""
+        books = self.scheduler.roster
+        if len(books.sources) > MOST_SOURCES or len(books.lanes) > 2 * MOST_LANES:
+            raise UsageError(f"line {line}: more sources or connections than any download has.")
+
+    def given_up(self) -> Iterator[tuple[int, str]]:
+        """The sources that the scheduler does not use any more, and why, as far as the replay is exact."""
+        for number, source in self.scheduler.roster.sources.items() if self.scheduler else ():
+            if not source.usable:
+                yield number, f"banned: {source.note}" if source.banned else source.note or "a lasting fault"
 
     @staticmethod
     def _said(scheduler: Scheduler, step: Step) -> tuple[tuple[Command, ...], str]:

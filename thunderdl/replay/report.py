@@ -8,10 +8,12 @@ from thunderdl.errors import printable
 from thunderdl.quantities import duration, rate, size
 from thunderdl.replay.chart import labels
 from thunderdl.replay.playing import Player
-from thunderdl.replay.story import Doing, SourceTrack, Story
+from thunderdl.replay.story import Story
+from thunderdl.replay.tracks import Doing, SourceTrack
 
 _REMARKS = 4
 _MARGIN_S = 0.5
+_NEARLY = 0.8
 
 
 def report(story: Story, player: Player) -> Iterator[str]:
@@ -54,10 +56,22 @@ def _table(story: Story) -> Iterator[str]:
             f"{rate(source.bytes / seconds) if source.bytes else '–':>10}  {story.most_lanes.get(number, 0):>5}  "
             f"{idle:>4.0%}  {source.faults:>6}  {_or_dash(source.lost_bytes):>14}  {_or_dash(source.won_bytes):>17}"
         )
-        for at, remark in source.remarks[:_REMARKS]:
-            yield f"{'':<{width}}    at {duration(at - story.start)}: {printable(remark)}"
-        if len(source.remarks) > _REMARKS:
-            yield f"{'':<{width}}    and {len(source.remarks) - _REMARKS} more"
+        for told in _remarks(source, story):
+            yield f"{'':<{width}}  {printable(told)}"
+
+
+def _remarks(source: SourceTrack, story: Story) -> Iterator[str]:
+    if source.opened is None:
+        yield "never used"
+    if source.away:
+        times = f", {len(source.away)} times" if len(source.away) > 1 else ""
+        first, last = (duration(at - story.start) for at in (source.away[0].start, source.away[-1].end))
+        away_s = sum(span.end - span.start for span in source.away)
+        yield f"without a connection after faults for {duration(away_s)}{times} between {first} and {last}"
+    for at, told in source.remarks[:_REMARKS]:
+        yield f"{told}, at {duration(at - story.start)}"
+    if source.gone is not None:
+        yield f"given up at {duration(source.gone - story.start)}: {source.why_gone}"
 
 
 def _or_dash(count: int) -> str:
@@ -75,14 +89,15 @@ def _share(source: SourceTrack, *doing: Doing) -> float:
 
 def _time(story: Story) -> Iterator[str]:
     """Where the time went."""
-    seconds = story.end - story.start
-    best = _sustained(story)
+    usual, seconds = _usual_rate(story), story.end - story.start
     got = sum(source.bytes for source in story.sources.values())
-    if best and seconds:
+    if usual and seconds:
+        least = got / usual
         yield (
-            f"at the {rate(best)} that all of them reached together for half of the time or more, the same bytes take "
-            f"{duration(got / best)}: the download took {seconds / (got / best):.2f} times that"
+            f"half of the time the rate was {rate(usual)} or more; at that throughout it takes {duration(least)}: "
+            f"this took {seconds / least:.2f} times as long"
         )
+        yield from _edges(story, usual, seconds)
     whole = sum(_spent(source, *Doing) for source in story.sources.values())
     if whole:
         parts = [
@@ -90,35 +105,40 @@ def _time(story: Story) -> Iterator[str]:
             for doing in (Doing.MOVING, Doing.WAITING, Doing.SILENT, Doing.IDLE)
         ]
         yield "the time of all connections: " + ", ".join(parts)
-    ends = sorted(lane.over for lane in _last_leases(story))
+    ends = sorted(_last_bytes(story))
     if len(ends) > 1:
         yield f"the last connection ended {duration(ends[-1] - ends[0])} after the first one that had no more to do"
 
 
-class _Over:
-    def __init__(self, over: float) -> None:
-        self.over = over
+def _edges(story: Story, usual: float, seconds: float) -> Iterator[str]:
+    """How long it took to get up to speed, and how long the end dragged on."""
+    width_s, totals = story.rates.width_s, _totals(story)
+    quick = [index for index, total in enumerate(totals) if total >= usual * _NEARLY]
+    if quick:
+        rising, falling = quick[0] * width_s, max(0.0, seconds - (quick[-1] + 1) * width_s)
+        yield f"{duration(rising)} until it came near that, {duration(falling)} below it at the end"
 
 
-def _last_leases(story: Story) -> list[_Over]:
-    """When each lane that was there until the end brought its last byte."""
+def _last_bytes(story: Story) -> Iterator[float]:
+    """When each connection that was there until the end brought its last byte."""
     last: dict[int, float] = {}
     for lease in story.leases:
         if lease.over is not None and lease.position > lease.start and not lease.failed:
-            last[lease.lane] = max(last.get(lease.lane, 0.0), lease.over)
-    open_at_end = {
-        lane.id
-        for s in story.sources.values()
-        for lane in s.lanes
-        if lane.closed is None or lane.closed >= story.end - _MARGIN_S
-    }
-    return [_Over(at) for lane, at in last.items() if lane in open_at_end]
+            last[lease.lane] = max(last.get(lease.lane, lease.over), lease.over)
+    for source in story.sources.values():
+        for lane in source.lanes:
+            if lane.id in last and (lane.closed is None or lane.closed >= story.end - _MARGIN_S):
+                yield last[lane.id]
 
 
-def _sustained(story: Story) -> float:
-    """The rate of all sources together that was reached or exceeded in half of the bins."""
-    count = story.rates.count
-    totals = [0.0] * count
+def _totals(story: Story) -> list[float]:
+    totals = [0.0] * story.rates.count
     for number in story.sources:
         totals = [a + b for a, b in zip(totals, story.rates.of(number), strict=True)]
-    return sorted(totals)[count // 2] if count else 0.0
+    return totals
+
+
+def _usual_rate(story: Story) -> float:
+    """The rate of all sources together that was reached or exceeded half of the time."""
+    totals = sorted(_totals(story))
+    return totals[len(totals) // 2] if totals else 0.0

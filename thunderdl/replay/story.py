@@ -9,9 +9,8 @@ spans); times never go backwards.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from thunderdl.core.protocol import (
@@ -34,111 +33,15 @@ from thunderdl.core.protocol import (
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.tracing import Begun, Entry, Step
 from thunderdl.replay.rates import Rates
+from thunderdl.replay.tracks import Doing, LaneTrack, LeaseTrack, SourceTrack, Span
 
-MOST_POINTS = 64
 # Reports come ten times a second: a gap of so many of them is silence.
 SILENCE_S = 0.8
+# Of more leases than this (300 MB) only the first are drawn.
+MOST_KEPT = 300_000
 # Ranges taken from a lane and not yet given to another one.
 MOST_LOOSE = 1000
-
-
-class Doing(enum.Enum):
-    """What a lane does during a span."""
-
-    WAITING = "waiting for the first byte"
-    MOVING = "bringing bytes"
-    SILENT = "silent"
-    IDLE = "idle"
-    AWAY = "backing off"
-
-
-@dataclass(slots=True)
-class Span:
-    doing: Doing
-    start: float
-    end: float
-
-
-@dataclass(slots=True, kw_only=True)
-class LeaseTrack:
-    """``points``: (time, position), the first at the grant; ``cuts``: (time, new end); ``how``: it ended, in words."""
-
-    id: int
-    source: int
-    lane: int
-    start: int
-    end: int
-    granted: float
-    points: list[tuple[float, int]]
-    cuts: list[tuple[float, int]] = field(default_factory=list)
-    over: float | None = None
-    how: str = ""
-    failed: bool = False
-
-    @property
-    def position(self) -> int:
-        return self.points[-1][1]
-
-    @property
-    def asked_end(self) -> int:
-        """Its end at the grant."""
-        return max([self.end, *(end for _, end in self.cuts)])
-
-    def reach(self, position: int, now: float) -> None:
-        points = self.points
-        if len(points) > 2 and points[-1][1] == points[-2][1] == position:
-            points[-1] = (now, position)
-        else:
-            points.append((now, position))
-        if len(points) > MOST_POINTS:
-            # Every other one is enough for a line; first and last stay.
-            points[1:-1] = points[2:-1:2]
-
-
-@dataclass(slots=True, kw_only=True)
-class LaneTrack:
-    id: int
-    source: int
-    opened: float
-    closed: float | None = None
-    queue: list[LeaseTrack] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    # Until when it is accounted for, and when bytes were last seen to come.
-    told: float = 0.0
-    progressed: float = 0.0
-    begun: bool = False
-
-    def tell(self, doing: Doing, until: float) -> None:
-        """It did this from where it was left until then."""
-        until = max(until, self.told)
-        if self.spans and self.spans[-1].doing is doing:
-            self.spans[-1].end = until
-        elif until > self.told:
-            self.spans.append(Span(doing, self.told, until))
-        self.told = until
-
-
-@dataclass(slots=True, kw_only=True)
-class SourceTrack:
-    """``remarks``: (time, what happened to it) in words; ``lost_bytes``: taken from it for others, ``won_bytes``: by it."""
-
-    id: int
-    name: str
-    host: str = ""
-    opened: float | None = None
-    lanes: list[LaneTrack] = field(default_factory=list)
-    bytes: int = 0
-    bad_bytes: int = 0
-    lost_bytes: int = 0
-    won_bytes: int = 0
-    faults: int = 0
-    away: list[Span] = field(default_factory=list)
-    gone: float | None = None
-    remarks: list[tuple[float, str]] = field(default_factory=list)
-
-    @property
-    def open_lanes(self) -> int:
-        return sum(1 for lane in self.lanes if lane.closed is None)
+_OPEN = float("inf")
 
 
 @dataclass(slots=True)
@@ -165,6 +68,7 @@ class Story:
         self.gave_up = False
         self.rates = Rates(0.0)
         self.most_lanes: dict[int, int] = {}
+        self.granted = self.most_open = self._open = 0
         self._lanes: dict[int, LaneTrack] = {}
         self._running: dict[int, LeaseTrack] = {}
         self._loose: list[_Loose] = []
@@ -198,8 +102,7 @@ class Story:
         for lane in self._lanes.values():
             self._tell_of(lane, self.now)
         for source in self.sources.values():
-            if source.away and source.away[-1].end < source.away[-1].start:
-                source.away[-1].end = source.gone if source.gone is not None else self.end
+            self._back(source)
 
     # -- events
 
@@ -218,10 +121,11 @@ class Story:
             self._lanes[number] = track
             owner = self._source(source)
             owner.lanes.append(track)
-            open_now = self.most_lanes.get(source, 0), owner.open_lanes
-            self.most_lanes[source] = max(open_now)
-            if owner.away and owner.away[-1].end < owner.away[-1].start:
-                owner.away[-1].end = self.now
+            self._open += 1
+            owner.open_lanes += 1
+            self.most_open = max(self.most_open, self._open)
+            self.most_lanes[source] = max(self.most_lanes.get(source, 0), owner.open_lanes)
+            self._back(owner)
         return self._lanes[number]
 
     def _moved(self, event: Moved) -> None:
@@ -242,11 +146,13 @@ class Story:
         self._end(lease, "given up" if event.kind is FaultKind.CANCELLED else f"failed ({event.kind.value})")
         lease.failed = event.kind is not FaultKind.CANCELLED
         if lane.closed is None:
-            lane.closed = self.now
+            self._shut(lane)
             source.faults += lease.failed
         if lease.failed and not source.open_lanes:
-            source.remarks.append((self.now, f"no connection left ({event.kind.value})"))
-            source.away.append(Span(Doing.AWAY, self.now, -1.0))
+            if event.kind is FaultKind.LASTING:
+                self.give_up(lease.source, "a lasting fault")
+            elif not source.away or source.away[-1].end != _OPEN:
+                source.away.append(Span(Doing.AWAY, self.now, _OPEN))
 
     def _shrunk(self, event: Shrunk) -> None:
         lease = self._running.get(event.lease)
@@ -261,16 +167,20 @@ class Story:
         for number in event.suspects:
             source = self._source(number)
             source.bad_bytes += (event.end - event.start) // len(event.suspects)
-            if source.bad_bytes and not any("did not match" in told for _, told in source.remarks):
-                source.remarks.append((self.now, "a piece that it had a part in did not match its hash"))
+            self._remark(source, "had a part in a piece that did not match its hash")
 
     def _blamed(self, event: Blamed) -> None:
-        self._source(event.source).remarks.append((self.now, "proven to have served wrong bytes"))
+        self._remark(self._source(event.source), "was proven to have served wrong bytes")
 
     def _lost(self, event: SourceLost) -> None:
-        source = self._source(event.source)
-        source.gone = self.now
-        source.remarks.append((self.now, f"not used any more: {event.reason}"))
+        self.give_up(event.source, event.reason)
+
+    def give_up(self, number: int, why: str) -> None:
+        """The source is not used any more."""
+        source = self._source(number)
+        if source.gone is None:
+            source.gone, source.why_gone = self.now, why
+            self._back(source)
 
     # -- commands
 
@@ -280,7 +190,9 @@ class Story:
             id=command.lease, source=command.source, lane=command.lane, start=command.start, end=command.end,
             granted=self.now, points=[(self.now, command.start)],
         )  # fmt: skip
-        self.leases.append(lease)
+        self.granted += 1
+        if len(self.leases) < MOST_KEPT:
+            self.leases.append(lease)
         self._running[lease.id] = lease
         if not lane.queue:
             self._tell_of(lane, self.now)
@@ -304,7 +216,7 @@ class Story:
     def _close_lane(self, command: Close) -> None:
         if (lane := self._lanes.get(command.lane)) and lane.closed is None:
             self._tell_of(lane, self.now)
-            lane.closed = self.now
+            self._shut(lane)
 
     def _complete(self, _: Complete) -> None:
         self.completed = self.now
@@ -313,6 +225,21 @@ class Story:
         self.gave_up = True
 
     # -- books
+
+    def _remark(self, source: SourceTrack, told: str) -> None:
+        """Once each; how often is told by the counts."""
+        if told not in [each for _, each in source.remarks]:
+            source.remarks.append((self.now, told))
+
+    def _shut(self, lane: LaneTrack) -> None:
+        lane.closed = self.now
+        self._open -= 1
+        self._source(lane.source).open_lanes -= 1
+
+    def _back(self, source: SourceTrack) -> None:
+        """It is not left alone any more."""
+        if source.away and source.away[-1].end == _OPEN:
+            source.away[-1].end = self.now
 
     def _advance(self, lease: LeaseTrack, position: int) -> None:
         position = min(max(position, lease.position), lease.asked_end)
