@@ -46,7 +46,8 @@ def _picked(found: Sequence[Listed], asked: str | None, path: str) -> Listed:
     for each in found:
         if str(each.number) == asked:
             return each
-    raise UsageError(f"--download {printable(asked)[:40]}: the trace has downloads 1 to {found[-1].number}.")
+    there = ", ".join(str(each.number) for each in found[:_LISTED]) + (" …" if len(found) > _LISTED else "")
+    raise UsageError(f"--download {printable(asked)[:40]}: the trace has the downloads {there}.")
 
 
 def _played(path: str, number: int) -> tuple[Player, Story]:

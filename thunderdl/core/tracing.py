@@ -18,7 +18,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import math
 import types
 import typing
 from collections.abc import Mapping
@@ -241,7 +240,8 @@ def _simple(hint: object, raw: Json, name: str) -> object:
     if hint is int:
         return _whole(raw, name)
     if hint is float and isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw) if math.isfinite(raw) and abs(raw) <= MOST else _refuse(name, "a number within reason")
+        # An int may be too large for a float; NaN is at most nothing.
+        return float(raw) if abs(raw) <= MOST else _refuse(name, "a number within reason")
     return _refuse(name, "a value of its type")
 
 

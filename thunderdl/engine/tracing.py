@@ -66,7 +66,11 @@ class Trace:
         with self._lock:
             lines: list[str] = []
             while self._waiting:
-                lines.append(line_of(*self._waiting.popleft()) + "\n")
+                download, entry = self._waiting.popleft()
+                try:
+                    lines.append(line_of(download, entry) + "\n")
+                except (TypeError, ValueError) as error:
+                    self.fault = self.fault or f"an entry cannot be written ({error})"
             if lines and not self.fault:
                 self._write("".join(lines))
 

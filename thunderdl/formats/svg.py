@@ -9,16 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from thunderdl.errors import printable
+
 Point = tuple[float, float]
 
-# What XML 1.0 has no way to write, not even escaped (section 2.2).
-_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# With control characters and surrogates, what XML 1.0 has no way to write, not even escaped (section 2.2).
+_NO_XML = re.compile("[\ufffe\uffff]")
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 
 def escaped(text: str) -> str:
     """The text for use between tags or in a quoted attribute."""
-    return re.sub('[&<>"]', lambda found: _ESCAPES[found[0]], _NO_XML.sub("\ufffd", text))
+    return re.sub('[&<>"]', lambda found: _ESCAPES[found[0]], _NO_XML.sub("\ufffd", printable(text)))
 
 
 def number(value: float) -> str:

@@ -14,7 +14,7 @@ LEAST_SOURCE, MOST_ROWS = 16.0, 100
 # Spans narrower than this are drawn as what stands before them; wider ones are few in any trace.
 LEAST_SPAN = 0.5
 MOST_SPANS = 6000
-_LOOKS = {Doing.WAITING: "wait", Doing.SILENT: "silent", Doing.AWAY: "away"}
+_LOOKS = {Doing.WAITING: "wait", Doing.MOVING: "full"}
 
 Rows = list[list[LaneTrack]]
 
@@ -28,13 +28,12 @@ def lanes_panel(frame: Frame, top: float) -> None:
     row, heights, rows = _heights(frame.story)
     frame.axis("What each connection did", top, lanes_height(frame.story))
     _key(frame, top - 9)
-    y, least = top + SOURCE_GAP, _least_span(frame)
+    y, least = top + SOURCE_GAP, _least_span(frame, [lanes for each in rows.values() for lanes in each])
     for number, source in frame.story.sources.items():
         frame.picture.text("right", frame.left - 8, y + heights[number] / 2 + 4, frame.names[number], hint=source.name)
         _unused(frame, source, y, heights[number])
         for index, lanes in enumerate(rows[number]):
-            for lane in lanes:
-                _lane(frame, lane, y + index * row, row - (1.5 if row > 5 else 0.5), least)
+            _row(frame, number, lanes, y + index * row, row - (1.5 if row > 5 else 0.5), least)
         y += heights[number] + SOURCE_GAP
         if number != next(reversed(frame.story.sources)):
             frame.picture.line("sep", (frame.left, y - SOURCE_GAP / 2), (frame.right, y - SOURCE_GAP / 2))
@@ -74,17 +73,15 @@ def _unused(frame: Frame, source: SourceTrack, y: float, height: float) -> None:
         frame.picture.text("small", frame.left + 6, y + height / 2 + 4, "never used")
 
 
-def _lane(frame: Frame, lane: LaneTrack, y: float, height: float, least: float) -> None:
-    for span in _joined(lane.spans, frame, least):
+def _row(frame: Frame, number: int, lanes: list[LaneTrack], y: float, height: float, least: float) -> None:
+    for span in _joined([span for lane in lanes for span in lane.spans], frame, least):
         x, width = frame.at(span.start), frame.at(span.end) - frame.at(span.start)
         if span.doing is Doing.IDLE:
             frame.picture.line("idle", (x, y + height / 2), (x + width, y + height / 2))
             continue
-        look = _LOOKS.get(span.doing, "full")
-        hint = f"connection {lane.id}: {span.doing.value}, {frame.since(span.start)} to {frame.since(span.end)}"
-        frame.picture.box(
-            look if span.doing is Doing.SILENT else f"{look} s{lane.source}", x, y, max(width, 0.4), height, hint=hint
-        )
+        look = "silent" if span.doing is Doing.SILENT else f"{_LOOKS[span.doing]} s{number}"
+        hint = f"{frame.names[number]}: {span.doing.value}, {frame.since(span.start)} to {frame.since(span.end)}"
+        frame.picture.box(look, x, y, max(width, 0.4), height, hint=hint)
 
 
 def _joined(spans: list[Span], frame: Frame, least: float) -> list[Span]:
@@ -102,11 +99,11 @@ def _joined(spans: list[Span], frame: Frame, least: float) -> list[Span]:
     return joined
 
 
-def _least_span(frame: Frame) -> float:
+def _least_span(frame: Frame, rows: list[list[LaneTrack]]) -> float:
     """How narrow a span may be so that not too many are drawn."""
-    lanes = [lane for source in frame.story.sources.values() for lane in source.lanes]
+    spans = [[span for lane in lanes for span in lane.spans] for lanes in rows]
     least = LEAST_SPAN
-    while least < frame.right and sum(len(_joined(lane.spans, frame, least)) for lane in lanes) > MOST_SPANS:
+    while least < frame.right and sum(len(_joined(each, frame, least)) for each in spans) > MOST_SPANS:
         least *= 2
     return least
 
