@@ -20,6 +20,8 @@ from thunderdl.quantities import clock, percent, rate, size
 
 EVERY_S = 5.0
 POLL_S = 0.5
+# No source has more than one line of -v in this time.
+QUIET_S = 2.0
 # So many single files get a line of their own each time; more would hide the totals.
 FEW = 3
 
@@ -62,9 +64,9 @@ class PlainView:
             self._say(progress_line(task.progress()))
 
     def tell_events(self, client: Watched) -> None:
-        """What is new since the last look: states and notes of sources, notes of the download."""
+        """What is new since the last look: why sources are used as they are, notes of the download."""
         for task in islice(client.tasks(), 64):
-            for line in self._events.setdefault(task, _Events()).new(task.progress()):
+            for line in self._events.setdefault(task, _Events()).new(task, self._now()):
                 self._say(line)
 
     def finished(self, result: Result) -> None:
@@ -100,20 +102,23 @@ class _Events:
     """What was already told of one task."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._notes: set[str] = set()
+        # Of each source: the reason told last, and when.
+        self._reasons: dict[str, tuple[str, float]] = {}
 
-    def new(self, progress: Progress) -> Iterator[str]:
+    def new(self, task: WatchedTask, now: float) -> Iterator[str]:
+        progress = task.progress()
         name = shown_url(progress.name)
         for note in progress.notes:
-            yield from self._once(f"{name}: {printable(note)}")
-        for source in progress.sources:
-            note = f" – {printable(source.note)}" if source.note else ""
-            yield from self._once(f"{name}: {shown_url(source.url)} {source.state.value}{note}")
-
-    def _once(self, line: str) -> Iterator[str]:
-        if line not in self._told:
-            self._told.add(line)
-            yield line
+            if note not in self._notes:
+                self._notes.add(note)
+                yield f"{name}: {printable(note)}"
+        for each in task.explanations():
+            why, told_at = self._reasons.get(each.url, ("", -QUIET_S))
+            # One that changes to and fro is told of now and then, and always in the end.
+            if each.why != why and now - told_at >= QUIET_S:
+                self._reasons[each.url] = each.why, now
+                yield f"{name}: {shown_url(each.url)}: {printable(each.told)}"
 
 
 def progress_line(progress: Progress) -> str:

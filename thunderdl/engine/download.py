@@ -21,7 +21,7 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, printable, shown_url
-from thunderdl.model import ContentKey, Progress, Result, Status
+from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -46,6 +46,12 @@ class Download:
     def progress(self) -> Progress:
         """A snapshot of now."""
         return progress_of(self)
+
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why each source is used as it is now."""
+        from thunderdl.engine.explanations import explanations
+
+        return explanations(self)
 
     async def run(self) -> Result:
         """Download it; how it ended. Raises only CancelledError."""

@@ -130,6 +130,7 @@ class Driver:
         seen = version_of(opening)
         if why := self._why_refused(seen, opening):
             self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+            candidate.notes.append(why)
             candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
             self._candidates.attempts.append(candidate.error)
             candidate.opening = None

@@ -84,7 +84,7 @@ def _state(download: Download, candidate: Candidate, known: Source | None) -> tu
     note = candidate.notes[-1] if candidate.notes else ""
     if candidate.source is None:
         if candidate.error is not None:
-            return SourceState.GONE, str(candidate.error)
+            return SourceState.GONE, note or str(candidate.error)
         return SourceState.OPENING, note
     if known is None:
         return SourceState.ACTIVE, note
