@@ -81,6 +81,13 @@ def test_each_change_is_told_once() -> None:
     assert all(line == printable(line) for line in lines)
 
 
+def test_a_note_that_was_told_is_not_told_again_in_the_end() -> None:
+    heard = Heard(Loudness(verbose=True))
+    heard.view.tell_events(FakeClient(active=[FakeTask(progress("f", notes=("resumed",)))]))
+    heard.view.finished(saved(URL, notes=("resumed", "new")))
+    assert heard.err.getvalue().splitlines() == ["f: resumed", "  new"]
+
+
 def test_unknown_size() -> None:
     line = progress_line(progress("x", size_bytes=None, eta_s=None, sources=()))
     assert line == "x  ? %  120 MiB  84.3 MiB/s  ETA -:--  0 sources"

@@ -41,6 +41,8 @@ class PlainView:
         self._loudness, self._as_json = loudness, as_json
         self._stdout, self._stderr, self._now = stdout, stderr, now
         self._events: WeakKeyDictionary[WatchedTask, _Events] = WeakKeyDictionary()
+        # Notes that -v told when they came.
+        self._told: set[str] = set()
 
     async def watch(self, client: Watched) -> None:
         if self._loudness.quiet:
@@ -68,6 +70,7 @@ class PlainView:
         for task in islice(client.tasks(), 64):
             for line in self._events.setdefault(task, _Events()).new(task, self._now()):
                 self._say(line)
+            self._told.update(map(printable, task.progress().notes))
 
     def finished(self, result: Result) -> None:
         failed = result.error is not None or result.status is Status.FAILED
@@ -89,7 +92,8 @@ class PlainView:
 
     def _rest(self, result: Result) -> None:
         for line in sentences.remarks(result):
-            self._say(f"  {line}")
+            if line not in self._told:
+                self._say(f"  {line}")
         if self._loudness.verbose:
             for line in sentences.details(result):
                 self._say(f"  {line}")

@@ -104,8 +104,7 @@ def _cuts(lease: LeaseTrack) -> Iterator[tuple[float, int, int]]:
 
 def _wrong(frame: Frame, at: float, start: int, end: int, y: Scale) -> None:
     hint = f"bytes {start}-{end - 1} did not match their hash, {frame.since(at)}"
-    x, height = frame.at(at), max(y(start) - y(end), 1.5)
-    frame.picture.box("bad", x, y(end), frame.right - x, height, hint=hint)
+    frame.picture.box("bad", frame.at(at), y(end), frame.right - frame.at(at), y(start) - y(end), hint=hint)
 
 
 def _hint(frame: Frame, lease: LeaseTrack) -> str:

@@ -32,7 +32,7 @@ text{font:12px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif;fill:
 .grid{stroke:#777;stroke-opacity:.18;stroke-width:1}.frame{fill:none;stroke:#aaa}.there{fill:#dcdcdc}
 .lease{fill:none;stroke-width:1.3;stroke-linecap:round}.cut{stroke:#111;stroke-width:1}
 .fault{stroke:#d11;stroke-width:1.8;fill:none}.try{stroke-width:1;stroke-opacity:.6}
-.bad{fill:url(#bad);stroke:#d11;stroke-width:.5}.silent{fill:url(#silent)}.away{fill:url(#away)}.gone{fill:#f1f1f1}
+.bad{fill:url(#bad)}.silent{fill:url(#silent)}.away{fill:url(#away)}.gone{fill:#f1f1f1}
 .wait{fill-opacity:.3}.idle{fill:none;stroke:#bbb;stroke-dasharray:2 2}.sep{stroke:#ccc}
 .area{fill-opacity:.85;stroke:#fff;stroke-width:.4}.mean{stroke:#111;stroke-dasharray:5 4;fill:none}
 """
@@ -91,14 +91,16 @@ def _heading(picture: Picture, story: Story) -> None:
     got = sum(source.bytes for source in story.sources.values())
     lanes = story.most_open
     how = "" if story.completed is not None else " · not completed"
-    told = f"{size(got)} of {size(story.size)} in {duration(seconds)}"
+    missing = max(0, story.size - story.there.total)
+    told = f"{size(min(got, missing))} of {size(story.size)} in {duration(seconds)}"
+    again = f" · {size(got - missing)} fetched again" if got > missing else ""
     speed = f" · {rate(got / seconds)}" if seconds > 0 else ""
     taken = sum(source.won_bytes for source in story.sources.values())
     stolen = f" · {size(taken)} taken over from slower sources" if taken else ""
     used = sum(1 for source in story.sources.values() if source.bytes)
     picture.text("title", 24, 34, _file_name(story))
     of = f" of {len(story.sources)}" if used < len(story.sources) else ""
-    picture.text("sub", 24, 56, f"{told}{speed} · {used}{of} sources, {lanes} connections at most{stolen}{how}")
+    picture.text("sub", 24, 56, f"{told}{speed} · {used}{of} sources, {lanes} connections at most{stolen}{again}{how}")
 
 
 def _legend(picture: Picture, story: Story, names: dict[int, str]) -> None:

@@ -13,7 +13,8 @@ from thunderdl.replay.tracks import Doing, SourceTrack
 
 _REMARKS = 4
 _MARGIN_S = 0.5
-_NEARLY = 0.8
+# The share of all moments that were not quicker; near the best is this part of it.
+_BEST, _NEARLY = 0.9, 0.8
 
 
 def report(story: Story, player: Player) -> Iterator[str]:
@@ -25,7 +26,9 @@ def report(story: Story, player: Player) -> Iterator[str]:
     ended = "" if story.completed is not None else "; the download was not complete when the trace ended"
     speed = f" ({rate(got / seconds)})" if seconds > 0 else ""
     there = f", {size(story.there.total)} were there" if story.there.total else ""
-    yield f"{size(got)} of {size(story.size)} in {duration(seconds)}{speed}{there}{ended}"
+    missing = max(0, story.size - story.there.total)
+    again = f", {size(got - missing)} fetched again" if got > missing else ""
+    yield f"{size(min(got, missing))} of {size(story.size)} in {duration(seconds)}{speed}{there}{again}{ended}"
     yield ""
     yield from _table(story)
     yield ""
@@ -89,15 +92,7 @@ def _share(source: SourceTrack, *doing: Doing) -> float:
 
 def _time(story: Story) -> Iterator[str]:
     """Where the time went."""
-    usual, seconds = _usual_rate(story), story.end - story.start
-    got = sum(source.bytes for source in story.sources.values())
-    if usual and seconds:
-        least = got / usual
-        yield (
-            f"half of the time the rate was {rate(usual)} or more; at that throughout it takes {duration(least)}: "
-            f"this took {seconds / least:.2f} times as long"
-        )
-        yield from _edges(story, usual, seconds)
+    yield from _pace(story)
     whole = sum(_spent(source, *Doing) for source in story.sources.values())
     if whole:
         parts = [
@@ -110,13 +105,20 @@ def _time(story: Story) -> Iterator[str]:
         yield f"the last connection ended {duration(ends[-1] - ends[0])} after the first one that had no more to do"
 
 
-def _edges(story: Story, usual: float, seconds: float) -> Iterator[str]:
-    """How long it took to get up to speed, and how long the end dragged on."""
-    width_s, totals = story.rates.width_s, _totals(story)
-    quick = [index for index, total in enumerate(totals) if total >= usual * _NEARLY]
-    if quick:
-        rising, falling = quick[0] * width_s, max(0.0, seconds - (quick[-1] + 1) * width_s)
-        yield f"{duration(rising)} until it came near that, {duration(falling)} below it at the end"
+def _pace(story: Story) -> Iterator[str]:
+    """What the best rate would have made of it, how long it took to get there, and when it was lost."""
+    width_s, totals, seconds = story.rates.width_s, _totals(story), story.end - story.start
+    best = sorted(totals)[int(len(totals) * _BEST)] if totals else 0.0
+    if not best or not seconds:
+        return
+    least = sum(source.bytes for source in story.sources.values()) / best
+    yield (
+        f"a tenth of the time the rate was {rate(best)} or more; at that throughout the same bytes take "
+        f"{duration(least)}: this took {seconds / least:.2f} times as long"
+    )
+    near = [index for index, total in enumerate(totals) if total >= best * _NEARLY]
+    rising, falling = near[0] * width_s, max(0.0, seconds - (near[-1] + 1) * width_s)
+    yield f"it came near that rate after {duration(rising)}, and was below it for the last {duration(falling)}"
 
 
 def _last_bytes(story: Story) -> Iterator[float]:
@@ -136,9 +138,3 @@ def _totals(story: Story) -> list[float]:
     for number in story.sources:
         totals = [a + b for a, b in zip(totals, story.rates.of(number), strict=True)]
     return totals
-
-
-def _usual_rate(story: Story) -> float:
-    """The rate of all sources together that was reached or exceeded half of the time."""
-    totals = sorted(_totals(story))
-    return totals[len(totals) // 2] if totals else 0.0
