@@ -24,7 +24,7 @@ class Facts:
     ``lane_bound``: whether more of them brought more, None: not known; ``trying``: being found out; ``down_s``: for how
     long it has brought nothing but faults, ``retry_s``: when it is tried again; ``fault``: its last one, a clause;
     ``refused``: how it refused more connections, or empty; ``silent_s``: for how long no byte came, None: they come;
-    ``has_work``: whether anything is left to be fetched.
+    ``has_work``: whether anything is missing that nobody fetches.
     """
 
     state: SourceState
@@ -86,10 +86,10 @@ def _backing_off(facts: Facts) -> Reason:
 def _idle(facts: Facts) -> Reason:
     if facts.retry_s is not None and facts.retry_s > 0:
         return _reason("left alone for a while, as the server asks", *_again(facts))
-    if not facts.has_work:
-        return _reason("done: nothing is left for it", _share(facts))
     if not facts.random_access:
-        return _reason("not used now: it sends no ranges, and the beginning is there", _share(facts))
+        return _reason("not used now: it sends no ranges, and the beginning is fetched elsewhere", _share(facts))
+    if not facts.has_work:
+        return _reason("has nothing to do: all that is missing is under way elsewhere", _share(facts))
     return _reason("waits: others bring what is left sooner", _share(facts))
 
 

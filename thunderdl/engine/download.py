@@ -71,6 +71,8 @@ class Download:
             error, self.status = caught, Status.FAILED
             await self._leave()
         self.candidates.close()
+        if self.status is Status.COMPLETE and self.ranged is not None:
+            self.notes += list(self.ranged.losses())
         await self._write_trace()
         return self.result(path, verified, error)
 

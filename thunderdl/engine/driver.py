@@ -139,10 +139,13 @@ class Driver:
             self._admit(candidate, opening)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
-        if seen.size != self._size:
-            return f"its file has {seen.size} bytes, the others' {self._size}"
         if opening.head.coded:
             return "it sends the file compressed"
+        if seen.size is None:
+            return "it tells no size"
+        if seen.size != self._size:
+            page = " and is a page of HTML" if (opening.head.get("content-type") or "").startswith("text/html") else ""
+            return f"its file has {seen.size} bytes{page}, the others' {self._size}"
         if self._options.checksum or self._options.piece_hashes:
             return ""
         same_date = seen.validators.last_modified == self._version.validators.last_modified is not None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.core.explaining import Facts, explain
 from thunderdl.engine.snapshot import source_progress
-from thunderdl.errors import ServerBusy, SourceError, ThunderdlError, printable, shown_url
+from thunderdl.errors import ServerBusy, ThunderdlError, clause, printable
 from thunderdl.model import Explanation, SourceProgress
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ def explanations(download: Download) -> tuple[Explanation, ...]:
     known = driver.scheduler.roster.sources if driver else {}
     told = []
     for candidate, source in zip(sorted(download.candidates.all, key=lambda each: each.id), shown, strict=True):
-        faults = [error for error in download.candidates.attempts if getattr(error, "url", None) == source.url]
-        facts = _facts(source, shown, faults)
+        faults = download.candidates.faults_of(candidate)
+        facts = _facts(source, shown, download.candidates.fault_of(candidate))
         if candidate.id in known:
             facts = _with_books(facts, known[candidate.id], download, faults)
         reason = explain(facts)
@@ -33,15 +33,15 @@ def explanations(download: Download) -> tuple[Explanation, ...]:
     return tuple(told)
 
 
-def _facts(source: SourceProgress, shown: Sequence[SourceProgress], faults: Sequence[ThunderdlError]) -> Facts:
+def _facts(source: SourceProgress, shown: Sequence[SourceProgress], fault: ThunderdlError | None) -> Facts:
     """What is known of any source, one that was never opened included."""
-    fault = _clause(faults[-1]) if faults else ""
     # The sentence of an error names the URL, which stands before it here anyway.
-    is_fault = bool(faults) and source.note == printable(str(faults[-1]))
+    is_fault = fault is not None and source.note == printable(str(fault))
     return Facts(
         state=source.state, note="" if is_fault else printable(source.note).rstrip("."),
         share=source.bytes / (sum(each.bytes for each in shown) or 1), rate_bytes_per_s=source.rate_bytes_per_s,
-        quickest_bytes_per_s=max(each.rate_bytes_per_s for each in shown), lanes=source.lanes, fault=fault,
+        quickest_bytes_per_s=max(each.rate_bytes_per_s for each in shown), lanes=source.lanes,
+        fault=clause(fault) if fault else "",
     )  # fmt: skip
 
 
@@ -62,8 +62,3 @@ def _with_books(facts: Facts, known: Source, download: Download, faults: Sequenc
         silent_s=now - max(running, default=known.down_since or now) if known.silent else None,
         has_work=bool(scheduler.missing),
     )  # fmt: skip
-
-
-def _clause(error: ThunderdlError) -> str:
-    """What went wrong, without the URL and the full stop."""
-    return printable(shown_url(error.reason if isinstance(error, SourceError) else str(error))).rstrip(".")

@@ -101,5 +101,5 @@ def _state(download: Download, candidate: Candidate, known: Source | None) -> tu
 
 
 def _last_error(download: Download, candidate: Candidate) -> str:
-    found = [e for e in download.candidates.attempts if getattr(e, "url", None) == candidate.url]
-    return str(found[-1]) if found else ""
+    found = download.candidates.fault_of(candidate)
+    return str(found) if found else ""
