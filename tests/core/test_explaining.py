@@ -70,7 +70,10 @@ NUMBERS = " (4 connections, 50% of the bytes, 8.00 MiB/s)"
         ),
         (replace(BUSY, note="served wrong bytes"), f"begins with a few connections; served wrong bytes{NUMBERS}"),
         (replace(BUSY, lanes=0), "waits: others bring what is left sooner (50% of the bytes)"),
-        (replace(BUSY, lanes=0, has_work=False), "has nothing to do: all that is missing is under way elsewhere (50% of the bytes)"),
+        (
+            replace(BUSY, lanes=0, has_work=False),
+            "has nothing to do: all that is missing is under way elsewhere (50% of the bytes)",
+        ),
         (
             replace(BUSY, lanes=0, random_access=False),
             "not used now: it sends no ranges, and the beginning is fetched elsewhere (50% of the bytes)",

@@ -18,7 +18,7 @@ from tests.servers import misbehave as m
 from tests.servers.exchange import generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client
-from thunderdl.core.protocol import Complete, Tick
+from thunderdl.core.protocol import Complete, Ended, Failed, Tick
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.tracing import Begun, Step
@@ -72,6 +72,15 @@ def test_a_download_replays_exactly(tmp_path: Path, pair: list[LoopbackServer], 
     assert player.difference is None
     assert player.events == len(steps) > 5
     assert any(isinstance(command, Complete) for step in steps for command in step.said)
+
+
+def test_a_lease_ends_once(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """What was given up brings nothing any more: its range is somebody else's by then."""
+    pair[1].resources["/f"] = generated(SIZE, seed=1, behaviour=m.corrupt_from(0))
+    content = bytes(generated(SIZE, seed=1).span(0, SIZE))
+    trace = run(pair, tmp_path, piece_hashes=piece_hashes(content, 65_536), per_host=2)
+    ends = [step.heard.lease for step in replayed(trace)[1] if isinstance(step.heard, Ended | Failed)]
+    assert len(ends) == len(set(ends)) > 2
 
 
 def test_each_download_of_a_session_is_there(tmp_path: Path, pair: list[LoopbackServer]) -> None:
