@@ -131,7 +131,7 @@ class Options:
         False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
     )
     trace: str | None = _option(
-        None, "File to write what is decided, and why it can be: thunderdl replay draws it.", Kind.PATH,
+        None, "Record what the scheduler hears and says, for thunderdl replay.", Kind.PATH,
         once=True, scope="session",
     )  # fmt: skip
 

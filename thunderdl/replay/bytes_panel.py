@@ -104,7 +104,9 @@ def _cuts(lease: LeaseTrack) -> Iterator[tuple[float, int, int]]:
 
 def _wrong(frame: Frame, at: float, start: int, end: int, y: Scale) -> None:
     hint = f"bytes {start}-{end - 1} did not match their hash, {frame.since(at)}"
-    frame.picture.box("bad", frame.at(at), y(end), frame.right - frame.at(at), y(start) - y(end), hint=hint)
+    # A hair less high, so that nothing of it shines past the edges of what covers it later.
+    x, top, height = frame.at(at), y(end) + 0.2, y(start) - y(end) - 0.4
+    frame.picture.box("bad", x, top, frame.right - x, max(height, 0.3), hint=hint)
 
 
 def _hint(frame: Frame, lease: LeaseTrack) -> str:
