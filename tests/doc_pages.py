@@ -21,7 +21,8 @@ from thunderdl.sources.http.connection import LEGAL, Phase
 DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
-    model.Result, model.Progress, model.SourceProgress, model.Status, model.SourceState, model.Validators, model.Digest,
+    model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
+    model.Validators, model.Digest,
     model.PieceHashes, model.ContentKey, options.Exists, client.Info, client.Totals,
 )  # fmt: skip
 

@@ -130,6 +130,10 @@ class Options:
     verify_resumed: bool = _option(
         False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
     )
+    trace: str | None = _option(
+        None, "Record what the scheduler hears and says, for thunderdl replay.", Kind.PATH,
+        once=True, scope="session",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for row in table():

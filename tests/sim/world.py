@@ -74,13 +74,16 @@ class Outcome:
 
 
 class World:
-    """``script``: what will happen; ``log``: told of every event and command; ``strict``: check after each event."""
+    """``script``: what will happen; ``log``: told of every event and command; ``strict``: check after each event;
+    ``make``: what makes the scheduler."""
 
-    def __init__(self, script: Script, *, log: Log | None = None, strict: bool = True) -> None:
+    def __init__(
+        self, script: Script, *, log: Log | None = None, strict: bool = True, make: Callable[..., Scheduler] = Scheduler
+    ) -> None:
         self.script, self._log, self._strict = script, log, strict
         self.now = 0.0
         self.servers = {source.id: Server(source) for source in script.sources}
-        self.scheduler = Scheduler(
+        self.scheduler = make(
             size=script.size, filled=RangeSet(), align=script.align, host_lanes=script.host_lanes,
             all_lanes=script.all_lanes, retries=script.retries, stall_s=script.stall_s,
             jitter=random.Random(script.seed),

@@ -89,6 +89,16 @@ class Candidates:
                 release(self._session, candidate.opening)
                 candidate.opening = None
 
+    def faults_of(self, candidate: Candidate) -> list[ThunderdlError]:
+        """Every attempt at this one that went wrong, oldest first."""
+        return [error for error in self.attempts if getattr(error, "url", None) == candidate.url]
+
+    def fault_of(self, candidate: Candidate) -> ThunderdlError | None:
+        """What tells best why this one is not used: the last fault, of those that do not pass where there are any."""
+        faults = self.faults_of(candidate)
+        lasting = [error for error in faults if not is_passing(error)]
+        return next(reversed(lasting or faults), None)
+
     def failure(self) -> ThunderdlError:
         """The error that tells why no candidate is left."""
         if len(self.all) == 1 and len(set(map(str, self.attempts))) == 1:

@@ -20,8 +20,8 @@ from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
-from thunderdl.errors import BadContent, ThunderdlError, shown_url
-from thunderdl.model import ContentKey, Progress, Result, Status
+from thunderdl.errors import BadContent, ThunderdlError, printable, shown_url
+from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class Download:
         """A snapshot of now."""
         return progress_of(self)
 
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why each source is used as it is now."""
+        from thunderdl.engine.explanations import explanations
+
+        return explanations(self)
+
     async def run(self) -> Result:
         """Download it; how it ended. Raises only CancelledError."""
         self.status, self.started = Status.ACTIVE, time.monotonic()
@@ -65,6 +71,9 @@ class Download:
             error, self.status = caught, Status.FAILED
             await self._leave()
         self.candidates.close()
+        if self.status is Status.COMPLETE and self.ranged is not None:
+            self.notes += list(self.ranged.losses())
+        await self._write_trace()
         return self.result(path, verified, error)
 
     def result(self, path: str | None, verified: tuple[str, ...] = (), error: Exception | None = None) -> Result:
@@ -107,6 +116,13 @@ class Download:
         self.candidates.close()
         if self.ranged is not None:
             await self.ranged.leave()
+
+    async def _write_trace(self) -> None:
+        """Have all of this download in the trace, or say that it is not."""
+        if (trace := self.session.trace) is not None and self.ranged is not None:
+            await self.session.on_disk(trace.flush)
+            if trace.fault:
+                self.notes.append(f"the trace {printable(trace.path)} is not complete: {trace.fault}")
 
     async def _small(self, first: Candidate, opening: Opening, body: bytes) -> tuple[str, tuple[str, ...]]:
         """A file that came whole with its first answer."""

@@ -51,7 +51,8 @@ class Driver:
     ) -> None:  # fmt: skip
         self._session, self._options, self._candidates, self._notes = session, options, candidates, notes
         self._version, self._size = version, version.size or 0
-        self.scheduler = Scheduler(
+        make = session.trace.scheduler({c.id: c.url for c in candidates.all}) if session.trace else Scheduler
+        self.scheduler = make(
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
         )  # fmt: skip
@@ -129,6 +130,7 @@ class Driver:
         seen = version_of(opening)
         if why := self._why_refused(seen, opening):
             self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+            candidate.notes.append(why)
             candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
             self._candidates.attempts.append(candidate.error)
             candidate.opening = None
@@ -137,10 +139,13 @@ class Driver:
             self._admit(candidate, opening)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
-        if seen.size != self._size:
-            return f"its file has {seen.size} bytes, the others' {self._size}"
         if opening.head.coded:
             return "it sends the file compressed"
+        if seen.size is None:
+            return "it tells no size"
+        if seen.size != self._size:
+            page = " and is a page of HTML" if (opening.head.get("content-type") or "").startswith("text/html") else ""
+            return f"its file has {seen.size} bytes{page}, the others' {self._size}"
         if self._options.checksum or self._options.piece_hashes:
             return ""
         same_date = seen.validators.last_modified == self._version.validators.last_modified is not None

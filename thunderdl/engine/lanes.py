@@ -256,8 +256,8 @@ class Lanes:
             self._broke(lane, event)
 
     def _heard_parked(self, lane: LaneRun, event: object) -> None:
-        """The connection of an opening broke while it was parked."""
-        if isinstance(event, Broke):
+        """A parked opening broke; what is heard after it was given up concerns the lane no more."""
+        if isinstance(event, Broke) and lane.parked is event.transfer:
             lane.parked, lane.connection = None, None
 
     def _finished(self, lane: LaneRun, event: Finished) -> None:
