@@ -14,17 +14,21 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.download import Download
 from thunderdl.engine.naming import suggested_target
 from thunderdl.engine.opening import First, open_source, release
+from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
 from thunderdl.model import Digest, Progress, Result, Status, Validators
-from thunderdl.options import Options
+from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
+
+if TYPE_CHECKING:
+    from thunderdl.timetable import Timetable
 
 PROGRESS_S = 0.1
 _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
@@ -111,6 +115,18 @@ class Task:
             self._over.set_result(self._stopped())
         else:
             self._stop(Status.CANCELLED)
+
+    def change_limit(self, limit: int | str | Timetable | None) -> None:
+        """Another limit for this download alone, from now on: as ``Options.task_limit``, text as on the command
+        line, None for none. Raises UsageError."""
+        settled = checked_limit("task_limit", limit)
+        self._options = replace(self._options, task_limit=settled)
+        self._download.candidates.pace.change(settled)
+
+    def change_priority(self, priority: Priority) -> None:
+        """Another share of connections and limits beside the other downloads, from now on."""
+        self._options = replace(self._options, priority=priority)
+        self._download.candidates.pace.weigh(priority.weight)
 
     def _stop(self, status: Status) -> None:
         if self._run is None or self._run.done() or self._wanted is Status.CANCELLED:
@@ -258,7 +274,9 @@ class Client:
             raise UsageError(_OUTSIDE)
         from thunderdl.formats.digest_fields import repr_digests
 
-        opening = await open_source(self._session, url, self.options, First())
+        opening = await open_source(
+            self._session, url, self.options, First(), self._session.pacing.pace(self.options).meter
+        )
         try:
             head = opening.head
             fields = [(name, value.decode("latin-1")) for name, value in head.fields]
@@ -275,6 +293,13 @@ class Client:
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""
         return tuple(self._tasks)
+
+    def change_limit(self, limit: int | str | Timetable | None) -> None:
+        """Another limit over all downloads, from now on: as ``Options.limit``, text as on the command line, None for
+        none. Raises UsageError."""
+        if self._session is None:
+            raise UsageError(_OUTSIDE)
+        self._session.pacing.change(limit)
 
     def totals(self) -> Totals:
         """Counts so far."""
@@ -311,6 +336,11 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
     changes = dict(changes)
     if isinstance(changes.get("checksum"), str):
         changes["checksum"] = parse_checksum(changes["checksum"])
+    for name in ("limit", "task_limit"):
+        if name in changes:
+            changes[name] = checked_limit(name, changes[name])
+    if isinstance(changes.get("priority"), str):
+        changes["priority"] = Priority(changes["priority"])
     try:
         return replace(options, **changes)
     except TypeError as error:

@@ -55,7 +55,7 @@ class Driver:
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
         )  # fmt: skip
-        self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed)
+        self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed, candidates.pace.meter)
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False

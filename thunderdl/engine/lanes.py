@@ -38,6 +38,7 @@ from thunderdl.errors import (
     ThunderdlError,
     TimedOut,
 )
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Lowered
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
@@ -71,13 +72,14 @@ class LaneRun:
 
 
 class Lanes:
-    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download."""
+    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download;
+    ``meter``: the limits that they obey."""
 
     def __init__(
         self, session: Session, sink: Sink, tell: Callable[[Event], None], fault: Callable[[ThunderdlError], None],
-        attempt_failed: Callable[[OpenSource, ThunderdlError], None],
+        attempt_failed: Callable[[OpenSource, ThunderdlError], None], meter: Meter,
     ) -> None:  # fmt: skip
-        self._session, self._sink = session, sink
+        self._session, self._sink, self._meter = session, sink, meter
         self._tell, self._fault, self._attempt_failed = tell, fault, attempt_failed
         self._lanes: dict[int, LaneRun] = {}
         self._by_lease: dict[int, LaneRun] = {}
@@ -202,6 +204,7 @@ class Lanes:
         transfer = Transfer(
             request=source.request.range(start, end), start=start, end=end, judge=accept,
             notify=lambda event: self._heard(lane, event), store=self._sink.store, owner=lease,
+            meter=self._meter,
         )  # fmt: skip
         lane.transfers[lease] = transfer
         return transfer

@@ -26,6 +26,7 @@ from thunderdl.errors import (
     UsageError,
 )
 from thunderdl.options import Options
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connect import check_proxy
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
@@ -80,12 +81,15 @@ class First:
     if_range: str | None = None
 
 
-async def open_source(session: Session, url: str, options: Options, first: First) -> Opening:
-    """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError."""
+async def open_source(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
+    """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError.
+
+    ``meter``: the limits that the body obeys.
+    """
     request, start = first_request(session, url, options), first.start or 0
     opening = None
     if not _needs_policy(session):
-        opening = await _ask(session, url, request, options, first)
+        opening = await _ask(session, url, request, options, first, meter)
         if not 300 <= opening.head.status < 400:
             return opening
         release(session, opening)
@@ -93,7 +97,7 @@ async def open_source(session: Session, url: str, options: Options, first: First
         url, _fields(session, request.address, options), start, start + first.length
     )
     address = _by_proxy(session, parse_url(resolved.url), options)
-    opening = await _ask(session, url, build_request(address, resolved.fields), options, first)
+    opening = await _ask(session, url, build_request(address, resolved.fields), options, first, meter)
     if 300 <= (status := opening.head.status) < 400:
         release(session, opening)
         raise BadResponse(url, f"the server answered {status}, and not where to go on")
@@ -187,15 +191,17 @@ def _login(address: Address, options: Options) -> tuple[str, str] | None:
     return (found[0], found[2] or "") if found else None
 
 
-async def _ask(session: Session, url: str, request: Request, options: Options, first: First) -> Opening:
+async def _ask(
+    session: Session, url: str, request: Request, options: Options, first: First, meter: Meter
+) -> Opening:  # fmt: skip
     endpoint = request.address.endpoint
     await session.pool.wait_for_slot(endpoint)
     try:
-        opening = await _ask_on_slot(session, url, request, options, first)
+        opening = await _ask_on_slot(session, url, request, options, first, meter)
         if first.start is not None and _says_nothing_of_the_whole(opening.head, first.start):
             _close(opening.connection)
             first = First(None)
-            opening = await _ask_on_slot(session, url, request, options, first)
+            opening = await _ask_on_slot(session, url, request, options, first, meter)
         try:
             if (fault := status_fault(url, opening.head, time.time())) and (
                 opening.head.status != 416 or not first.start
@@ -217,7 +223,9 @@ def _says_nothing_of_the_whole(head: ResponseHead, start: int) -> bool:
     return (head.status == 416 and start == 0) or (head.status == 206 and not head.coded and head.total_unsaid)
 
 
-async def _ask_on_slot(session: Session, url: str, request: Request, options: Options, first: First) -> Opening:
+async def _ask_on_slot(
+    session: Session, url: str, request: Request, options: Options, first: First, meter: Meter
+) -> Opening:  # fmt: skip
     """An idle connection first; where that turns out to be closed, a fresh one."""
     endpoint = request.address.endpoint
     connection = session.pool.idle(endpoint)
@@ -232,12 +240,11 @@ async def _ask_on_slot(session: Session, url: str, request: Request, options: Op
         begin = first.start or 0
         end = begin + first.length
         raw = request.whole() if first.start is None else request.range(begin, end, first.if_range)
-        transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer))
+        transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer), meter=meter)
         assert connection.mover is not None
         connection.mover.ask(connection, transfer)
         try:
-            async with asyncio.timeout(options.timeout):
-                event = await answer
+            event = await _heard(answer, transfer, options.timeout)
         except TimeoutError:
             _close(connection)
             raise TimedOut(url, f"no answer within {options.timeout:g} seconds") from None
@@ -252,6 +259,19 @@ async def _ask_on_slot(session: Session, url: str, request: Request, options: Op
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
         return Opening(url, request, transfer.head, transfer, kept, request.address.url)
+
+
+async def _heard(
+    answer: asyncio.Future[Headed | Finished | Broke], transfer: Transfer, timeout_s: float
+) -> Headed | Finished | Broke:  # fmt: skip
+    """The answer. Raises TimeoutError after so much silence: a body that a limit slows down is none."""
+    seen = -1
+    while transfer.position > seen:
+        seen = transfer.position
+        await asyncio.wait((answer,), timeout=timeout_s)
+        if answer.done():
+            return answer.result()
+    raise TimeoutError
 
 
 def _first_answer(answer: asyncio.Future[Headed | Finished | Broke]) -> Callable[[object], None]:

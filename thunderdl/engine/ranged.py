@@ -132,7 +132,7 @@ class Ranged:
         def count(done_bytes: int) -> None:
             self._download.single_bytes = source.bytes = done_bytes
 
-        count(await save_stream(self._session, self._options, ledger, opening, count))
+        count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))
         return await self._check_and_commit(ledger)
 
     def _start(self, first: Candidate, opening: Opening, ledger: Ledger) -> Driver:
