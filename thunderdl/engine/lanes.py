@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,6 +69,7 @@ class LaneRun:
     transfers: dict[int, Transfer] = field(default_factory=dict)
     parked: Transfer | None = None
     closing: ThunderdlError | None = None
+    has_answered: bool = False
     cancel_kind: FaultKind = FaultKind.CANCELLED
 
 
@@ -86,7 +88,7 @@ class Lanes:
 
     def adopt(self, lane_id: int, source: OpenSource, opening: Opening) -> None:
         """Take over the connection of an opening whose body is parked."""
-        lane = LaneRun(lane_id, source, opening.connection)
+        lane = LaneRun(lane_id, source, opening.connection, has_answered=True)
         lane.parked = opening.transfer if opening.transfer.body is None else None
         opening.transfer.notify = lambda event: self._heard_parked(lane, event)
         self._lanes[lane_id] = lane
@@ -94,6 +96,15 @@ class Lanes:
     def slots_of(self, host: str) -> int:
         """How many slots of the pool the lanes to ``host`` hold."""
         return sum(1 for lane in self._lanes.values() if lane.source.host == host)
+
+    def held(self) -> Mapping[str, int]:
+        """The same of each host."""
+        return Counter(lane.source.host for lane in self._lanes.values())
+
+    def flowing(self, host: str) -> int:
+        """How many lanes to ``host`` bring bytes."""
+        here = (lane for lane in self._lanes.values() if lane.source.host == host)
+        return sum(any(each.position > each.start for each in lane.transfers.values()) for lane in here)
 
     def idle_or_running(self) -> Iterable[tuple[int, int]]:
         """(source id, 1) of each lane, for the display."""
@@ -265,6 +276,7 @@ class Lanes:
 
     def _finished(self, lane: LaneRun, event: Finished) -> None:
         transfer = event.transfer
+        lane.has_answered = True
         if not event.reusable:
             lane.connection = None
         self._take(lane, transfer)
@@ -298,6 +310,9 @@ class Lanes:
         error = lane.closing or error
         if isinstance(error, SourceError):
             located(error, lane.source.url)
+        if isinstance(error, ServerBusy):
+            endpoint = lane.source.request.address.endpoint
+            self._session.sharing.refused(endpoint, error, is_new=not lane.has_answered, has_worked=True)
         self._retire(lane)
         kind, wait = _kind_of(error)
         if lane.closing is not None:

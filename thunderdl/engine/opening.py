@@ -20,6 +20,7 @@ from thunderdl.errors import (
     Cancelled,
     ConnectionLost,
     PassingFault,
+    ServerBusy,
     SourceError,
     ThunderdlError,
     TimedOut,
@@ -37,6 +38,8 @@ from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
 MAX_BACK_OFF_S = 60.0
+# The environment is asked once for each host, and again where a list has more hosts than this.
+MAX_PROXIES_KNOWN = 4096
 
 
 @dataclass(slots=True)
@@ -49,6 +52,7 @@ class Opening:
     transfer: Transfer
     connection: Connection | None
     final_url: str
+    on_new_connection: bool = True
 
     @property
     def endpoint(self) -> Endpoint:
@@ -131,6 +135,8 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
         check_proxy(given)
         return given
     if endpoint not in session.proxies:
+        if len(session.proxies) >= MAX_PROXIES_KNOWN:
+            session.proxies.clear()
         session.proxies[endpoint] = found = _proxy_of_environment(endpoint)
         if found:
             check_proxy(found)
@@ -206,6 +212,8 @@ async def _ask(
             if (fault := status_fault(url, opening.head, time.time())) and (
                 opening.head.status != 416 or not first.start
             ):
+                if isinstance(fault, ServerBusy):
+                    session.sharing.refused(endpoint, fault, is_new=opening.on_new_connection, has_worked=False)
                 raise fault
             check_opening(opening.head, first.start, (first.start or 0) + first.length, url)
         except ThunderdlError:
@@ -258,7 +266,7 @@ async def _ask_on_slot(
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
-        return Opening(url, request, transfer.head, transfer, kept, request.address.url)
+        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh)
 
 
 async def _heard(

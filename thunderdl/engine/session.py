@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from thunderdl.engine.pacing import Pacing
+from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
 from thunderdl.sources.http.connect import TlsSettings
@@ -47,6 +48,7 @@ class Session:
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
         self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)
+        self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
 
