@@ -8,12 +8,13 @@ Invariants:
 1. A cap is at least 1 and at most ``most``; a host that has refused nothing for long has none of its own.
 2. What is refused within a second is one refusal, however many connections hear it; the longest Retry-After counts.
 3. At most MAX_HOSTS are remembered, those refused last: a list of any length stays flat in memory.
+
+Every run loads this: no dataclass, which costs 0.4 ms of the start-up each.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 # A refusal without Retry-After where nothing else works: nothing new is opened for this share of the time that the
 # host has been refusing for, as the scheduler does for one source.
@@ -31,8 +32,7 @@ DOUBT_S = 10.0
 V = TypeVar("V")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A 429 or 503 on one of ``held`` connections, of which ``working`` others bring bytes.
 
     ``is_new``: on a connection that had answered nothing yet; ``is_of_host``: it speaks of the host for certain, as
@@ -47,18 +47,16 @@ class Refusal:
     retry_after_s: float | None = None
 
 
-@dataclass(slots=True)
 class _Known:
     """``cap`` as of ``changed_at``: it grows from there. ``since``: the first refusal of those that go on."""
 
-    cap: int
-    changed_at: float
-    refused_at: float
-    since: float
-    halved: bool
-    paused_until: float = 0.0
-    wished_until: float = 0.0
-    quiet_s: float = QUIET_S
+    __slots__ = ("cap", "changed_at", "halved", "paused_until", "quiet_s", "refused_at", "since", "wished_until")
+
+    def __init__(self, cap: int, now: float, *, halved: bool) -> None:
+        self.cap, self.halved = cap, halved
+        self.changed_at = self.refused_at = self.since = now
+        self.paused_until = self.wished_until = 0.0
+        self.quiet_s = QUIET_S
 
 
 class Hosts:
@@ -102,7 +100,7 @@ class Hosts:
         one_more = refusal.is_new and refusal.working > 0
         wanted = refusal.working if one_more else max(1, min(cap, refusal.held) // 2)
         if known is None:
-            known = _Known(min(cap, wanted), now, now, now, not one_more)
+            known = _Known(min(cap, wanted), now, halved=not one_more)
         elif now >= known.refused_at + SETTLE_S:
             _again(known, cap, wanted, now)
             known.halved = not one_more

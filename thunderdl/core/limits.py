@@ -17,8 +17,6 @@ Invariants:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 # A burst of this much time keeps the flow smooth at any rate; a turn is a quarter of it.
 BURST_S = 0.05
 MIN_BURST_BYTES = 1024
@@ -80,17 +78,18 @@ class TokenBucket:
         return max(0.0, wanted_bytes - self.tokens) / self._rate if self._rate else 0.0
 
 
-@dataclass(slots=True, eq=False)
 class Flow:
     """One download under the limit. ``weight``: its part beside others; ``own``: the limit of it alone."""
 
-    weight: float = 1.0
-    own: TokenBucket = field(default_factory=lambda: TokenBucket(None))
-    # Bytes had, divided by the weight; level with the others' after a time without waiting.
-    tag: float = 0.0
-    # Takers that were told to wait, the first first, and when they are given up.
-    waiting: dict[int, float] = field(default_factory=dict)
-    _pressure: float = 0.0
+    __slots__ = ("_pressure", "own", "tag", "waiting", "weight")
+
+    def __init__(self, weight: float = 1.0, own: TokenBucket | None = None) -> None:
+        self.weight, self.own = weight, own or TokenBucket(None)
+        # Bytes had, divided by the weight; not far behind the others' after a time without waiting.
+        self.tag = 0.0
+        # Takers that were told to wait, the first first, and when they are given up.
+        self.waiting: dict[int, float] = {}
+        self._pressure = 0.0
 
     @property
     def is_throttled(self) -> bool:

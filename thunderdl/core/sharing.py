@@ -15,8 +15,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from thunderdl.core.roster import Source
+if TYPE_CHECKING:
+    from thunderdl.core.roster import Source
 
 # Slots are kept for openings for so long after the last time that so many were needed: a list of small files needs
 # them again at once, and each lane that is given up for one costs a connection and what was on its way.

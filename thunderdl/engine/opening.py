@@ -85,6 +85,9 @@ class First:
     if_range: str | None = None
 
 
+Answer = asyncio.Future[Headed | Finished | Broke]
+
+
 async def open_source(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
     """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError.
 
@@ -269,20 +272,24 @@ async def _ask_on_slot(
         return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh)
 
 
-async def _heard(
-    answer: asyncio.Future[Headed | Finished | Broke], transfer: Transfer, timeout_s: float
-) -> Headed | Finished | Broke:  # fmt: skip
+async def _heard(answer: Answer, transfer: Transfer, timeout_s: float) -> Headed | Finished | Broke:
     """The answer. Raises TimeoutError after so much silence: a body that a limit slows down is none."""
-    seen = -1
-    while transfer.position > seen:
-        seen = transfer.position
-        await asyncio.wait((answer,), timeout=timeout_s)
-        if answer.done():
-            return answer.result()
-    raise TimeoutError
+    loop = answer.get_loop()
+
+    def look(seen: int) -> None:
+        if transfer.position > seen:
+            timers[0] = loop.call_later(timeout_s, look, transfer.position)
+        elif not answer.done():
+            answer.set_exception(TimeoutError())
+
+    timers = [loop.call_later(timeout_s, look, transfer.position)]
+    try:
+        return await answer
+    finally:
+        timers[0].cancel()
 
 
-def _first_answer(answer: asyncio.Future[Headed | Finished | Broke]) -> Callable[[object], None]:
+def _first_answer(answer: Answer) -> Callable[[object], None]:
     def notify(event: object) -> None:
         if isinstance(event, Headed | Finished | Broke) and not answer.done():
             answer.set_result(event)

@@ -43,6 +43,11 @@ class Ranged:
         return self.ledger.resumed_bytes if self.ledger else 0
 
     @property
+    def fetched_bytes(self) -> int:
+        """What this run has brought so far."""
+        return self.ledger.written.total - self.ledger.resumed_bytes if self.ledger else 0
+
+    @property
     def version(self) -> Version:
         return self._download.version
 

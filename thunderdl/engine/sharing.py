@@ -7,13 +7,16 @@ a large download runs, and at once when somebody has to wait for a slot or a hos
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 from thunderdl.core.hosts import Refusal
-from thunderdl.core.sharing import Claim, Kept, Share, apportion
 from thunderdl.errors import ServerBusy
 from thunderdl.sources.http.pool import Pool
 from thunderdl.sources.http.wire import Endpoint
+
+if TYPE_CHECKING:
+    from thunderdl.core.sharing import Claim, Kept, Share
 
 LOOK_S = 0.1
 # Other answers of this kind (500, 502, 408 ...) speak of the resource or of a moment, not of too many requests.
@@ -42,7 +45,7 @@ class Sharing:
     def __init__(self, pool: Pool, *, in_all: int) -> None:
         self._pool, self._in_all = pool, in_all
         self._parties: dict[Party, None] = {}
-        self._kept = Kept()
+        self._kept: Kept | None = None
         self._looked_at, self._looking = 0.0, False
         pool.on_wait = self.look
 
@@ -65,6 +68,10 @@ class Sharing:
         """Share out anew."""
         if self._looking or not self._parties:
             return
+        # Small files need none of it.
+        from thunderdl.core.sharing import Kept, apportion
+
+        self._kept = self._kept or Kept()
         self._looking, now = True, time.monotonic()
         self._looked_at = now
         try:
@@ -72,7 +79,7 @@ class Sharing:
             claims = [party.claim(now) for party in parties]
             shares = apportion(
                 claims, in_all=self._in_all, cap=lambda host: self._pool.hosts.cap(host, now),
-                kept=self._kept_for_openings(claims, now),
+                kept=self._kept_for_openings(self._kept, claims, now),
             )  # fmt: skip
             for party, share in zip(parties, shares, strict=True):
                 party.obey(share)
@@ -95,7 +102,7 @@ class Sharing:
                 party.leave_alone(host, until)
         self.look()
 
-    def _kept_for_openings(self, claims: list[Claim], now: float) -> dict[str, int]:
+    def _kept_for_openings(self, kept: Kept, claims: list[Claim], now: float) -> Mapping[str, int]:
         waiting = self._pool.waiting
         opening = dict(self._pool.taken)
         for claim in claims:
@@ -103,4 +110,4 @@ class Sharing:
                 opening[host] = opening.get(host, 0) - count
         for host, count in waiting.items():
             opening[host] = opening.get(host, 0) + count
-        return dict(self._kept.look(opening, waiting, now))
+        return kept.look(opening, waiting, now)
