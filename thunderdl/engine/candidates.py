@@ -37,6 +37,7 @@ class Candidates:
 
     def __init__(self, session: Session, urls: Sequence[str], options: Options) -> None:
         self._session, self._options = session, options
+        self.pace = session.pacing.pace(options)
         self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,6 +83,7 @@ class Candidates:
 
     def close(self) -> None:
         """Give up what is not open yet, and what was opened for nothing."""
+        self.pace.close()
         for task in self._tasks:
             task.cancel()
         for candidate in self.all:
@@ -122,7 +124,7 @@ class Candidates:
         while True:
             try:
                 candidate.opening = await open_source(
-                    self._session, candidate.url, self._options, first_range(candidate)
+                    self._session, candidate.url, self._options, first_range(candidate), self.pace.meter
                 )
             except ThunderdlError as error:
                 failures += 1

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
 
 
+# A download that has run for so long and has so long to go is long.
+LONG_S, LONG_LEFT_S = 3.0, 10.0
+
+
 class Download:
     """``urls``: the origin first, then its mirrors."""
 
@@ -52,6 +56,13 @@ class Download:
         from thunderdl.engine.explanations import explanations
 
         return explanations(self)
+
+    def is_long(self) -> bool:
+        """Whether it has run for a while, and has much left to do at the rate so far."""
+        if self.ranged is None or (ran_s := time.monotonic() - self.started) < LONG_S:
+            return False
+        size, done = self.version.size, self.ranged.fetched_bytes
+        return size is None or done * LONG_LEFT_S < (size - self.ranged.resumed_bytes - done) * ran_s
 
     async def run(self) -> Result:
         """Download it; how it ended. Raises only CancelledError."""

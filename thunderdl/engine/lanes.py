@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +39,7 @@ from thunderdl.errors import (
     ThunderdlError,
     TimedOut,
 )
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Lowered
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
@@ -67,24 +69,26 @@ class LaneRun:
     transfers: dict[int, Transfer] = field(default_factory=dict)
     parked: Transfer | None = None
     closing: ThunderdlError | None = None
+    has_answered: bool = False
     cancel_kind: FaultKind = FaultKind.CANCELLED
 
 
 class Lanes:
-    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download."""
+    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download;
+    ``meter``: the limits that they obey."""
 
     def __init__(
         self, session: Session, sink: Sink, tell: Callable[[Event], None], fault: Callable[[ThunderdlError], None],
-        attempt_failed: Callable[[OpenSource, ThunderdlError], None],
+        attempt_failed: Callable[[OpenSource, ThunderdlError], None], meter: Meter,
     ) -> None:  # fmt: skip
-        self._session, self._sink = session, sink
+        self._session, self._sink, self._meter = session, sink, meter
         self._tell, self._fault, self._attempt_failed = tell, fault, attempt_failed
         self._lanes: dict[int, LaneRun] = {}
         self._by_lease: dict[int, LaneRun] = {}
 
     def adopt(self, lane_id: int, source: OpenSource, opening: Opening) -> None:
         """Take over the connection of an opening whose body is parked."""
-        lane = LaneRun(lane_id, source, opening.connection)
+        lane = LaneRun(lane_id, source, opening.connection, has_answered=True)
         lane.parked = opening.transfer if opening.transfer.body is None else None
         opening.transfer.notify = lambda event: self._heard_parked(lane, event)
         self._lanes[lane_id] = lane
@@ -92,6 +96,15 @@ class Lanes:
     def slots_of(self, host: str) -> int:
         """How many slots of the pool the lanes to ``host`` hold."""
         return sum(1 for lane in self._lanes.values() if lane.source.host == host)
+
+    def held(self) -> Mapping[str, int]:
+        """The same of each host."""
+        return Counter(lane.source.host for lane in self._lanes.values())
+
+    def flowing(self, host: str) -> int:
+        """How many lanes to ``host`` bring bytes."""
+        here = (lane for lane in self._lanes.values() if lane.source.host == host)
+        return sum(any(each.position > each.start for each in lane.transfers.values()) for lane in here)
 
     def idle_or_running(self) -> Iterable[tuple[int, int]]:
         """(source id, 1) of each lane, for the display."""
@@ -202,6 +215,7 @@ class Lanes:
         transfer = Transfer(
             request=source.request.range(start, end), start=start, end=end, judge=accept,
             notify=lambda event: self._heard(lane, event), store=self._sink.store, owner=lease,
+            meter=self._meter,
         )  # fmt: skip
         lane.transfers[lease] = transfer
         return transfer
@@ -262,6 +276,7 @@ class Lanes:
 
     def _finished(self, lane: LaneRun, event: Finished) -> None:
         transfer = event.transfer
+        lane.has_answered = True
         if not event.reusable:
             lane.connection = None
         self._take(lane, transfer)
@@ -295,6 +310,9 @@ class Lanes:
         error = lane.closing or error
         if isinstance(error, SourceError):
             located(error, lane.source.url)
+        if isinstance(error, ServerBusy):
+            endpoint = lane.source.request.address.endpoint
+            self._session.sharing.refused(endpoint, error, is_new=not lane.has_answered, has_worked=True)
         self._retire(lane)
         kind, wait = _kind_of(error)
         if lane.closing is not None:

@@ -33,7 +33,8 @@ async def _same_at(
     session: Session, opening: Opening, options: Options, ledger: Ledger, start: int, end: int
 ) -> bool:  # fmt: skip
     try:
-        sample = await open_source(session, opening.url, options, First(start, end - start))
+        meter = opening.transfer.meter
+        sample = await open_source(session, opening.url, options, First(start, end - start), meter)
     except ThunderdlError:
         return False
     transfer = sample.transfer

@@ -99,5 +99,6 @@ class Resumption:
     async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:
         release(self._session, opening)
         first.opening = None
-        first.opening = await open_source(self._session, first.url, self._options, First(start))
+        meter = opening.transfer.meter
+        first.opening = await open_source(self._session, first.url, self._options, First(start), meter)
         return first.opening

@@ -23,7 +23,6 @@ from collections import deque
 from collections.abc import Callable
 
 from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError
-from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser
@@ -34,10 +33,10 @@ _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Mover:
-    """``wake``: called from this thread when events wait in :meth:`events`; ``bucket``: the rate limit."""
+    """``wake``: called from this thread when events wait in :meth:`events`."""
 
-    def __init__(self, wake: Callable[[], None], bucket: SharedBucket) -> None:
-        self._wake, self._bucket = wake, bucket
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._selector = selectors.DefaultSelector()
         self._commands: deque[Callable[[], None]] = deque()
         self._events: deque[tuple[Callable[[object], None], object]] = deque()
@@ -303,26 +302,26 @@ class Mover:
         room = min(BUFFER_BYTES, max(0, transfer.end - transfer.position))
         if connection.left_bytes is not None:
             room = min(room, connection.left_bytes)
-        if room and self._bucket.limited:
-            room = self._granted(connection, room)
+        if room and transfer.meter.limited:
+            room = self._granted(connection, transfer, room)
             if not room:
                 return
-        got, ended = self._fill(connection, room)
+        got, ended = self._fill(connection, transfer, room)
         if got:
             self._take(transfer, self._view[:got])
             if connection.left_bytes is not None:
                 connection.left_bytes -= got
         self._after_body(connection, transfer, ended=ended)
 
-    def _fill(self, connection: Connection, room: int) -> tuple[int, bool]:
+    def _fill(self, connection: Connection, transfer: Transfer, room: int) -> tuple[int, bool]:
         """Up to ``room`` bytes at the head of the buffer: what was carried, then what the socket has."""
         carried = min(len(connection.carry), room)
         if carried:
             self._view[:carried] = connection.carry[:carried]
             connection.carry = connection.carry[carried:]
         got, ended = self._receive(connection, self._view[carried:room])
-        if self._bucket.limited and carried + got < room:
-            self._bucket.give_back(room - carried - got)
+        if carried + got < room and transfer.meter.limited:
+            transfer.meter.give_back(room - carried - got)
         return carried + got, ended
 
     def _after_body(self, connection: Connection, transfer: Transfer, *, ended: bool) -> None:
@@ -342,10 +341,10 @@ class Mover:
             self._again.append(connection)
 
     def _read_chunked(self, connection: Connection, transfer: Transfer) -> None:
-        room = BUFFER_BYTES if not self._bucket.limited else self._granted(connection, BUFFER_BYTES)
+        room = self._granted(connection, transfer, BUFFER_BYTES) if transfer.meter.limited else BUFFER_BYTES
         if not room:
             return
-        got, ended = self._fill(connection, room)
+        got, ended = self._fill(connection, transfer, room)
         assert connection.parser is not None
         content, last = connection.parser.chunked_body(self._view[:got])
         fits = content[: max(0, transfer.end - transfer.position)]
@@ -399,8 +398,8 @@ class Mover:
             got += count
         return got, False
 
-    def _granted(self, connection: Connection, want: int) -> int:
-        granted, wait_s = self._bucket.take(min(want, 256 * 1024))
+    def _granted(self, connection: Connection, transfer: Transfer, want: int) -> int:
+        granted, wait_s = transfer.meter.take(id(connection), min(want, 256 * 1024))
         if not granted:
             connection.waits_until = time.monotonic() + wait_s
             heapq.heappush(self._waiting, (connection.waits_until, id(connection), connection))
