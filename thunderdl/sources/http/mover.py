@@ -62,7 +62,7 @@ class Mover:
 
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
-        self._order(lambda: self._ask(connection, transfer))
+        self._order_for(connection, lambda mover: mover._ask(connection, transfer))
 
     def proceed(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover | None = None
@@ -71,15 +71,15 @@ class Mover:
 
         ``onto``: the mover that takes the connection over for it.
         """
-        self._order(lambda: self._hand_over(connection, transfer, body, store, onto or self))
+        self._order_for(connection, lambda mover: mover._hand_over(connection, transfer, body, store, onto or mover))
 
     def lower(self, connection: Connection, transfer: Transfer, end: int) -> None:
         """Lower the transfer's end, not below what is written; answered by Lowered, or by its end in passing."""
-        self._order(lambda: self._lower(connection, transfer, end))
+        self._order_for(connection, lambda mover: mover._lower(connection, transfer, end))
 
     def close(self, connection: Connection, error: ThunderdlError) -> None:
         """Close it; every transfer on it is answered by Broke with ``error``."""
-        self._order(lambda: self._break(connection, error))
+        self._order_for(connection, lambda mover: mover._break(connection, error))
 
     def events(self) -> deque[tuple[Callable[[object], None], object]]:
         """What happened, as (whom to tell, event), oldest first; the reader pops from the left."""
@@ -93,6 +93,18 @@ class Mover:
         # Not in the thread: it may see the end before the ring above was sent.
         self._bell.close()
         self._bell_far.close()
+
+    def _order_for(self, connection: Connection, command: Callable[[Mover], None]) -> None:
+        """Have whoever owns the connection by then perform ``command``: it may be handed over in between."""
+
+        def perform() -> None:
+            owner = connection.mover
+            if owner is None or owner is self:
+                command(self)
+            else:
+                owner._order_for(connection, command)
+
+        self._order(perform)
 
     def _order(self, command: Callable[[], None]) -> None:
         self._commands.append(command)
@@ -270,8 +282,9 @@ class Mover:
             return
         self._again = [other for other in self._again if other is not connection]
         self.attached.discard(connection)
-        onto.attach(connection)
+        # First in its queue, then its own: what is ordered from now on comes behind.
         onto._order(lambda: onto._proceed(connection, transfer, body, store))
+        onto.attach(connection)
 
     def _proceed(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
         if connection.phase is not Phase.PARKED:
@@ -429,8 +442,12 @@ class Mover:
         """Close, and tell everybody who waits. ``fresh``: those queued did nothing wrong and are to be asked anew."""
         if connection.phase is Phase.CLOSED:
             return
-        answered = bool(connection.queue) and connection.queue[0].first_byte_at > 0
-        stale = fresh or (connection.served > 0 and not answered and isinstance(error, ConnectionLost))
+        head = connection.queue[0] if connection.queue else None
+        answered = head is not None and head.first_byte_at > 0
+        lost = not answered and isinstance(error, ConnectionLost)
+        # What follows an answer that was longer than it said is no head: out of step, not a fault of this request.
+        garbled = head is not None and head.head is None and isinstance(error, BadResponse)
+        stale = fresh or (connection.served > 0 and (lost or garbled))
         self._shut(connection)
         while connection.queue:
             transfer = connection.queue.popleft()
