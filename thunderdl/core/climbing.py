@@ -71,7 +71,7 @@ class Climb:
 
     def give_one(self) -> None:
         """Have one lane less, for others make more of it; what that costs shows whether lanes matter here."""
-        before = (self._goodput, self._kept) if self._goodput and self._kept > 1 else None
+        before = (self._goodput, self._kept) if self._goodput and self._kept > 1 else self._before
         self.step_down(self.lanes - 1)
         self._before = before
 
