@@ -57,8 +57,10 @@ class Climb:
             return
         elapsed = now - self._since
         if elapsed >= max(MIN_WINDOW_S, 2 * latency_s):
-            self._judge((total_bytes - self._bytes) / elapsed, flowing, cap, now)
             self._since = None
+            if total_bytes > self._bytes:
+                # Silence says nothing of how many lanes are good.
+                self._judge((total_bytes - self._bytes) / elapsed, flowing, cap, now)
 
     def allow(self, lanes: int) -> None:
         """Try this many: there is room that was not there before."""
