@@ -147,3 +147,8 @@ def fetched(commands: list[Command], source: int | None = None) -> RangeSet:
     """The bytes that the commands ask for, of one source or of all."""
     fetches = [each for each in of(Fetch, commands) if source in (None, each.source)]
     return RangeSet((each.start, each.end) for each in fetches)
+
+
+def asked_lanes(commands: list[Command]) -> int:
+    """How many lanes are asked for something."""
+    return len({fetch.lane for fetch in of(Fetch, commands)})

@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from tests.core.desk import KIB, MIB, Desk, fetched, of
+from tests.core.desk import KIB, MIB, Desk, asked_lanes, fetched, of
 from thunderdl.core.protocol import (
     Blamed,
     Cancel,
     Cleared,
     Close,
-    Command,
     Complete,
     Ended,
     Failed,
@@ -132,10 +131,6 @@ def test_a_silent_lane_is_given_up_once() -> None:
 
 
 # -- faults and back-off
-
-
-def asked_lanes(commands: list[Command]) -> int:
-    return len({fetch.lane for fetch in of(Fetch, commands)})
 
 
 def test_what_a_broken_lane_brought_stays_and_the_rest_is_fetched_again() -> None:
