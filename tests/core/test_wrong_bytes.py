@@ -94,8 +94,8 @@ def test_a_suspect_is_kept_away_until_it_is_cleared() -> None:
     desk.open(2, start=MIB, end=2 * MIB)
     desk.finish(desk.lease(1))
     desk.fail(2, retry_after_s=1000.0)
-    for lease in desk.leases(1):
-        desk.finish(lease)
+    while desk.leases(1):
+        desk.finish(desk.lease(1))
     said = desk.tell(PieceBad(0, MIB, frozenset({1}), frozenset()))
     assert desk.source(1).strikes == 0, "nothing is proven"
     assert fetched([*said, *desk.tick(after_s=1.0)]).total == 0, "it waits for the other"

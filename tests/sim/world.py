@@ -155,7 +155,7 @@ class World:
             self._at(self.now + 1.0, lambda: self._open(number))
             return
         lane = self.scheduler.new_lane()
-        # As the engine asks: the first for the beginning of the file, the others for a byte.
+        # As the engine asks: the first for the beginning of the file, the others for a byte, to see who has it.
         first = not self.scheduler.roster.sources
         end = 0 if not first else OPENING_BYTES if source.random_access else self.script.size
         end = min(end, self.script.size)

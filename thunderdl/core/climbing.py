@@ -57,8 +57,10 @@ class Climb:
             return
         elapsed = now - self._since
         if elapsed >= max(MIN_WINDOW_S, 2 * latency_s):
-            self._judge((total_bytes - self._bytes) / elapsed, flowing, cap, now)
             self._since = None
+            if total_bytes > self._bytes:
+                # Silence says nothing of how many lanes are good.
+                self._judge((total_bytes - self._bytes) / elapsed, flowing, cap, now)
 
     def allow(self, lanes: int) -> None:
         """Try this many: there is room that was not there before."""
@@ -71,7 +73,7 @@ class Climb:
 
     def give_one(self) -> None:
         """Have one lane less, for others make more of it; what that costs shows whether lanes matter here."""
-        before = (self._goodput, self._kept) if self._goodput and self._kept > 1 else None
+        before = (self._goodput, self._kept) if self._goodput and self._kept > 1 else self._before
         self.step_down(self.lanes - 1)
         self._before = before
 

@@ -64,7 +64,7 @@ class Granting:
         if not lane.leases:
             return True
         if not lane.rate.known:
-            return len(lane.leases) < 2
+            return len(lane.leases) < 2 and not lane.source.on_probation
         return lane.left_s(self._now) <= max(1.5 * lane.source.latency.value, AHEAD_S)
 
     def _grant(self, lane: Lane) -> Fetch | None:
@@ -117,7 +117,7 @@ class Granting:
             return []
         if any(lease.thief == lane.id for lease in self.roster.leases.values()):
             return []
-        least_s = least_gain_s(self._now - self._begun_at, self._lost_bytes / self.size)
+        least_s = least_gain_s(self._now - self._begun_at, self._lost_bytes / max(self.size, 1))
         steal = best_steal(lane, self.roster.lanes.values(), self._now, least_s=least_s, end_s=self._end_s())
         if steal is None:
             return []

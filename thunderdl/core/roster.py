@@ -186,9 +186,13 @@ class Source:
         return self.past_lane_rate > 0 or any(lane.rate.known for lane in self.lanes.values())
 
     def is_surplus(self, lane: Lane) -> bool:
-        """Whether the lane is one more than the source should have."""
+        """Whether the lane is one more than the source should have; one that sees whether it is back never is."""
         surplus = len(self.lanes) - self.climb.lanes
-        return surplus > 0 and lane.id in list(self.lanes)[-surplus:]
+        return surplus > 0 and not lane.probe and lane.id in list(self.lanes)[-surplus:]
+
+    def keep_first(self, lane: Lane) -> None:
+        """If lanes are too many, it is others that go."""
+        self.lanes = {lane.id: lane} | self.lanes
 
     def lane_rate(self) -> float:
         """What one more lane of this source would likely bring, its share where nobody knows that it is more."""

@@ -189,13 +189,13 @@ class Scheduler(Staffing):
 
     def _shrunk(self, event: Shrunk) -> list[Command]:
         lease = self.roster.leases.get(event.lease)
-        if lease is None:
+        if lease is None or not lease.shrinking:
             return []
         lease.shrinking = False
         if event.end > lease.cut:
             # It had come further than that: the end is where it is.
             self._account(lease, event.end)
-        end, lease.end = lease.end, min(event.end, lease.end)
+        end, lease.end = lease.end, max(lease.position, min(event.end, lease.end))
         self.missing.add(lease.end, end)
         return self._hand_over(lease, lease.end, end) + self._serve()
 
@@ -298,7 +298,7 @@ class Scheduler(Staffing):
                 lost_s = max(LOST_S, LOST_TRIPS * source.latency.value)
                 commands += self._give_up([lane for lane in silent if lane.silent_s(self._now) >= lost_s])
             elif source.silent or source.failures:
-                commands += self._give_up_probes(source, silent)
+                commands += self._give_up_probes(source, silent) + self._room_for_probe(source, silent)
             elif source.random_access:
                 self._fall_silent(source)
         return commands
@@ -319,6 +319,14 @@ class Scheduler(Staffing):
                 source.exhausted = source.failures > self._retries and down_s >= self._retries * self._stall_s
         return self._give_up(probes)
 
+    def _room_for_probe(self, source: Source, silent: list[Lane]) -> list[Command]:
+        """Where there is no lane left to see whether the source is back, one that hangs is given for it; not the last."""
+        full = len(source.lanes) >= self._host_room(source) or len(self.roster.lanes) >= self._all_lanes
+        if not full or not source.silent or source.retry_at > self._now or len(silent) < max(2, len(source.lanes)):
+            return []
+        probing = any(lane.probe for lane in silent)
+        return [] if probing else self._give_up(silent[:1])
+
     # -- books
 
     def _account(self, lease: Lease, position: int) -> None:
@@ -330,7 +338,9 @@ class Scheduler(Staffing):
             lane.rate = RateEstimate()
             lane.rate.begin(self._now)
         if position > lease.position:
-            lane.probe = False
+            if lane.probe:
+                lane.probe = False
+                lane.source.keep_first(lane)
             lane.source.total_bytes += position - lease.position
             self.filled.add(lease.position, position)
             lease.position, lease.moved_at = position, self._now

@@ -151,7 +151,9 @@ class Staffing(Granting):
         left = min(len(donor.lanes), donor.climb.lanes) - 1
         donor.climb.give_one()
         if taker.lanes:
-            taker.climb.allow(len(taker.lanes) + 1)
+            if ending >= len(self.roster.lanes) - self._all_lanes:
+                # Else there are more than the budget allows, and the end of this one makes no room yet.
+                taker.climb.allow(len(taker.lanes) + 1)
             if left:
                 # It ends with its lease; a source that has none at all is not kept waiting.
                 return []
