@@ -12,6 +12,7 @@ from thunderdl.core.sharing import (
     RAMP_S,
     SATED_FOR_S,
     SATED_S,
+    TAKING_S,
     UNBOUNDED,
     Appetite,
     Claim,
@@ -118,7 +119,8 @@ def test_slots_are_kept_while_openings_need_them() -> None:
 def test_more_is_wanted_by_who_has_all_it_may_have() -> None:
     appetite = Appetite()
     assert appetite.wants_more(8, 8, NOW)
-    assert not appetite.wants_more(8, 12, NOW)
+    assert appetite.wants_more(8, 12, NOW), "it has only just been given more"
+    assert not appetite.wants_more(8, 12, NOW + TAKING_S)
     assert appetite.wants_more(12, 12, NOW + SATED_S / 2)
 
 
