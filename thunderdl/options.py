@@ -42,7 +42,10 @@ class Priority(enum.Enum):
 
     @property
     def weight(self) -> float:
-        return {"low": 1 / 3, "normal": 1.0, "high": 3.0}[self.value]
+        return _WEIGHTS[self._value_]
+
+
+_WEIGHTS = {"low": 1 / 3, "normal": 1.0, "high": 3.0}
 
 
 class Kind(enum.Enum):

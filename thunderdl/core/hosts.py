@@ -6,7 +6,8 @@ half, then (additive increase, multiplicative decrease, as TCP) one more at a ti
 
 Invariants:
 1. A cap is at least 1 and at most ``most``; a host that has refused nothing for long has none of its own.
-2. What is refused within a second is one refusal, however many connections hear it; the longest Retry-After counts.
+2. What is refused within a second halves a host once, however many connections hear it; the longest Retry-After
+   counts.
 3. At most MAX_HOSTS are remembered, those refused last: a list of any length stays flat in memory.
 
 Every run loads this: no dataclass, which costs 0.4 ms of the start-up each.
@@ -33,7 +34,7 @@ V = TypeVar("V")
 
 
 class Refusal(NamedTuple):
-    """A 429 or 503 on one of ``held`` connections, of which ``working`` others bring bytes.
+    """A 429 or 503 on one of ``held`` connections; ``working``: how many others are known to bring bytes.
 
     ``is_new``: on a connection that had answered nothing yet; ``is_of_host``: it speaks of the host for certain, as
     429 does, and 503 for a URL that has worked before.
@@ -92,21 +93,22 @@ class Hosts:
         known = self._known.get(host)
         return known.wished_until if known else 0.0
 
-    def refused(self, host: str, now: float, refusal: Refusal) -> None:
-        """``host`` answered 429 or 503."""
+    def refused(self, host: str, now: float, refusal: Refusal) -> bool:
+        """``host`` answered 429 or 503; whether it was this one connection that was too many."""
         if not self._counts(host, now, refusal):
-            return
+            return False
         cap, known = self.cap(host, now), self._known.pop(host, None)
         one_more = refusal.is_new and refusal.working > 0
-        wanted = refusal.working if one_more else max(1, min(cap, refusal.held) // 2)
+        # Not as many as work by now: others may be on their way to an answer.
+        wanted = max(1, refusal.held - 1 if one_more else min(cap, refusal.held) // 2)
         if known is None:
             known = _Known(min(cap, wanted), now, halved=not one_more)
         elif now >= known.refused_at + SETTLE_S:
             _again(known, cap, wanted, now)
             known.halved = not one_more
-        elif not one_more and not known.halved:
-            # First one connection too many, now also those that worked: it wants less of everything after all.
-            known.cap, known.halved = min(known.cap, wanted), True
+        elif one_more or not known.halved:
+            # Several too many; or first one too many, and now also those that worked: then it wants less of all.
+            known.cap, known.halved = min(known.cap, wanted), known.halved or not one_more
         if refusal.retry_after_s is not None:
             known.wished_until = max(known.wished_until, now + min(refusal.retry_after_s, LONGEST_WISH_S))
         elif not refusal.working:
@@ -117,6 +119,7 @@ class Hosts:
         # The one refused last stands last: forgotten are those at the front.
         self._known[host] = known
         _bound(self._known)
+        return one_more
 
     def _counts(self, host: str, now: float, refusal: Refusal) -> bool:
         """Whether it speaks of the host: a 503 for a URL that never worked may be that URL's own trouble."""

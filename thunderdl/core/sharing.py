@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 # Slots are kept for openings for so long after the last time that so many were needed: a list of small files needs
 # them again at once, and each lane that is given up for one costs a connection and what was on its way.
 KEEP_S = 2.0
-# Who did not use what it could have for so long has enough, and is believed to for some time.
-SATED_S, SATED_FOR_S = 3.0, 20.0
+# So long it takes to use what was given; who did not use it for much longer has enough, and is believed to for some
+# time.
+TAKING_S, SATED_S, SATED_FOR_S = 0.5, 3.0, 20.0
 # While a limit holds: more lanes only where it does not hold the download back, after so long.
 RAMP_S = 0.3
 
@@ -145,7 +146,8 @@ class Appetite:
             self._room_since = now if self._room_since is None else self._room_since
             if now - self._room_since >= SATED_S:
                 self._sated_until = now + SATED_FOR_S
-            return False
+            # What was given a moment ago is still to be made use of: no going back and forth with it.
+            return self._sated_until <= now < self._room_since + TAKING_S
         self._room_since = None
         return now >= self._sated_until
 

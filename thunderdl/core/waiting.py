@@ -34,6 +34,7 @@ class WaitingRoom(Generic[R]):
         self._arrivals: dict[int, str] = {}
         # (running there, arrival of its first, host); entries that are out of date are passed over.
         self._hosts: list[tuple[int, int, str]] = []
+        self._most_entries = MOST_WAITING
 
     def __len__(self) -> int:
         return len(self._arrivals)
@@ -53,7 +54,7 @@ class WaitingRoom(Generic[R]):
         turns = self._waiting.setdefault(host, deque())
         turns.append((self._arrived, request))
         if len(turns) == 1:
-            self._line_up(host)
+            heapq.heappush(self._hosts, self._entry(host))
 
     def has_place(self, long: int = 0) -> bool:
         """Whether one more may begin; ``long`` of those that run are known to take long."""
@@ -67,21 +68,25 @@ class WaitingRoom(Generic[R]):
         turns = self._waiting[host]
         arrival, request = turns.popleft()
         del self._arrivals[arrival]
-        if not turns:
-            del self._waiting[host]
         self._begun += 1
         self._running_in_all += 1
         self._running[host] = self._running.get(host, 0) + 1
-        self._line_up(host)
+        if turns:
+            heapq.heappush(self._hosts, self._entry(host))
+        else:
+            del self._waiting[host]
         return request, host
 
     def ended(self, host: str) -> None:
         """One that ran at ``host`` is over."""
         self._running_in_all -= 1
-        self._running[host] -= 1
-        if not self._running[host]:
+        left = self._running[host] = self._running[host] - 1
+        if not left:
             del self._running[host]
-        self._line_up(host)
+        if host in self._waiting:
+            heapq.heappush(self._hosts, self._entry(host))
+            if len(self._hosts) > self._most_entries:
+                self._forget_old_entries()
 
     def clear(self) -> None:
         """None of those that wait is wanted any more."""
@@ -89,30 +94,26 @@ class WaitingRoom(Generic[R]):
         self._arrivals.clear()
         self._hosts.clear()
 
-    def _line_up(self, host: str) -> None:
-        """Its place among the hosts may be another now."""
-        if host not in self._waiting:
-            return
-        heapq.heappush(self._hosts, self._entry(host))
-        if len(self._hosts) > 4 * len(self._waiting) + MOST_WAITING:
-            self._hosts = [self._entry(each) for each in self._waiting]
-            heapq.heapify(self._hosts)
+    def _forget_old_entries(self) -> None:
+        self._hosts = [self._entry(host) for host in self._waiting]
+        heapq.heapify(self._hosts)
+        self._most_entries = 4 * len(self._hosts) + MOST_WAITING
 
     def _entry(self, host: str) -> tuple[int, int, str]:
         return self._running.get(host, 0), self._waiting[host][0][0], host
 
     def _least_busy(self) -> str | None:
         while self._hosts:
-            entry = self._hosts[0]
+            entry = heapq.heappop(self._hosts)
             host = entry[2]
             if host in self._waiting and entry == self._entry(host) and self._has_room(host):
                 return host
             # One without room comes back when one of those that run there ends.
-            heapq.heappop(self._hosts)
         return None
 
     def _oldest(self) -> str | None:
         return next((host for host in self._arrivals.values() if self._has_room(host)), None)
 
     def _has_room(self, host: str) -> bool:
-        return self._running.get(host, 0) < max(1, self._room(host))
+        running = self._running.get(host, 0)
+        return not running or running < self._room(host)

@@ -15,6 +15,8 @@ from thunderdl.options import Options
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
 ORIGIN_GRACE_S = 1.0
+# So often a host may have no connection left for an opening before that counts as a failure.
+MOST_TURNED_AWAY = 16
 
 
 @dataclass(slots=True)
@@ -125,13 +127,17 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
-        failures = 0
+        failures = turned_away = 0
         while True:
             try:
                 candidate.opening = await open_source(
                     self._session, candidate.url, self._options, first_range(candidate), self.pace.meter
                 )
             except ThunderdlError as error:
+                if getattr(error, "one_too_many", False) and turned_away < MOST_TURNED_AWAY:
+                    # Not its fault: it waits in line for one of the connections that the host allows.
+                    turned_away += 1
+                    continue
                 self._note_origin(candidate)
                 failures += 1
                 self.attempts.append(error)

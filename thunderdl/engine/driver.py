@@ -174,9 +174,9 @@ class Driver:
         )  # fmt: skip
         wanted = Counter[str]()
         for source in roster.sources.values():
-            appetite = self._appetites.setdefault(source.host, Appetite())
-            given = self._share.hosts.get(source.host, 0)
-            more = appetite.wants_more(held.get(source.host, 0), given, now)
+            appetite, here = self._appetites.setdefault(source.host, Appetite()), held.get(source.host, 0)
+            given = min(self._share.hosts.get(source.host, 0), here + self._share.lanes - sum(held.values()))
+            more = appetite.wants_more(here, given, now)
             wanted[source.host] += wanted_lanes(source, wants_more=more)
         wanted |= Counter(held)
         return Claim(weight=meter.flow.weight, held=held, wanted=wanted, most=UNBOUNDED if most is None else most)

@@ -102,7 +102,7 @@ class Feeder(Generic[R]):
         self._begin_ready()
 
     def _begin_ready(self) -> None:
-        while self._waiting and self._waiting.has_place(self._long) and (found := self._waiting.begin()) is not None:
+        while self._waiting.has_place(self._long) and (found := self._waiting.begin()) is not None:
             self._start(*found)
         if not self._waiting.is_full:
             self._space.set()
@@ -130,7 +130,8 @@ class Feeder(Generic[R]):
             if self._long:
                 self._count_long()
             self._ended.put_nowait(future)
-            self._begin_ready()
+            # Once for all that end in this round of the loop.
+            self._look_soon()
 
         job.over.add_done_callback(over)
 

@@ -319,9 +319,8 @@ class Lanes:
         error = lane.closing or error
         if isinstance(error, SourceError):
             located(error, lane.source.url)
-        if isinstance(error, ServerBusy):
-            endpoint = lane.source.request.address.endpoint
-            self._session.sharing.refused(endpoint, error, is_new=not lane.has_answered, has_worked=True)
+        endpoint = lane.source.request.address.endpoint
+        held = self._session.pool.taken.get(endpoint.origin, 0)
         self._retire(lane)
         kind, wait = _kind_of(error)
         if lane.closing is not None:
@@ -333,6 +332,9 @@ class Lanes:
             self._by_lease.pop(lease, None)
             del lane.transfers[lease]
             self._tell(Failed(lease, transfer.position, kind, wait))
+        if isinstance(error, ServerBusy):
+            # Last: a cap that falls before the scheduler knows of the end would cost another lane.
+            self._session.sharing.refused(endpoint, error, held=held, is_new=not lane.has_answered, has_worked=True)
 
     def _take(self, lane: LaneRun, transfer: Transfer) -> None:
         taken: list[Extent] = []

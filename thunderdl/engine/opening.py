@@ -216,7 +216,10 @@ async def _ask(
                 opening.head.status != 416 or not first.start
             ):
                 if isinstance(fault, ServerBusy):
-                    session.sharing.refused(endpoint, fault, is_new=opening.on_new_connection, has_worked=False)
+                    session.sharing.refused(
+                        endpoint, fault, held=session.pool.taken.get(endpoint.origin, 0),
+                        is_new=opening.on_new_connection, has_worked=False,
+                    )  # fmt: skip
                 raise fault
             check_opening(opening.head, first.start, (first.start or 0) + first.length, url)
         except ThunderdlError:

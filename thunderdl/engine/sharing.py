@@ -86,17 +86,17 @@ class Sharing:
         finally:
             self._looking = False
 
-    def refused(self, endpoint: Endpoint, error: ServerBusy, *, is_new: bool, has_worked: bool) -> None:
-        """An answer of 429 or 503, on a connection that had answered nothing yet (``is_new``) or had, for a URL that
-        ``has_worked`` before or not."""
+    def refused(self, endpoint: Endpoint, error: ServerBusy, *, held: int, is_new: bool, has_worked: bool) -> None:
+        """An answer of 429 or 503 on one of ``held`` connections, which had answered nothing yet (``is_new``) or had,
+        for a URL that ``has_worked`` before or not."""
         if error.status not in BUSY_STATUSES:
             return
-        host = endpoint.origin
+        host, flowing = endpoint.origin, sum(party.flowing(endpoint.origin) for party in self._parties)
         refusal = Refusal(
-            url=error.url, held=self._pool.taken.get(host, 0), working=sum(p.flowing(host) for p in self._parties),
+            url=error.url, held=held, working=flowing or self._pool.has_worked(endpoint),
             is_new=is_new, is_of_host=has_worked or error.status == 429, retry_after_s=error.retry_after_s,
         )  # fmt: skip
-        self._pool.refused(endpoint, refusal)
+        error.one_too_many = self._pool.refused(endpoint, refusal)
         if (until := self._pool.hosts.wished_until(host)) > time.monotonic():
             for party in list(self._parties):
                 party.leave_alone(host, until)

@@ -65,6 +65,6 @@ class Meter:
 
     def close(self) -> None:
         """The download has ended."""
-        if self.limited:
+        if self.flow.waiting:
             with self._shared.lock:
                 self._shared.limiter.forget(self.flow)

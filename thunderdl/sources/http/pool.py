@@ -22,6 +22,9 @@ from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
 CONNECT_THREADS = 32
+# A host that has answered so lately works.
+WORKED_S = 5.0
+MAX_ENDPOINTS_KNOWN = 1024
 
 
 class Pool:
@@ -41,6 +44,7 @@ class Pool:
         self._later: asyncio.TimerHandle | None = None
         self._idle: dict[Endpoint, list[Connection]] = {}
         self._idle_in_all = 0
+        self._worked_at: dict[Endpoint, float] = {}
         self._threads = DaemonThreads[socket.socket](CONNECT_THREADS, "thunderdl-connect")
 
     @property
@@ -102,9 +106,13 @@ class Pool:
             ready = [host for host in ready if host in self._waiting and self._has_room(host)]
         self._look_later()
 
-    def refused(self, endpoint: Endpoint, refusal: Refusal) -> None:
-        """A host answered 429 or 503: that holds for all downloads."""
-        self.hosts.refused(endpoint.origin, time.monotonic(), refusal)
+    def refused(self, endpoint: Endpoint, refusal: Refusal) -> bool:
+        """A host answered 429 or 503: that holds for all downloads. Whether this one connection was too many."""
+        return self.hosts.refused(endpoint.origin, time.monotonic(), refusal)
+
+    def has_worked(self, endpoint: Endpoint) -> bool:
+        """Whether connections to it answer these days."""
+        return endpoint in self._idle or time.monotonic() - self._worked_at.get(endpoint, -WORKED_S) < WORKED_S
 
     def _serve_first(self, host: str) -> None:
         if not self._has_room(host):
@@ -160,6 +168,9 @@ class Pool:
         """Take a connection whose transfers have ended for later reuse."""
         if connection.phase is Phase.CLOSED:
             return
+        if len(self._worked_at) > MAX_ENDPOINTS_KNOWN:
+            self._worked_at.clear()
+        self._worked_at[endpoint] = time.monotonic()
         # To the end of the line: the host used last is forgotten last.
         kept = self._idle.pop(endpoint, [])
         kept.append(connection)
