@@ -444,8 +444,12 @@ class Mover:
         """Close, and tell everybody who waits. ``fresh``: those queued did nothing wrong and are to be asked anew."""
         if connection.phase is Phase.CLOSED:
             return
-        answered = bool(connection.queue) and connection.queue[0].first_byte_at > 0
-        stale = fresh or (connection.served > 0 and not answered and isinstance(error, ConnectionLost))
+        head = connection.queue[0] if connection.queue else None
+        answered = head is not None and head.first_byte_at > 0
+        lost = not answered and isinstance(error, ConnectionLost)
+        # What follows an answer that was longer than it said is no head: out of step, not a fault of this request.
+        garbled = head is not None and head.head is None and isinstance(error, BadResponse)
+        stale = fresh or (connection.served > 0 and (lost or garbled))
         self._shut(connection)
         while connection.queue:
             transfer = connection.queue.popleft()
