@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
 from thunderdl.options import Options
 
-# How long an answer of a mirror waits for the origin's, which then decides what the version is.
+# How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
 ORIGIN_GRACE_S = 1.0
 
 
@@ -42,6 +43,8 @@ class Candidates:
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
+        # The origin has answered, or failed for the first time.
+        self._origin_heard = asyncio.Event()
 
     @property
     def origin(self) -> Candidate:
@@ -64,8 +67,10 @@ class Candidates:
         else:
             self._tasks = [asyncio.create_task(self._open(candidate, first_range)) for candidate in self.all]
             await self._any_opened()
-            if not self._tasks[0].done():
-                await asyncio.wait({self._tasks[0]}, timeout=ORIGIN_GRACE_S)
+            # Not until it opens: refused and tried again, it held three good mirrors up for a second.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ORIGIN_GRACE_S):
+                    await self._origin_heard.wait()
         return self._opened()
 
     async def next_after(self, failed: Candidate) -> Candidate:
@@ -127,6 +132,7 @@ class Candidates:
                     self._session, candidate.url, self._options, first_range(candidate), self.pace.meter
                 )
             except ThunderdlError as error:
+                self._note_origin(candidate)
                 failures += 1
                 self.attempts.append(error)
                 candidate.error = error
@@ -135,9 +141,14 @@ class Candidates:
                 await asyncio.sleep(back_off_s(failures, error, self._session.jitter.uniform(0.75, 1.25)))
                 continue
             candidate.error = None
+            self._note_origin(candidate)
             if self._late is not None:
                 await self._late(candidate)
             return
+
+    def _note_origin(self, candidate: Candidate) -> None:
+        if candidate is self.origin:
+            self._origin_heard.set()
 
 
 async def _awaited(work: Awaitable[None]) -> None:
