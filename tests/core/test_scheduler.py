@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.desk import KIB, MIB, Desk, asked_lanes, fetched, of
+from thunderdl.core.backing_off import MAX_BACK_OFF_S, MIN_BACK_OFF_S, MIN_BUSY_WAIT_S
 from thunderdl.core.protocol import (
     Blamed,
     Cancel,
@@ -20,7 +21,6 @@ from thunderdl.core.protocol import (
     SourceLost,
 )  # fmt: skip
 from thunderdl.core.ranges import RangeSet
-from thunderdl.core.scheduler import MAX_BACK_OFF_S, MIN_BACK_OFF_S, MIN_BUSY_WAIT_S
 
 GONE = 999
 

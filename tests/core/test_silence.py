@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from tests.core.desk import KIB, MIB, Desk, asked_lanes, fetched, of
+from thunderdl.core.backing_off import BACK_OFF_SHARE, MIN_BACK_OFF_S
 from thunderdl.core.granting import RECLAIM_S
 from thunderdl.core.leasing import PROBE_BYTES
-from thunderdl.core.protocol import Cancel, Complete, Ended, Fetch, FirstByte, GiveUp, HostCap, Shrink
+from thunderdl.core.protocol import Cancel, Command, Complete, Ended, Fetch, FirstByte, GiveUp, HostCap, Shrink
 from thunderdl.core.roster import SILENT_S, SILENT_TRIPS
-from thunderdl.core.scheduler import BACK_OFF_SHARE, LOST_S, MIN_BACK_OFF_S, PROBE_S
+from thunderdl.core.scheduler import LOST_S, PROBE_S
 
 FAR = 1024 * MIB
 STALL_S = 30.0
@@ -76,7 +79,7 @@ def test_a_silent_source_gets_no_new_work_and_no_lane_but_one_that_looks() -> No
     desk = with_lanes_to_spare()
     desk.flow(HUSH_S, {})
     assert desk.source().silent
-    said = []
+    said: list[Command] = []
     for _ in range(200):
         said += desk.flow(0.1, {})
         assert len([lane for lane in desk.lanes() if lane.probe]) <= 1
@@ -112,7 +115,7 @@ def test_its_first_bytes_make_the_source_well_again_and_lanes_that_hang_on_are_g
     old = set(desk.source().lanes)
     desk.flow(PROBED_S, {})
     (probe,) = [lane for lane in desk.lanes() if lane.probe]
-    said = []
+    said: list[Command] = []
     for _ in range(round(LOST_S / 0.1)):
         for lane in desk.lanes():
             if lane.id not in old:
@@ -154,7 +157,7 @@ def test_a_lane_that_looks_in_vain_is_given_up_soon_and_the_next_one_comes_later
     for _ in range(1200):
         if of(Fetch, desk.flow(0.1, {})):
             said_at.append(desk.now)
-    waits = [later - earlier for earlier, later in zip(said_at, said_at[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(said_at)]
     assert len(waits) > 5
     assert waits[0] < PROBE_S + 4 * MIN_BACK_OFF_S + 1.0
     down_s = said_at[-1] - said_at[0]
@@ -228,7 +231,7 @@ def test_nothing_is_taken_back_from_a_lane_twice() -> None:
     desk.open(1, start=0, end=8 * MIB)
     desk.open(2, start=8 * MIB, end=10 * MIB)
     desk.flow(0.5, {1: MIB, 2: 100 * KIB})
-    said = []
+    said: list[Command] = []
     for _ in range(20):
         desk.move(desk.lease(2), 10 * KIB)
         said += of(Shrink, desk.tick())

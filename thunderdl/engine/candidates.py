@@ -7,8 +7,18 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
-from thunderdl.engine.opening import First, Opening, OpenSource, back_off_s, is_passing, open_source, release
+from thunderdl.engine.opening import (
+    MIRROR_FIRST,
+    First,
+    Opening,
+    OpenSource,
+    back_off_s,
+    is_passing,
+    open_source,
+    release,
+)
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
 from thunderdl.options import Options
@@ -33,6 +43,11 @@ class Candidate:
 
 # What a candidate is asked for first.
 FirstRange = Callable[[Candidate], First]
+
+
+def from_the_start(candidate: Candidate) -> First:
+    """Where nothing is known of the file: its beginning from the origin."""
+    return First() if candidate.id == 1 else MIRROR_FIRST
 
 
 class Candidates:
@@ -128,6 +143,7 @@ class Candidates:
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
         failures = turned_away = 0
+        down_since: float | None = None
         while True:
             try:
                 candidate.opening = await open_source(
@@ -142,9 +158,11 @@ class Candidates:
                 failures += 1
                 self.attempts.append(error)
                 candidate.error = error
-                if not is_passing(error) or failures > self._options.retries:
+                now = self._session.loop.time()
+                down_since = now if down_since is None else down_since
+                if not is_passing(error) or is_hopeless(failures, now - down_since, self._options.retries):
                     return
-                await asyncio.sleep(back_off_s(failures, error, self._session.jitter.uniform(0.75, 1.25)))
+                await asyncio.sleep(back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25)))
                 continue
             candidate.error = None
             self._note_origin(candidate)

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.candidates import Candidate, Candidates, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.opening import First, Opening
+from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -108,7 +108,7 @@ class Download:
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
             return await ranged.fetch(await self.candidates.first(ranged.first_range))
-        first = await self.candidates.first(lambda _: First())
+        first = await self.candidates.first(from_the_start)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
                 return await self._small(first, first.opening, body)
