@@ -320,7 +320,7 @@ class Scheduler(Staffing):
         return self._give_up(probes)
 
     def _room_for_probe(self, source: Source, silent: list[Lane]) -> list[Command]:
-        """Where there is no lane left to see whether the source is back, one that hangs is given for it; not the last."""
+        """Where no lane is left to see whether the source is back, one that hangs is given for it; not the last."""
         full = len(source.lanes) >= self._host_room(source) or len(self.roster.lanes) >= self._all_lanes
         if not full or not source.silent or source.retry_at > self._now or len(silent) < max(2, len(source.lanes)):
             return []
