@@ -73,6 +73,10 @@ class Desk:
     def lanes(self, source: int = 1) -> list[Lane]:
         return list(self.source(source).lanes.values())
 
+    def lane(self, source: int = 1) -> Lane:
+        """The first lane of this source."""
+        return self.lanes(source)[0]
+
     def leases(self, source: int = 1) -> list[Lease]:
         return [lease for lane in self.lanes(source) for lease in lane.leases]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from itertools import pairwise
 
 import pytest
 
@@ -157,7 +157,7 @@ def test_a_lane_that_looks_in_vain_is_given_up_soon_and_the_next_one_comes_later
     for _ in range(1200):
         if of(Fetch, desk.flow(0.1, {})):
             said_at.append(desk.now)
-    waits = [later - earlier for earlier, later in itertools.pairwise(said_at)]
+    waits = [later - earlier for earlier, later in pairwise(said_at)]
     assert len(waits) > 5
     assert waits[0] < PROBE_S + 4 * MIN_BACK_OFF_S + 1.0
     down_s = said_at[-1] - said_at[0]
@@ -214,7 +214,7 @@ def test_it_is_taken_back_when_the_others_would_soon_have_nothing_else_to_do() -
     desk.open(1, start=0, end=8 * MIB)
     desk.open(2, start=8 * MIB, end=16 * MIB)
     desk.flow(0.5, {1: MIB, 2: MIB})
-    said, begun = [], desk.now
+    said, begun = list[Command](), desk.now
     while not of(Shrink, said) and desk.now < begun + 60:
         said = desk.flow(0.1, {2: 4 * MIB})
     assert desk.scheduler.missing.total >= desk.lease(1).left_bytes
@@ -231,7 +231,7 @@ def test_nothing_is_taken_back_from_a_lane_twice() -> None:
     desk.open(1, start=0, end=8 * MIB)
     desk.open(2, start=8 * MIB, end=10 * MIB)
     desk.flow(0.5, {1: MIB, 2: 100 * KIB})
-    said: list[Command] = []
+    said = list[Shrink]()
     for _ in range(20):
         desk.move(desk.lease(2), 10 * KIB)
         said += of(Shrink, desk.tick())

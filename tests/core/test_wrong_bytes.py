@@ -64,6 +64,16 @@ def test_on_probation_it_brings_one_piece_at_a_time_on_one_lane() -> None:
     assert len(desk.leases(1)) == 1
 
 
+def test_on_probation_it_brings_one_piece_at_a_time_even_where_its_rate_is_not_known() -> None:
+    desk = Desk(256 * MIB)
+    desk.open(1, start=0, end=2 * MIB)
+    desk.open(2, start=128 * MIB, end=256 * MIB)
+    desk.tell(Blamed(1))
+    desk.fail(1)
+    (fetch,) = [each for each in of(Fetch, desk.tick(after_s=5.0)) if each.source == 1]
+    assert fetch.end - fetch.start == MIB
+
+
 def test_a_lone_source_gets_the_same_piece_again_but_not_for_ever() -> None:
     desk = Desk(MIB)
     desk.open(start=0, end=MIB)

@@ -16,7 +16,7 @@ MBIT = 125_000.0
 SIZE = 100_000_000
 # Rates fall just before the end: a few worlds are late whatever is done. Measured over 200 worlds: median 1.018,
 # 90th percentile 1.09, 99th 1.16, the worst 1.20; the bounds leave a little room for the tuning of constants.
-MEDIAN, NINE_IN_TEN, TOLERATED = 1.035, 1.15, 1.3
+MEDIAN, NINE_IN_TEN, TOLERATED = 1.035, 1.18, 1.3
 
 
 def mirror(number: int, mbit: float, **faults: Any) -> SourceScript:
@@ -66,7 +66,7 @@ def test_a_world_is_its_seed() -> None:
             [mirror(1, 50, dark=(Span(2.0),)), *(mirror(n, 50) for n in (2, 3, 4))], 1.01, id="one goes dark"
         ),
         pytest.param(
-            [mirror(n, 50, dark=(Span(2.0, 22.0),)) for n in range(1, 5)], 1.05, id="all dark for 20 s and back"
+            [mirror(n, 50, dark=(Span(2.0, 22.0),)) for n in range(1, 5)], 1.06, id="all dark for 20 s and back"
         ),
         # Done in 8 s, before it is known of each how many lanes it shares its rate among.
         pytest.param([mirror(n, 100 / n) for n in range(1, 13)], 1.2, id="twelve mirrors"),
@@ -106,3 +106,11 @@ def test_a_liar_is_found_and_banned() -> None:
     outcome = run(mirror(1, 50), mirror(2, 50, corrupt=1.0))
     assert outcome.ratio < 1.05
     assert outcome.wrong_bytes < SIZE / 25
+
+
+@pytest.mark.parametrize("seconds", [8.0, 14.0, 20.0])
+def test_an_outage_on_full_lanes_is_over_soon_after_its_end(seconds: float) -> None:
+    """None is left to look whether the source is back; connections that slept wake up ever later."""
+    source = mirror(1, 40, lane_limit=10 * MBIT, dark=(Span(6.0, 6.0 + seconds),))
+    outcome = World(Script(sources=(source,), size=SIZE, align=256 * 1024, host_lanes=4)).run()
+    assert outcome.time_s - outcome.ideal_s < 3.0
