@@ -44,7 +44,7 @@ class Room:
         self.limiter, self.now = Limiter(limit), START_S
         self.got: dict[Flow, int] = defaultdict(int)
         self.log: list[tuple[float, int]] = []
-        self.asks = 0
+        self.asks, self.longest_wait = 0, 0.0
         self._agenda: list[tuple[float, int, Reader]] = []
         self._slop, self._random = slop_s, random.Random(1)
         self.readers: list[Reader] = []
@@ -83,6 +83,7 @@ class Room:
         self.asks += 1
         there = reader.arrive(self.now)
         granted, wait_s = self.limiter.take(reader.flow, reader.id, 256 * 1024, self.now)
+        self.longest_wait = max(self.longest_wait, wait_s)
         if wait_s:
             self._at(wait_s, reader)
             return
@@ -223,6 +224,38 @@ def test_asking_is_cheap(limit: int) -> None:
     before = room.asks
     room.run(1.0)
     assert room.asks - before < 4000
+
+
+def test_nobody_is_told_to_wait_for_long_however_low_the_limit() -> None:
+    room = Room(1000)
+    room.add(lanes=16)
+    room.run(5.0)
+    assert room.longest_wait == MAX_WAIT_S
+
+
+def test_nothing_is_lost_where_those_ahead_are_late() -> None:
+    """Movers with much to do come back late; what is kept for them must not let the bucket overflow meanwhile."""
+    room = Room(1_000_000, slop_s=0.03)
+    for _ in range(8):
+        room.add(lanes=8)
+    room.run(SETTLED_S)
+    assert sum(room.counted(3.0).values()) >= 900_000
+
+
+def test_what_is_given_back_was_not_had() -> None:
+    limiter, flow = Limiter(1_000_000), Flow(2.0)
+    granted, _ = limiter.take(flow, 1, 20_000, START_S)
+    limiter.give_back(flow, granted - 500)
+    assert flow.tag == 250
+
+
+def test_who_does_not_come_back_is_forgotten() -> None:
+    limiter, gone, other = Limiter(1_000_000), Flow(), Flow()
+    limiter.take(gone, 1, 1 << 20, START_S)
+    assert limiter.take(gone, 1, 1 << 20, START_S)[1] > 0
+    assert gone.waiting
+    limiter.take(other, 2, 1 << 20, START_S + 1)
+    assert not gone.waiting
 
 
 limits = st.floats(20_000, 5e6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.engine.runs import content_of, fetch
-from tests.servers.exchange import generated
+from tests.servers import misbehave as m
+from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import LoopbackServer
 from thunderdl import Client, Options
 from thunderdl.engine import pacing
@@ -85,6 +87,8 @@ def test_a_limit_holds_for_ranges(tmp_path: Path, options: dict[str, Any], serve
     assert len(content_of(result)) == 2 * MIB
     assert 0.4 < time.monotonic() - began < 1.5
     assert result.wasted_bytes == 0
+    assert server.connections == 1, "more than one brings nothing"
+    assert server.total_sent == 2 * MIB
 
 
 def test_a_limit_holds_for_a_small_file_and_is_no_silence(tmp_path: Path, server: LoopbackServer) -> None:
@@ -147,6 +151,28 @@ def test_downloads_share_a_limit_whatever_their_lanes(tmp_path: Path, server: Lo
             assert sum(got) == pytest.approx(3 * MIB, rel=0.2)
 
     asyncio.run(run())
+
+
+def test_a_limit_holds_for_a_coded_body(tmp_path: Path, server: LoopbackServer) -> None:
+    body = random.Random(1).randbytes(600 * KIB)
+    coded = m.together(m.no_ranges, m.gzip_coded)
+    server.resources["/file"] = Resource(body=body, behaviour=coded)
+    began = time.monotonic()
+    assert content_of(fetch(server.url("/file"), tmp_path, limit=1024 * KIB)) == body
+    assert time.monotonic() - began > 0.4
+
+
+def test_a_limit_holds_for_a_stream_in_one_go(server: LoopbackServer) -> None:
+    body = random.Random(1).randbytes(600 * KIB)
+    server.resources["/file"] = Resource(body=body, behaviour=m.no_ranges)
+
+    async def run() -> bytes:
+        async with Client(Options(limit=1024 * KIB)) as client:
+            return b"".join([part async for part in client.stream(server.url("/file"))])
+
+    began = time.monotonic()
+    assert asyncio.run(run()) == body
+    assert time.monotonic() - began > 0.4
 
 
 @pytest.mark.parametrize("limit", ["quick", -1, 0.5, "08:00=1M"])

@@ -103,7 +103,9 @@ class Sharing:
         self.look()
 
     def _kept_for_openings(self, kept: Kept, claims: list[Claim], now: float) -> Mapping[str, int]:
-        waiting = self._pool.waiting
+        # Those that wait for a pause to end could not use a slot yet.
+        paused_until = self._pool.hosts.paused_until
+        waiting = {host: count for host, count in self._pool.waiting.items() if paused_until(host) <= now}
         opening = dict(self._pool.taken)
         for claim in claims:
             for host, count in claim.held.items():

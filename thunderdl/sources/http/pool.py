@@ -171,12 +171,10 @@ class Pool:
         if len(self._worked_at) > MAX_ENDPOINTS_KNOWN:
             self._worked_at.clear()
         self._worked_at[endpoint] = time.monotonic()
-        # To the end of the line: the host used last is forgotten last.
-        kept = self._idle.pop(endpoint, [])
-        kept.append(connection)
-        self._idle[endpoint] = kept
+        self._idle.setdefault(endpoint, []).append(connection)
         self._idle_in_all += 1
         if self._idle_in_all > self._in_all:
+            # Of the host that has been left alone for longest.
             self._close_idle(next(iter(self._idle)))
 
     def _close_idle(self, endpoint: Endpoint) -> None:
