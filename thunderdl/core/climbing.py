@@ -10,6 +10,8 @@ Invariants:
 
 from __future__ import annotations
 
+import math
+
 # Every lane more must be worth this much: an eighth lane that brings 1 % only costs the server.
 WORTH = 1.02
 MIN_WINDOW_S = 0.4
@@ -97,9 +99,13 @@ class Climb:
                 self._rest_s = min(2 * self._rest_s, MAX_REST_S)
                 return
             self.lane_bound = True
-            # Each brings as much as those before: surely there is room for many.
-            steep = goodput > self._goodput * (flowing / self._kept) * LINEAR
-            factor = 4 if steep else 2
+            helped, each = goodput / self._goodput, flowing / self._kept
+            if helped > each * LINEAR:
+                # Each brings as much as those before: surely there is room for many.
+                factor = 4
+            else:
+                # So many would have brought the same.
+                flowing = min(flowing, math.ceil(self._kept * helped))
         self._kept, self._goodput = min(self.lanes, flowing), goodput
         self.lanes = max(1, min(factor * self._kept, cap))
 
