@@ -115,9 +115,7 @@ class Staffing(Granting):
         """The most lanes that this source may have, as things stand with its host."""
         cap = min(self._host_lanes, self._host_caps.get(source.host, self._host_lanes))
         cap = min(cap, source.max_lanes or cap)
-        return cap - sum(
-            len(s.lanes) for s in self.roster.sources.values() if s.host == source.host and s is not source
-        )
+        return cap - (self.roster.lanes_at[source.host] - len(source.lanes))
 
     # -- sharing the budget
 
