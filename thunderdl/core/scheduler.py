@@ -254,6 +254,10 @@ class Scheduler(Staffing):
 
     def _host_cap(self, event: HostCap) -> list[Command]:
         self._host_caps[event.host] = event.lanes
+        lanes = [lane for lane in self.roster.lanes.values() if lane.source.host == event.host]
+        if any(lane.leases and not lane.rate.known and not lane.worked for lane in lanes):
+            # One that has not been answered yet may be the one that is refused: the next Tick knows more.
+            return self._serve()
         return self._apportion() + self._serve()
 
     def _host_pause(self, event: HostPause) -> list[Command]:
@@ -272,7 +276,7 @@ class Scheduler(Staffing):
 
     def _tick(self, _: Tick) -> list[Command]:
         self._climb()
-        commands = self._watch() + self._shed() + self._make_room()
+        commands = self._apportion() + self._watch() + self._shed() + self._make_room()
         for lane in self.roster.lanes.values():
             if lane.leases:
                 commands += self._feed(lane)

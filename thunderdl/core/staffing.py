@@ -118,9 +118,7 @@ class Staffing(Granting):
         """The most lanes that this source may have, as things stand with its host."""
         cap = min(self._host_lanes, self._host_caps.get(source.host, self._host_lanes))
         cap = min(cap, source.max_lanes or cap)
-        return cap - sum(
-            len(s.lanes) for s in self.roster.sources.values() if s.host == source.host and s is not source
-        )
+        return cap - (self.roster.lanes_at[source.host] - len(source.lanes))
 
     # -- sharing the budget
 
@@ -131,7 +129,7 @@ class Staffing(Granting):
             if not source.lanes:
                 continue
             flowing = sum(1 for lane in source.lanes.values() if lane.leases and lane.worked)
-            if len(source.lanes) > 1 and not source.climb.lane_bound and 0 < source.lane_rate() < MIN_LANE_RATE:
+            if len(source.lanes) > 1 and not source.climb.lane_bound and _trickles(source):
                 source.climb.step_down(len(source.lanes) - 1)
             elif flowing:
                 room = self._host_room(source)
@@ -208,6 +206,11 @@ class Staffing(Granting):
                     lease.cancelled = True
                 commands.append(Cancel(lane.leases[0].id, kind))
         return commands
+
+
+def _trickles(source: Source) -> bool:
+    rates = [lane.rate.mean for lane in source.lanes.values() if lane.rate.known]
+    return bool(rates) and max(rates) < MIN_LANE_RATE
 
 
 def _gain(source: Source) -> float:

@@ -317,6 +317,9 @@ class Lanes:
     def _end(self, lane: LaneRun, error: ThunderdlError) -> None:
         """The lane is gone: say so of each of its leases."""
         error = lane.closing or error
+        if self._lanes.get(lane.id) is not lane:
+            # Once for each connection, however many requests went down with it.
+            return
         if isinstance(error, SourceError):
             located(error, lane.source.url)
         endpoint = lane.source.request.address.endpoint
