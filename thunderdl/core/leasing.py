@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from thunderdl.core.roster import Lane, Lease
+from thunderdl.core.roster import Lane, Lease, Source
 
 MIN_LEASE_S = 0.5
 MAX_LEASE_S = 8.0
@@ -30,6 +30,8 @@ PROBE_BYTES = 64 * 1024
 # What a steal must be worth: it costs a connection and what is on its way. A share of the time that the download
 # has taken so far, for a tenth of a second is much of two and nothing of a hundred.
 GAIN_SHARE, MIN_GAIN_S, MAX_GAIN_S = 0.02, 0.1, 0.5
+# When this little is left, nobody steals from a quicker one.
+SLOW_THIEF_S = 1.0
 # What cuts have lost so far makes further ones dearer, steeply beyond this share of the file.
 LOSS_SHARE = 0.005
 # A cut loses what is on its way then; whoever takes little more than that has taken nothing.
@@ -103,14 +105,16 @@ def best_steal(thief: Lane, lanes: Iterable[Lane], now: float, *, least_s: float
     """
     best: Steal | None = None
     least_s = max(least_s, thief.source.latency.value / 2)
-    ready_s = thief.ready_s(now)
+    ready_s, source = thief.ready_s(now), thief.source
     for lane in lanes:
         lease = lane.largest
         if lease is None or lane is thief or lease.shrinking or lease.cancelled or lease.left_bytes <= 0:
             continue
         silent = lane.is_silent(now)
-        before_s = lease.left_bytes if silent else _end_s(lane, now)
-        if before_s - ready_s <= MIN_GAIN_S or _spared(lease, thief, silent=silent):
+        before_s = lease.left_bytes if silent else _end_s(lane, now) * lane.likely_rate() / victim_rate(lease, now)
+        if before_s - ready_s <= MIN_GAIN_S or (not silent and _spared(lease, thief, end_s, now)):
+            continue
+        if source.avoid and _shuns(source, lease):
             continue
         steal = _cut(lease, thief, before_s, ready_s, end_s, now)
         if steal is None or (best and steal.gain_s <= best.gain_s):
@@ -120,12 +124,22 @@ def best_steal(thief: Lane, lanes: Iterable[Lane], now: float, *, least_s: float
     return best
 
 
-def _spared(lease: Lease, thief: Lane, *, silent: bool) -> bool:
-    """Whether this thief has no business with the lease: bytes it is to keep away from, a rate that they share."""
-    source = thief.source
-    if source.avoid and source.avoid.first_gap(lease.position, lease.end) != (lease.position, lease.end):
+def _shuns(source: Source, lease: Lease) -> bool:
+    """Whether the lease holds bytes that this source is to keep away from."""
+    return source.avoid.first_gap(lease.position, lease.end) != (lease.position, lease.end)
+
+
+def _spared(lease: Lease, thief: Lane, end_s: float, now: float) -> bool:
+    """Whether this thief has no business with a lease that is not silent."""
+    if lease.lane.source is thief.source and thief.source.climb.lane_bound is False:
+        # They share one rate: what the one wins the other loses.
         return True
-    return lease.lane.source is source and not silent and source.climb.lane_bound is False
+    if end_s > SLOW_THIEF_S:
+        return False
+    # In sight of the end a slow one would be the last: quicker ones are free in a moment. And what was given out a
+    # moment ago is not handed on: idle lanes passed the last bytes from one to the other.
+    mine, theirs = thief.likely_rate(), victim_rate(lease, now)
+    return mine < theirs or (lease.due_at > now and lease.lane.running is lease and mine < 2 * theirs)
 
 
 def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: float, now: float) -> Steal | None:
@@ -134,7 +148,8 @@ def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: floa
     # What the two of them could win; how much of that is this thief's, and how much is left for others, follows.
     gain = take / victim
     border = max(cut_bytes(speed + victim), thief.source.min_bytes)
-    if (within := speed * (end_s - ready_s)) > border:
+    # In sight of the end there are no others to come: what two lanes can halve, they halve.
+    if end_s > MIN_LEASE_S and (within := speed * (end_s - ready_s)) > border:
         take = min(take, within)
     cut = max(position, (lease.end - int(take)) // border * border)
     if cut - position < border:
@@ -184,5 +199,9 @@ def position_now(lease: Lease, now: float) -> int:
 
 
 def victim_rate(lease: Lease, now: float) -> float:
-    """What the victim will likely do: next to nothing once it has been silent for too long."""
-    return 1.0 if lease.lane.is_silent(now) else max(lease.lane.likely_rate(), 1.0)
+    """What the victim will likely do: no more than lately, and next to nothing once it has been silent for too long."""
+    lane = lease.lane
+    if lane.is_silent(now):
+        return 1.0
+    rate = lane.likely_rate()
+    return max(min(rate, lane.rate.lately) if lane.rate.known else rate, 1.0)
