@@ -1,7 +1,8 @@
 """One file from four unequal servers at once: one of them dies half-way, one begins to lie. Takes some seconds.
 
 Everything is on this machine: a temporary folder, four small HTTP servers in a child process
-(``shaped_servers.py``), a file of 256 MiB. Nothing stays behind, Ctrl-C included.
+(``shaped_servers.py``), a file of 256 MiB. Nothing stays behind, Ctrl-C included, but for the trace where
+``--trace FILE`` asks for one.
 """
 
 from __future__ import annotations
@@ -59,9 +60,9 @@ MIRRORS = (
 )
 
 
-async def download(urls: list[str], pieces: PieceHashes, folder: Path) -> Result:
+async def download(urls: list[str], pieces: PieceHashes, folder: Path, trace: str | None) -> Result:
     """All that a program needs of the library."""
-    async with Client(Options(dir=str(folder), out="copy.img")) as client:
+    async with Client(Options(dir=str(folder), out="copy.img", trace=trace)) as client:
         task = client.add(urls[0], mirrors=tuple(urls[1:]), piece_hashes=pieces)
         await follow(client)
         return await task.outcome()
@@ -178,6 +179,7 @@ def main() -> int:
     """0 when the copy equals the original, 1 when it does not, 130 when stopped."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as an exception, so that the clean-up runs
     console = Console()
+    trace = sys.argv[2] if sys.argv[1:2] == ["--trace"] and len(sys.argv) > 2 else None
     try:
         with tempfile.TemporaryDirectory(prefix="thunderdl-demo-") as name:
             folder = Path(name)
@@ -185,7 +187,7 @@ def main() -> int:
                 image, hashes, expected = make_original(folder)
             pieces = parse_piece_hashes(hashes.read_text())
             with serving(image) as servers:
-                result = asyncio.run(download(servers.urls, pieces, folder))
+                result = asyncio.run(download(servers.urls, pieces, folder, trace))
                 console.print()
                 console.print(sources_table(result, servers.urls, servers.sent_bytes()))
                 for reason in reasons(result, servers.urls):

@@ -21,9 +21,9 @@ from thunderdl.sources.http.connection import LEGAL, Phase
 DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
-    model.Result, model.Progress, model.SourceProgress, model.Status, model.SourceState, model.Validators, model.Digest,
-    model.PieceHashes, model.ContentKey, options.Exists, options.Priority, timetable.Timetable, client.Info,
-    client.Totals,
+    model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
+    model.Validators, model.Digest, model.PieceHashes, model.ContentKey, options.Exists, options.Priority,
+    timetable.Timetable, client.Info, client.Totals,
 )  # fmt: skip
 
 
@@ -43,7 +43,7 @@ def with_parts(page: str) -> str:
 
 def handwritten() -> list[Path]:
     """The pages of docs/ that are written by hand."""
-    return sorted(set(DOCS.rglob("*.md")) - set(pages()) - {DOCS / "bench.md"})
+    return sorted(set(DOCS.rglob("*.md")) - set(pages()) - {DOCS / "bench.md", DOCS / "bench-lab.md"})
 
 
 # -- errors

@@ -22,9 +22,9 @@ from thunderdl.engine.naming import suggested_target
 from thunderdl.engine.opening import First, open_source, release
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
-from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable
+from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.model import Digest, Progress, Result, Status, Validators
+from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
 from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
@@ -88,8 +88,12 @@ class Task:
         return self._download.progress()
 
     def explain(self) -> str:
-        """Why each source is used as it is, a line each."""
-        return "\n".join(f"{s.url}: {s.state.value}{f' ({s.note})' if s.note else ''}" for s in self.progress().sources)
+        """Why each source is used as it is now, slow, on probation, banned or left alone: a line each."""
+        return "\n".join(f"{shown_url(each.url)}: {each.told}" for each in self.explanations())
+
+    def explanations(self) -> tuple[Explanation, ...]:
+        """The same as values, in the order of the URLs."""
+        return self._download.explanations()
 
     @property
     def over(self) -> asyncio.Future[Result]:

@@ -100,6 +100,11 @@ class SourceError(ThunderdlError):
         return f"{shown_url(self.url)}: {shown_url(self.reason)}{tail}."
 
 
+def clause(error: Exception) -> str:
+    """What went wrong, where the URL is told already: without it, without advice, without a full stop."""
+    return printable(shown_url(error.reason if isinstance(error, SourceError) else str(error))).rstrip(".")
+
+
 class PassingFault(SourceError):
     pass
 

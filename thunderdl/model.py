@@ -119,6 +119,16 @@ class SourceProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why a source is used as it is. ``why``: in the same words for as long as it holds; ``told``: with the numbers
+    of the moment."""
+
+    url: str
+    why: str
+    told: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """A snapshot, made when polled.
 

@@ -111,7 +111,7 @@ class Options:
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
     )  # fmt: skip
     key: bool = _option(False, "Also compute the content key (BEP 52 root).", Kind.SWITCH)
-    connections: int = _option(32, "Connections in all.", Kind.COUNT, least=1, scope="session")
+    connections: int = _option(64, "Connections in all.", Kind.COUNT, least=1, scope="session")
     per_host: int = _option(
         16, "Connections to one host at most, over all downloads.", Kind.COUNT,
         least=1, aria2="max-connection-per-server", scope="session",
@@ -157,6 +157,10 @@ class Options:
     verify_resumed: bool = _option(
         False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
     )
+    trace: str | None = _option(
+        None, "Record what the scheduler hears and says, for thunderdl replay.", Kind.PATH,
+        once=True, scope="session",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         for row in table():

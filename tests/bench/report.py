@@ -59,7 +59,7 @@ def _machine(found: Findings) -> str:
     kernel = ".".join(platform.release().split(".")[:2])
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     facts = [
-        f"{os.cpu_count()} × {_processor()}, {memory_gb:.0f} GB, {platform.system()} {kernel}, "
+        f"{os.cpu_count()} × {processor()}, {memory_gb:.0f} GB, {platform.system()} {kernel}, "
         f"Python {platform.python_version()}",
         f"nginx on loopback shares these cores; files are read from and written to memory; "
         f"one file means {found.size_bytes / MIB:,.0f} MiB; {found.runs} runs",
@@ -69,7 +69,7 @@ def _machine(found: Findings) -> str:
     return "\n".join(f"- {fact}" for fact in facts)
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

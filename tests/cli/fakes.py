@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from thunderdl.errors import Cancelled
-from thunderdl.model import Progress, Result, SourceProgress, SourceState, Status
+from thunderdl.model import Explanation, Progress, Result, SourceProgress, SourceState, Status
 from thunderdl.options import Options
 
 MIB = 1024 * 1024
@@ -25,12 +25,13 @@ class FakeRequest:
 class FakeTask:
     snapshot: Progress
     cancelled: bool = False
+    reasons: tuple[Explanation, ...] = ()
 
     def progress(self) -> Progress:
         return self.snapshot
 
-    def explain(self) -> str:
-        return "because the script says so"
+    def explanations(self) -> Sequence[Explanation]:
+        return self.reasons
 
     def cancel(self) -> None:
         self.cancelled = True

@@ -7,7 +7,7 @@ from tests.cli.fakes import NAUGHTY, FakeClient, FakeTask, FakeTotals, failed, p
 from thunderdl.cli.plain import PlainView, progress_line
 from thunderdl.cli.views import Loudness
 from thunderdl.errors import NotFound, UsageError, printable
-from thunderdl.model import SourceState
+from thunderdl.model import Explanation, SourceState
 
 URL = "http://h/file"
 ERROR = NotFound(URL, "the server answered 404")
@@ -60,21 +60,32 @@ def test_few_tasks_get_a_line_each_many_get_one() -> None:
     assert heard.err.getvalue().splitlines()[-1] == "7 files done, 1 failed, 9 active  1.00 GiB  1.00 MiB/s"
 
 
-def test_each_event_is_told_once() -> None:
-    heard = Heard(Loudness(verbose=True))
-    lost = source(1, state=SourceState.BACKING_OFF, note="connection lost")
-    task = FakeTask(progress(NAUGHTY, sources=(lost,), notes=("resumed",)))
-    for _ in range(3):
-        heard.view.tell_events(FakeClient(active=[task]))
-    task.snapshot = progress(NAUGHTY, sources=(source(1),), notes=("resumed",))
-    heard.view.tell_events(FakeClient(active=[task]))
+def reason(why: str, numbers: str = "") -> Explanation:
+    return Explanation(url="http://u:s3cret@mirror/f", why=why, told=f"{why} {numbers}")
+
+
+def test_each_change_is_told_once() -> None:
+    heard, clock = Heard(Loudness(verbose=True)), [100.0]
+    heard.view = PlainView(Loudness(verbose=True), stdout=heard.out, stderr=heard.err, now=lambda: clock[0])
+    task = FakeTask(progress(NAUGHTY, notes=("resumed",)))
+    for second, why in enumerate(("tries", "tries", "helped", "tries", "helped", "helped", NAUGHTY)):
+        clock[0] = 100.0 + second
+        task.reasons = (reason(why, f"{second} s"),)
+        for _ in range(2):
+            heard.view.tell_events(FakeClient(active=[task]))
     lines = heard.err.getvalue().splitlines()
-    assert [line.rpartition(".bin: ")[2] for line in lines] == [
-        "resumed",
-        "http://mirror1.example.org/pub/file.iso backing off – connection lost",
-        "http://mirror1.example.org/pub/file.iso active",
-    ]
+    assert [line.rpartition(".bin: ")[2] for line in lines[:-1]] == [
+        "resumed", "http://mirror/f: tries 0 s", "http://mirror/f: helped 2 s",
+    ]  # fmt: skip
+    assert "6 s" in lines[-1]
     assert all(line == printable(line) for line in lines)
+
+
+def test_a_note_that_was_told_is_not_told_again_in_the_end() -> None:
+    heard = Heard(Loudness(verbose=True))
+    heard.view.tell_events(FakeClient(active=[FakeTask(progress("f", notes=("resumed",)))]))
+    heard.view.finished(saved(URL, notes=("resumed", "new")))
+    assert heard.err.getvalue().splitlines() == ["f: resumed", "  new"]
 
 
 def test_unknown_size() -> None:

@@ -55,12 +55,12 @@ class Desk:
 
     def open(
         self, source: int = 1, *, host: str = "", start: int = 0, end: int = 0, latency_s: float = 0.05,
-        random_access: bool = True,
+        random_access: bool = True, min_bytes: int = 0, max_lanes: int = 0,
     ) -> list[Command]:  # fmt: skip
         return self.tell(
             SourceOpened(
                 source=source, host=host or f"host{source}", lane=self.scheduler.new_lane(), start=start, end=end,
-                latency_s=latency_s, random_access=random_access,
+                latency_s=latency_s, random_access=random_access, min_bytes=min_bytes, max_lanes=max_lanes,
             )
         )  # fmt: skip
 
@@ -72,6 +72,10 @@ class Desk:
 
     def lanes(self, source: int = 1) -> list[Lane]:
         return list(self.source(source).lanes.values())
+
+    def lane(self, source: int = 1) -> Lane:
+        """The first lane of this source."""
+        return self.lanes(source)[0]
 
     def leases(self, source: int = 1) -> list[Lease]:
         return [lease for lane in self.lanes(source) for lease in lane.leases]
@@ -95,14 +99,16 @@ class Desk:
         lease = self.lease(source)
         return self.tell(Failed(lease.id, lease.position, kind, retry_after_s), after_s=after_s)
 
-    def flow(self, seconds: float, rates: Mapping[int, int]) -> list[Command]:
-        """Each lane of the sources named brings so many bytes a second; commands are obeyed, and returned."""
+    def flow(self, seconds: float, rates: Mapping[int, int], *, shared: bool = False) -> list[Command]:
+        """Each lane of the sources named brings so many bytes a second, or all of its busy ones together where the
+        rate is ``shared``; commands are obeyed, and returned."""
         said: list[Command] = []
         for _ in range(round(seconds / STEP_S)):
             self.now += STEP_S
             for number, rate in rates.items():
-                for lane in self.lanes(number):
-                    said += self._advance(lane, round(rate * STEP_S))
+                busy = [lane for lane in self.lanes(number) if lane.leases]
+                for lane in busy:
+                    said += self._advance(lane, round(rate * STEP_S / (len(busy) if shared else 1)))
             said += self.obey(self.tick())
         return said
 
@@ -145,3 +151,8 @@ def fetched(commands: list[Command], source: int | None = None) -> RangeSet:
     """The bytes that the commands ask for, of one source or of all."""
     fetches = [each for each in of(Fetch, commands) if source in (None, each.source)]
     return RangeSet((each.start, each.end) for each in fetches)
+
+
+def asked_lanes(commands: list[Command]) -> int:
+    """How many lanes are asked for something."""
+    return len({fetch.lane for fetch in of(Fetch, commands)})

@@ -9,7 +9,8 @@ from dataclasses import fields
 from tests.sim.campaign import campaign
 from tests.sim.generate import random_script
 from tests.sim.script import Script, SourceScript
-from tests.sim.world import Outcome, World
+from tests.sim.world import Log, Outcome, World
+from thunderdl.engine.tracing import Trace
 
 USUAL = {each.name: each.default for each in fields(SourceScript)}
 
@@ -18,6 +19,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description="Play the scheduler in scripted worlds.")
     parser.add_argument("--seed", type=int, help="play this world and tell of it")
     parser.add_argument("--log", action="store_true", help="with --seed: every event and command")
+    parser.add_argument("--trace", metavar="FILE", help="with --seed: write a trace for `thunderdl replay`")
     parser.add_argument("--worlds", type=int, default=2000, help="how many worlds to play")
     parser.add_argument("--first", type=int, default=0, help="the first of their seeds")
     asked = parser.parse_args()
@@ -26,11 +28,22 @@ def main() -> None:
         return
     script = random_script(asked.seed)
     sys.stdout.write(described(script) + "\n")
-    sys.stdout.write(told(World(script, log=_write if asked.log else None).run()) + "\n")
+    log = _write if asked.log else None
+    sys.stdout.write(told(traced(script, asked.trace, log) if asked.trace else World(script, log=log).run()) + "\n")
 
 
 def _write(now: float, line: str) -> None:
     sys.stdout.write(f"{now:9.4f} {line}\n")
+
+
+def traced(script: Script, path: str, log: Log | None = None) -> Outcome:
+    """The world, with what its scheduler heard and said in the file."""
+    trace = Trace(path)
+    try:
+        sources = {source.id: f"sim://{source.host}/world-{script.seed}" for source in script.sources}
+        return World(script, log=log, make=trace.scheduler(sources)).run()
+    finally:
+        trace.close()
 
 
 def described(script: Script) -> str:

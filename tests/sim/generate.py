@@ -64,8 +64,10 @@ def _troubled(rng: random.Random, source: SourceScript, rate: float, span_s: flo
         source = replace(source, dead=(died,))
     elif rng.random() < 0.06:
         spell, wait = _spell(rng, span_s, 5.0), rng.choice((None, 1.0, 3.0))
-        # Whoever obeys Retry-After cannot be back before it has passed.
-        source = replace(source, busy=(Span(spell.start, max(spell.end, spell.start + (wait or 1.0))),))
+        if wait is not None:
+            # A server that says so is right: whoever obeys Retry-After cannot be back before it has passed.
+            spell = Span(spell.start, spell.start + wait * math.ceil((spell.end - spell.start) / wait))
+        source = replace(source, busy=(spell,))
         source = replace(source, retry_after_s=wait)
     if not lasting and rng.random() < 0.05:
         source = replace(source, corrupt=rng.choice((0.01, 0.2, 1.0)))

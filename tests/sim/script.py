@@ -15,7 +15,7 @@ from itertools import pairwise
 
 FOREVER = math.inf
 HOST_LANES = 16
-ALL_LANES = 32
+ALL_LANES = 64
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from tests.sim.script import FOREVER, SourceScript
+from tests.sim.script import FOREVER, SourceScript, Span
 from thunderdl.core.protocol import Ended, Event, Failed, FaultKind, FirstByte
 
 # A receive window: what can be on its way at most when the reader turns away.
@@ -18,6 +18,9 @@ WINDOW_BYTES = 4 * 1024 * 1024
 # What waits in queues and socket buffers besides: so many bytes, and no more than so much time of them.
 SOCKET_BYTES = 64 * 1024
 QUEUE_S = 0.25
+# After so long TCP sends again what was not acknowledged, then after twice that, and so on: what slept through the
+# dark wakes up late (RFC 6298; Linux waits 200 ms at least, and a second for a SYN).
+MIN_RESEND_S, CONNECT_RESEND_S = 0.2, 1.0
 # Half a byte: positions are floats.
 CRUMB = 0.5
 
@@ -43,6 +46,7 @@ class Line:
     lane: int
     asks: deque[Ask] = field(default_factory=deque)
     admit_at: float | None = None
+    asleep_until: float = 0.0
     open: bool = False
     parked: tuple[int, int] | None = None
 
@@ -63,8 +67,8 @@ class Server:
     # -- asked by the world
 
     def adopt(self, lane: int, start: int, end: int) -> None:
-        """The connection of the opening, with its answer waiting."""
-        self.lines[lane] = Line(lane, open=True, parked=(start, end))
+        """The connection of the opening, with the rest of its answer waiting if there is one."""
+        self.lines[lane] = Line(lane, open=True, parked=(start, end) if end > start else None)
 
     def ask(self, lane: int, lease: int, start: int, end: int, now: float) -> None:
         line = self.lines.setdefault(lane, Line(lane))
@@ -113,7 +117,9 @@ class Server:
             if line.admit_at is not None:
                 times.append(line.admit_at)
             elif line.head is not None:
-                if line.head.ready_at > self.at or not line.head.begun:
+                if line.asleep_until > self.at:
+                    times.append(line.asleep_until)
+                elif line.head.ready_at > self.at or not line.head.begun:
                     times.append(max(line.head.ready_at, self.at))
                 elif rate > 0 or line.head.end - line.head.position < CRUMB:
                     times.append(self.at + max(0.0, line.head.end - line.head.position) / max(rate, 1e-9))
@@ -136,6 +142,7 @@ class Server:
         events: list[Event] = []
         if now >= self._change_at:
             self._change_at = self.script.next_change(now)
+            self._sleep(now)
             if self._refuses(now):
                 for lane in [line.lane for line in self.lines.values() if line.open and line.parked is None]:
                     events += self._fail(lane, now)
@@ -148,10 +155,21 @@ class Server:
 
     # -- inside
 
+    def _sleep(self, now: float) -> None:
+        """Where the dark begins now: every connection wakes at its first resend after it has ended."""
+        for span in self.script.dark:
+            if span.start == now:
+                for line in self.lines.values():
+                    line.asleep_until = resent_at(span, max(MIN_RESEND_S, 2 * self.script.rtt_s))
+
+    def _dark(self, now: float) -> Span | None:
+        return next((span for span in self.script.dark if span.holds(now)), None)
+
     def _flowing(self) -> list[Line]:
         return [
             line for line in self.lines.values()
             if line.open and line.head is not None and line.head.begun and line.head.position < line.head.end
+            and line.asleep_until <= self.at
         ]  # fmt: skip
 
     def _lane_rate(self) -> float:
@@ -162,10 +180,10 @@ class Server:
         return any(span.holds(now) for span in (*self.script.dead, *self.script.busy))
 
     def _admit(self, line: Line, now: float) -> list[Event]:
-        dark_until = max((span.end for span in self.script.dark if span.holds(now)), default=now)
-        if dark_until > now:
-            # A handshake in the dark: it goes on when the light does.
-            line.admit_at = dark_until + self.script.rtt_s
+        if (dark := self._dark(now)) is not None:
+            # A handshake in the dark: it is sent again until the light is back.
+            sent = Span(now - self.script.rtt_s, dark.end)
+            line.admit_at = resent_at(sent, CONNECT_RESEND_S) + self.script.rtt_s
             for ask in line.asks:
                 ask.ready_at = line.admit_at + self.script.rtt_s
             return []
@@ -185,11 +203,11 @@ class Server:
 
     def _deliver(self, line: Line, now: float) -> list[Event]:
         events: list[Event] = []
-        while line.open and line.head is not None and line.head.ready_at <= now:
+        while line.open and line.head is not None and line.head.ready_at <= now and line.asleep_until <= now:
             ask = line.head
             if not ask.begun:
-                if any(span.holds(now) for span in self.script.dark):
-                    ask.ready_at = max(span.end for span in self.script.dark if span.holds(now)) + self.script.rtt_s
+                if line.asleep_until > now or self._dark(now):
+                    ask.ready_at = max(line.asleep_until, now) + self.script.rtt_s
                     break
                 ask.begun = True
                 if ask.latency_s is not None:
@@ -215,6 +233,15 @@ class Server:
             line.admit_at = now + self.script.rtt_s
             for ask in line.asks:
                 ask.ready_at = now + 2 * self.script.rtt_s
+
+
+def resent_at(dark: Span, first_s: float) -> float:
+    """When what was sent as the dark began is first sent again after it has ended."""
+    at, wait_s = dark.start + first_s, first_s
+    while at < dark.end:
+        wait_s *= 2
+        at += wait_s
+    return at
 
 
 __all__ = ["FOREVER", "Ask", "Line", "Server"]

@@ -14,8 +14,9 @@ from tests.sim.world import Outcome, World
 
 MBIT = 125_000.0
 SIZE = 100_000_000
-# Sources that gave their best are banned, rates fall just before the end: a few worlds are late whatever is done.
-TOLERATED = 2.5
+# Rates fall just before the end: a few worlds are late whatever is done. Measured over 200 worlds: median 1.018,
+# 90th percentile 1.09, 99th 1.16, the worst 1.20; the bounds leave a little room for the tuning of constants.
+MEDIAN, NINE_IN_TEN, TOLERATED = 1.035, 1.18, 1.3
 
 
 def mirror(number: int, mbit: float, **faults: Any) -> SourceScript:
@@ -34,8 +35,10 @@ def test_random_worlds_complete_in_good_time(first: int) -> None:
     outcomes = [play(seed) for seed in range(first, first + 25)]
     assert [o.seed for o in outcomes if not o.complete] == []
     assert [(o.seed, round(o.ratio, 2)) for o in outcomes if o.ratio > TOLERATED] == []
-    assert quantile([o.ratio for o in outcomes], 0.5) < 1.06
-    assert quantile([o.waste for o in outcomes], 0.5) < 0.01
+    assert quantile([o.ratio for o in outcomes], 0.5) < MEDIAN
+    assert quantile([o.ratio for o in outcomes], 0.9) < NINE_IN_TEN
+    assert quantile([o.waste for o in outcomes], 0.5) < 0.002
+    assert quantile([o.waste for o in outcomes], 0.9) < 0.03
 
 
 def test_a_world_is_its_seed() -> None:
@@ -49,23 +52,24 @@ def test_a_world_is_its_seed() -> None:
 @pytest.mark.parametrize(
     ("sources", "bound"),
     [
-        pytest.param([mirror(n, 50) for n in range(1, 5)], 1.03, id="4 x 50"),
+        pytest.param([mirror(n, 50) for n in range(1, 5)], 1.015, id="4 x 50"),
         pytest.param([mirror(n, m) for n, m in enumerate((100, 50, 20, 5), 1)], 1.03, id="100 / 50 / 20 / 5"),
-        pytest.param([mirror(1, 160), mirror(2, 2)], 1.03, id="160 / 2"),
+        pytest.param([mirror(1, 160), mirror(2, 2)], 1.01, id="160 / 2"),
         pytest.param(
             [mirror(1, 50, rates=((0.0, 50 * MBIT), (2.0, 0.1 * MBIT))), *(mirror(n, 50) for n in (2, 3, 4))],
-            1.06, id="one falls to 0.1",
+            1.02, id="one falls to 0.1",
         ),
         pytest.param(
-            [mirror(1, 50, dead=(Span(2.0),)), *(mirror(n, 50) for n in (2, 3, 4))], 1.06, id="one dies"
+            [mirror(1, 50, dead=(Span(2.0),)), *(mirror(n, 50) for n in (2, 3, 4))], 1.01, id="one dies"
         ),
         pytest.param(
-            [mirror(1, 50, dark=(Span(2.0),)), *(mirror(n, 50) for n in (2, 3, 4))], 1.06, id="one goes dark"
+            [mirror(1, 50, dark=(Span(2.0),)), *(mirror(n, 50) for n in (2, 3, 4))], 1.01, id="one goes dark"
         ),
         pytest.param(
             [mirror(n, 50, dark=(Span(2.0, 22.0),)) for n in range(1, 5)], 1.06, id="all dark for 20 s and back"
         ),
-        pytest.param([mirror(n, 100 / n) for n in range(1, 13)], 1.06, id="twelve mirrors"),
+        # Done in 8 s, before it is known of each how many lanes it shares its rate among.
+        pytest.param([mirror(n, 100 / n) for n in range(1, 13)], 1.2, id="twelve mirrors"),
     ],
 )  # fmt: skip
 def test_known_worlds(sources: list[SourceScript], bound: float) -> None:
@@ -77,7 +81,7 @@ def test_known_worlds(sources: list[SourceScript], bound: float) -> None:
 def test_a_limit_for_each_connection_gets_many_lanes() -> None:
     outcome = run(mirror(1, 160, lane_limit=10 * MBIT), size=4 * SIZE)
     assert outcome.most_lanes[1] == 16
-    assert outcome.ratio < 1.1
+    assert outcome.ratio < 1.06
 
 
 def test_a_limit_for_the_client_gets_few_lanes_for_long() -> None:
@@ -89,7 +93,7 @@ def test_a_limit_for_the_client_gets_few_lanes_for_long() -> None:
 def test_a_server_that_takes_three_connections_is_left_at_three() -> None:
     world = World(Script(sources=(mirror(1, 50, max_connections=3),), size=SIZE, align=256 * 1024))
     outcome = world.run()
-    assert outcome.ratio < 1.03
+    assert outcome.ratio < 1.01
     assert world.scheduler.roster.sources[1].climb.lanes <= 3
 
 
@@ -100,5 +104,13 @@ def test_a_very_fast_link_is_kept_full() -> None:
 
 def test_a_liar_is_found_and_banned() -> None:
     outcome = run(mirror(1, 50), mirror(2, 50, corrupt=1.0))
-    assert outcome.ratio < 1.2
-    assert outcome.wrong_bytes < SIZE / 10
+    assert outcome.ratio < 1.05
+    assert outcome.wrong_bytes < SIZE / 25
+
+
+@pytest.mark.parametrize("seconds", [8.0, 14.0, 20.0])
+def test_an_outage_on_full_lanes_is_over_soon_after_its_end(seconds: float) -> None:
+    """None is left to look whether the source is back; connections that slept wake up ever later."""
+    source = mirror(1, 40, lane_limit=10 * MBIT, dark=(Span(6.0, 6.0 + seconds),))
+    outcome = World(Script(sources=(source,), size=SIZE, align=256 * 1024, host_lanes=4)).run()
+    assert outcome.time_s - outcome.ideal_s < 3.0

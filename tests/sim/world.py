@@ -74,13 +74,18 @@ class Outcome:
 
 
 class World:
-    """``script``: what will happen; ``log``: told of every event and command; ``strict``: check after each event."""
+    """``script``: what will happen; ``log``: told of every event and command; ``strict``: check after each event,
+    else at each ``checked_each``-th poll, 0 for never; ``make``: what makes the scheduler."""
 
-    def __init__(self, script: Script, *, log: Log | None = None, strict: bool = True) -> None:
+    def __init__(
+        self, script: Script, *, log: Log | None = None, strict: bool = True, checked_each: int = 1,
+        make: Callable[..., Scheduler] = Scheduler,
+    ) -> None:  # fmt: skip
         self.script, self._log, self._strict = script, log, strict
+        self._checked_each, self._polls = checked_each, 0
         self.now = 0.0
         self.servers = {source.id: Server(source) for source in script.sources}
-        self.scheduler = Scheduler(
+        self.scheduler = make(
             size=script.size, filled=RangeSet(), align=script.align, host_lanes=script.host_lanes,
             all_lanes=script.all_lanes, retries=script.retries, stall_s=script.stall_s,
             jitter=random.Random(script.seed),
@@ -105,14 +110,14 @@ class World:
 
     # -- running
 
-    def run(self) -> Outcome:
-        """Play until the file is there, nobody is left, or patience ends."""
+    def run(self, until_s: float = FOREVER) -> Outcome:
+        """Play until the file is there, nobody is left, or patience ends; no longer than ``until_s``."""
         for source in self.script.sources:
             self._at(source.opens_at, lambda number=source.id: self._open(number))  # type: ignore[misc]
             self._plan(source.id)
         self._at(POLL_S, self._poll)
         self._set_limit()
-        while self._ended is None and self._agenda and self._agenda[0][0] <= self._limit:
+        while self._ended is None and self._agenda and self._agenda[0][0] <= min(self._limit, until_s):
             self.now, _, due = heapq.heappop(self._agenda)
             due()
         return self._outcome()
@@ -152,7 +157,10 @@ class World:
             self._at(self.now + 1.0, lambda: self._open(number))
             return
         lane = self.scheduler.new_lane()
-        end = min(OPENING_BYTES, self.script.size) if source.random_access else self.script.size
+        # As the engine asks: the first for the beginning of the file, the others for a byte, to see who has it.
+        first = not self.scheduler.roster.sources
+        end = 0 if not first else OPENING_BYTES if source.random_access else self.script.size
+        end = min(end, self.script.size)
         self._lane_source[lane] = number
         self.servers[number].adopt(lane, 0, end)
         self.tell(SourceOpened(
@@ -172,8 +180,10 @@ class World:
         self._at(self.now + POLL_S, self._poll)
         for number, lanes in self.most_lanes.items():
             self.most_lanes[number] = max(lanes, len(self.servers[number].lines))
-        check_books(self.scheduler)
-        check_duties(self.scheduler, self.now)
+        self._polls += 1
+        if self._checked_each and self._polls % self._checked_each == 0:
+            check_books(self.scheduler)
+            check_duties(self.scheduler, self.now)
 
     # -- between scheduler and servers
 
@@ -256,6 +266,9 @@ class World:
             self._queue.append(Failed(ask.lease, int(ask.position), command.kind))
 
     def _close(self, lane: int) -> list[Ask]:
+        if lane not in self._lane_source:
+            # It was to have what is stolen, and never got that far.
+            return []
         number = self._lane_source[lane]
         self.servers[number].advance(self.now)
         asks = self.servers[number].close(lane)

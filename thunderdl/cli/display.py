@@ -18,10 +18,10 @@ from rich.live import Live
 from rich.text import Text
 
 from thunderdl.cli.live import COLOURS
-from thunderdl.cli.quantities import clock, percent, rate, size
 from thunderdl.cli.views import Watched
 from thunderdl.errors import printable, shown_url
 from thunderdl.model import Progress, SourceProgress, SourceState, Status
+from thunderdl.quantities import clock, percent, rate, size
 
 # One hue a source, in this order; chosen to stay apart on dark and on light ground.
 _HUES = ("cyan", "magenta", "blue", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "bright_yellow")

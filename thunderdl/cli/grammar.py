@@ -202,11 +202,27 @@ _INPUT = Flag(
     metavar="FILE",
     help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors.",
 )
+_CHART = Flag(
+    name="chart",
+    names=("-o", "--out"),
+    takes=Takes.VALUE,
+    metavar="PATH",
+    help="Where to draw to (SVG); without it beside FILE.",
+)
+_DOWNLOAD = Flag(
+    name="download",
+    names=("--download",),
+    takes=Takes.VALUE,
+    metavar="N",
+    help="Which download of the trace; without it the largest.",
+)
 _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc", "cookies")
 # What the journal already knows is not asked again.
-_RESUMABLE = tuple(row.name for row in table() if not row.once and row.name not in ("dir", "exists"))
+_RESUMABLE = tuple(
+    row.name for row in table() if row.name == "trace" or (not row.once and row.name not in ("dir", "exists"))
+)
 
 COMMANDS: Mapping[str, Command] = {
     command.name: command
@@ -238,6 +254,13 @@ COMMANDS: Mapping[str, Command] = {
             help="Finish every download whose journal is in a folder.",
             flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
+        ),
+        Command(
+            name="replay",
+            target="thunderdl.cli.replay:replay",
+            help="Run a trace through the scheduler again and draw who fetched what when.",
+            flags=(_CHART, _DOWNLOAD),
+            argument=Argument(name="file", metavar="FILE", help="What --trace wrote.", least=1),
         ),
         Command(
             name="config",

@@ -11,10 +11,10 @@ from thunderdl.cli import settings
 from thunderdl.cli.get import open_client
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.links import checked
-from thunderdl.cli.quantities import size
 from thunderdl.cli.views import write_line
 from thunderdl.errors import printable, shown_url
 from thunderdl.options import Options
+from thunderdl.quantities import size
 
 if TYPE_CHECKING:
     from thunderdl.client import Info

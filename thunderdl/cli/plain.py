@@ -13,13 +13,15 @@ from itertools import islice
 from weakref import WeakKeyDictionary
 
 from thunderdl.cli import sentences
-from thunderdl.cli.quantities import clock, percent, rate, size
 from thunderdl.cli.views import Loudness, Paper, Watched, WatchedTask, write_line
 from thunderdl.errors import ThunderdlError, printable, shown_url
 from thunderdl.model import Progress, Result, Status
+from thunderdl.quantities import clock, percent, rate, size
 
 EVERY_S = 5.0
 POLL_S = 0.5
+# No source has more than one line of -v in this time.
+QUIET_S = 2.0
 # So many single files get a line of their own each time; more would hide the totals.
 FEW = 3
 
@@ -39,6 +41,8 @@ class PlainView:
         self._loudness, self._as_json = loudness, as_json
         self._stdout, self._stderr, self._now = stdout, stderr, now
         self._events: WeakKeyDictionary[WatchedTask, _Events] = WeakKeyDictionary()
+        # Notes that -v told when they came.
+        self._told: set[str] = set()
 
     async def watch(self, client: Watched) -> None:
         if self._loudness.quiet:
@@ -62,10 +66,11 @@ class PlainView:
             self._say(progress_line(task.progress()))
 
     def tell_events(self, client: Watched) -> None:
-        """What is new since the last look: states and notes of sources, notes of the download."""
+        """What is new since the last look: why sources are used as they are, notes of the download."""
         for task in islice(client.tasks(), 64):
-            for line in self._events.setdefault(task, _Events()).new(task.progress()):
+            for line in self._events.setdefault(task, _Events()).new(task, self._now()):
                 self._say(line)
+            self._told.update(map(printable, task.progress().notes))
 
     def finished(self, result: Result) -> None:
         failed = result.error is not None or result.status is Status.FAILED
@@ -87,7 +92,8 @@ class PlainView:
 
     def _rest(self, result: Result) -> None:
         for line in sentences.remarks(result):
-            self._say(f"  {line}")
+            if line not in self._told:
+                self._say(f"  {line}")
         if self._loudness.verbose:
             for line in sentences.details(result):
                 self._say(f"  {line}")
@@ -100,20 +106,23 @@ class _Events:
     """What was already told of one task."""
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
+        self._notes: set[str] = set()
+        # Of each source: the reason told last, and when.
+        self._reasons: dict[str, tuple[str, float]] = {}
 
-    def new(self, progress: Progress) -> Iterator[str]:
+    def new(self, task: WatchedTask, now: float) -> Iterator[str]:
+        progress = task.progress()
         name = shown_url(progress.name)
         for note in progress.notes:
-            yield from self._once(f"{name}: {printable(note)}")
-        for source in progress.sources:
-            note = f" – {printable(source.note)}" if source.note else ""
-            yield from self._once(f"{name}: {shown_url(source.url)} {source.state.value}{note}")
-
-    def _once(self, line: str) -> Iterator[str]:
-        if line not in self._told:
-            self._told.add(line)
-            yield line
+            if note not in self._notes:
+                self._notes.add(note)
+                yield f"{name}: {printable(note)}"
+        for each in task.explanations():
+            why, told_at = self._reasons.get(each.url, ("", -QUIET_S))
+            # One that changes to and fro is told of now and then, and always in the end.
+            if each.why != why and now - told_at >= QUIET_S:
+                self._reasons[each.url] = each.why, now
+                yield f"{name}: {shown_url(each.url)}: {printable(each.told)}"
 
 
 def progress_line(progress: Progress) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from thunderdl.cli import exit_codes
-from thunderdl.cli.quantities import duration, rate, size
 from thunderdl.errors import DownloadFailed, ThunderdlError, printable, shown_url
 from thunderdl.model import Result, Status
+from thunderdl.quantities import duration, rate, size
 
 
 def outcome(result: Result) -> str:
@@ -47,10 +47,12 @@ def remarks(result: Result) -> Iterator[str]:
 
 def details(result: Result) -> Iterator[str]:
     """For -v: each source with what it gave, each failed attempt."""
+    whole = sum(source.bytes for source in result.sources) or 1
     for source in result.sources:
         wasted = f", {size(source.wasted_bytes)} wasted" if source.wasted_bytes else ""
-        note = f", {printable(source.note)}" if source.note else ""
-        yield f"{source.kind.value} {shown_url(source.url)}  {size(source.bytes)}{wasted}, {source.state.value}{note}"
+        note = f": {printable(source.note)}" if source.note else ""
+        share = f"{source.bytes / whole:.0%} of the bytes ({size(source.bytes)}){wasted}"
+        yield f"{shown_url(source.url)}  {share}, in the end {source.state.value}{note}"
     if isinstance(result.error, DownloadFailed):
         yield from (f"attempt: {complaint(attempt)}" for attempt in result.error.attempts)
     if result.content_key is not None:

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from thunderdl.errors import ThunderdlError
-from thunderdl.model import Progress, Result
+from thunderdl.model import Explanation, Progress, Result
 
 
 class WatchedTask(Protocol):
     """One download, as far as a view sees it."""
 
     def progress(self) -> Progress: ...
-    def explain(self) -> str: ...
+    def explanations(self) -> Sequence[Explanation]: ...
 
 
 class WatchedTotals(Protocol):

@@ -1,97 +1,78 @@
-"""Who gets which bytes next, and on how many lanes: the granting half of the scheduler. Pure.
+"""Who gets which bytes next: the granting half of the scheduler. Pure.
 
 Three ways to give a lane work, in this order: what is missing, sized in time (leasing.py) and never more than
 the lane can bring until all are done; a part of what another holds, where nothing is missing; nothing, where
-others would be sooner. What a lane holds beyond the end of all others is taken back in time (trimming).
+others would be sooner. A lane is given more a little before it runs out, by grant or by steal alike, so that no
+connection idles for a round trip.
 """
 
 from __future__ import annotations
 
-from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, position_now
-from thunderdl.core.protocol import Cancel, Close, Command, FaultKind, Fetch, Shrink
+from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, least_gain_s, on_its_way
+from thunderdl.core.protocol import Command, Fetch, Shrink
 from thunderdl.core.ranges import RangeSet
-from thunderdl.core.ranking import RateEstimate
-from thunderdl.core.roster import SILENT_S, Lane, Lease, Roster, Source
+from thunderdl.core.roster import Lane, Lease, Roster, Source
 
-MIN_HUSH_S = 0.25
 # Grants made ahead cover the time between two reports of a lane's position (0.1 s), twice.
 AHEAD_S = 0.2
 MAX_AHEAD = 4
-# A second connection pays when there is this much left for it to do, in bytes or in time.
-MIN_WORK_FOR_LANE_BYTES = 512 * 1024
+# What silent lanes hold is taken back when the others have this much left to do.
+RECLAIM_S = 2.0
 MIN_WORK_FOR_LANE_S = 3.0
-# Trimming a lease means a new connection for its lane: only in sight of the end, and for a clear excess.
-TRIM_SIGHT_S, TRIM_SILENT_SIGHT_S = 20.0, 4.0
-TRIM_EXCESS_S, TRIM_EXCESS_SHARE = 0.5, 0.25
-SURPLUS_SIGHT_S = 15.0
 
 
 class Granting:
-    """The books and what is given out of them; see :class:`thunderdl.core.scheduler.Scheduler`."""
+    """The books, and what is given out of them; see :class:`thunderdl.core.scheduler.Scheduler`."""
 
-    def __init__(self, *, size: int, filled: RangeSet, align: int, host_lanes: int, all_lanes: int) -> None:
+    def __init__(self, *, size: int, filled: RangeSet, align: int) -> None:
         self.size, self.align, self.filled = size, align, filled
         self.missing, self.contested = RangeSet(), RangeSet()
         for start, end in filled.gaps(0, size):
             self.missing.add(start, end)
         self.roster = Roster()
         self.horizon = size
-        self._host_caps: dict[str, int] = {}
-        self._host_lanes, self._all_lanes = host_lanes, all_lanes
-        self._now = 0.0
+        self._now = self._begun_at = 0.0
+        self._lost_bytes = 0.0
         self._pace_at, self._total_rate = -1.0, 0.0
 
-    # -- granting
+    # -- work for a lane
 
-    def _serve(self) -> list[Command]:
-        """Give every idle lane something to do, then open lanes where more would help."""
+    def _feed(self, lane: Lane) -> list[Command]:
+        """Keep the lane at work: with what is missing, else with a part of what another holds."""
         commands: list[Command] = []
-        for lane in [lane for lane in self.roster.lanes.values() if not lane.leases and lane.source.usable]:
-            commands += self._busy(lane)
-        return commands + self._open_lanes()
-
-    def _busy(self, lane: Lane) -> list[Command]:
-        """A grant for a lane that has nothing left, else a steal; and more ahead where leases are short."""
-        source = lane.source
-        if lane.leases or not source.usable:
-            return self._ahead(lane)
-        if source.is_surplus(lane):
-            self.roster.drop_lane(lane)
-            return [Close(lane.id)]
-        if source.silent and (source.retry_at > self._now or any(each.leases for each in source.lanes.values())):
-            return []
-        if grant := self._grant(lane):
-            return [grant, *self._ahead(lane)]
-        if self.missing.total or not source.random_access or source.silent:
-            return []
-        return self._steal_for(lane)
-
-    def _steal_for(self, lane: Lane) -> list[Command]:
-        steal = best_steal(lane, self.roster.leases.values(), self._now)
-        if steal is None:
-            return []
-        self._hush(steal.victim.lane)
-        return [self._shrink(steal.victim, steal.cut)]
-
-    @staticmethod
-    def _shrink(lease: Lease, cut: int) -> Shrink:
-        lease.shrinking, lease.cut = True, cut
-        return Shrink(lease.id, cut)
-
-    def _ahead(self, lane: Lane) -> list[Command]:
-        """Ask for the next ranges before the lane's last one ends, so that it never idles for a round trip."""
-        source, commands = lane.source, list[Command]()
-        cover_s = max(1.5 * source.latency.value, AHEAD_S)
-        while 0 < len(lane.leases) <= MAX_AHEAD and self.missing.total:
-            last = lane.leases[-1]
-            if not source.usable or source.on_probation or source.silent or last.cancelled or last.shrinking:
-                break
-            if lane.left_s(self._now) > cover_s if lane.rate.known else len(lane.leases) > 1:
-                break
-            if source.is_surplus(lane) or lane.is_silent(self._now) or (grant := self._grant(lane)) is None:
-                break
+        if not self._may_feed(lane):
+            return commands
+        while len(lane.leases) <= MAX_AHEAD and self._runs_low(lane):
+            grant = self._grant(lane)
+            if grant is None:
+                return commands or self._steal_for(lane)
             commands.append(grant)
         return commands
+
+    def _may_feed(self, lane: Lane) -> bool:
+        source = lane.source
+        if not source.usable or source.is_surplus(lane):
+            return False
+        if not lane.leases:
+            return not source.is_down or self._may_probe(lane)
+        last = lane.leases[-1]
+        blocked = source.on_probation or source.silent or lane.probe or last.cancelled or last.shrinking
+        return not blocked and not lane.is_silent(self._now)
+
+    def _may_probe(self, lane: Lane) -> bool:
+        """One lane at a time asks a source that is down whether it is back, when the time has come."""
+        source = lane.source
+        if source.retry_at > self._now or any(each.probe and each.leases for each in source.lanes.values()):
+            return False
+        lane.probe = True
+        return True
+
+    def _runs_low(self, lane: Lane) -> bool:
+        if not lane.leases:
+            return True
+        if not lane.rate.known:
+            return len(lane.leases) < 2 and not lane.source.on_probation
+        return lane.left_s(self._now) <= max(1.5 * lane.source.latency.value, AHEAD_S)
 
     def _grant(self, lane: Lane) -> Fetch | None:
         lone = bool(self.contested) and self._may_go_alone(lane)
@@ -115,6 +96,9 @@ class Granting:
             elif alone := start in self.contested:
                 end = min(gap_end, (start // self.align + 1) * self.align)
                 self.contested.remove(start, end)
+        return self._lease(lane, start, end, alone=alone)
+
+    def _lease(self, lane: Lane, start: int, end: int, *, alone: bool) -> Fetch:
         self.missing.remove(start, end)
         lease = self.roster.add_lease(lane, start, end, self._now)
         lease.alone = alone
@@ -128,6 +112,48 @@ class Granting:
             return True
         at = next((start for start, end in self.contested if not self.filled.covers(start, end)), 0)
         return self._is_first_to_bring(lane, self.align, at)
+
+    # -- what others hold
+
+    def _steal_for(self, lane: Lane) -> list[Command]:
+        source = lane.source
+        if not source.random_access or source.on_probation or (source.silent and not lane.probe):
+            return []
+        if lane.leases and self._gap_for(source) is not None:
+            # It is not out of work yet, and something else may come its way.
+            return []
+        if any(lease.thief == lane.id for lease in self.roster.leases.values()):
+            return []
+        least_s = least_gain_s(self._now - self._begun_at, self._lost_bytes / max(self.size, 1))
+        steal = best_steal(lane, self.roster.lanes.values(), self._now, least_s=least_s, end_s=self._end_s())
+        if steal is None:
+            return []
+        steal.victim.thief = lane.id
+        return [self._shrink(steal.victim, steal.cut)]
+
+    def _shrink(self, lease: Lease, cut: int) -> Shrink:
+        if lease.end == lease.asked_end and not lease.lane.is_silent(self._now):
+            self._lost_bytes += on_its_way(lease.lane.likely_rate(), lease.lane.source.latency.value)
+        lease.shrinking, lease.cut = True, cut
+        return Shrink(lease.id, cut)
+
+    def _hand_over(self, lease: Lease, start: int, end: int) -> list[Command]:
+        """What a cut has freed goes to the lane that it was made for."""
+        thief, lease.thief = self.roster.lanes.get(lease.thief or 0), None
+        if thief is None or not thief.source.usable or start >= end or (thief.leases and thief.leases[-1].cancelled):
+            return []
+        return [self._lease(thief, start, end, alone=False)]
+
+    def _reclaim(self) -> list[Command]:
+        """Take back what silent lanes hold, once the others would soon have nothing else to do."""
+        rate = self._rate()
+        if not rate or self.missing.total > rate * RECLAIM_S:
+            return []
+        return [
+            self._shrink(lease, lease.position)
+            for lane in self.roster.lanes.values() if lane.leases and lane.is_silent(self._now)
+            for lease in lane.leases if lease.left_bytes and not lease.shrinking and not lease.cancelled
+        ]  # fmt: skip
 
     # -- the end in sight
 
@@ -147,12 +173,12 @@ class Granting:
         if not lane.source.known or not self._rate():
             return want
         rate = lane.likely_rate()
-        room_s = self._end_s() - lane.left_s(self._now) - lane.asking_s
+        room_s = self._end_s() - lane.ready_s(self._now)
         if rate * room_s >= want:
             return want
-        if lane.source.on_probation:
+        if lane.source.on_probation or lane.probe:
             return want if self._is_first_to_bring(lane, want, at) else 0
-        border = cut_bytes(rate)
+        border = max(cut_bytes(rate), lane.source.min_bytes)
         fits = -(-int(rate * max(0.0, room_s)) // border) * border
         if lane.leases:
             return fits if fits > border else 0
@@ -170,52 +196,12 @@ class Granting:
                 continue
             if source.silent or source.on_probation or other.is_silent(self._now):
                 continue
-            theirs = other.left_s(self._now) + other.asking_s + count_bytes / other.likely_rate()
+            theirs = other.ready_s(self._now) + count_bytes / other.likely_rate()
             if mine > 1.5 * theirs + 0.1:
                 return False
         return True
 
-    def _trim(self, lane: Lane) -> list[Command]:
-        """Take back what a lane would still be at when all others are done."""
-        end_s = self._end_s()
-        lease = lane.last
-        if lease is None or lease.shrinking or lease.cancelled or not lane.source.random_access:
-            return []
-        if lane.source.is_surplus(lane) and lane.rate.known and lane.left_s(self._now) > SURPLUS_SIGHT_S:
-            return [self._shrink(lease, position_now(lease, self._now))]
-        if end_s > TRIM_SIGHT_S or not lane.rate.known:
-            return []
-        if lane.is_silent(self._now):
-            if end_s > TRIM_SILENT_SIGHT_S:
-                return []
-            self._hush(lane)
-            return [self._shrink(lease, lease.position)]
-        return self._trim_excess(lane, lease, end_s)
-
-    def _trim_excess(self, lane: Lane, lease: Lease, end_s: float) -> list[Command]:
-        excess_s = lane.left_s(self._now) - end_s
-        if lease.alone or excess_s < TRIM_EXCESS_S + TRIM_EXCESS_SHARE * end_s:
-            return []
-        rate = lane.likely_rate()
-        border = cut_bytes(rate)
-        keep = max(0, int(rate * end_s) - (lane.left_bytes - lease.left_bytes))
-        cut = -(-(position_now(lease, self._now) + keep) // border) * border
-        if lease.end - cut < border:
-            return []
-        return [self._shrink(lease, cut)]
-
-    def _hush(self, lane: Lane) -> None:
-        """Its lane is silent and is stolen from: the source gets nothing until it has shown a sign of life."""
-        source = lane.source
-        busy = [each for each in source.lanes.values() if each.leases]
-        if lane.is_silent(self._now):
-            lane.rate = RateEstimate()
-        if not source.silent and busy and all(self._now - each.leases[0].moved_at > SILENT_S / 2 for each in busy):
-            source.silent = True
-            source.down_since = self._now if source.down_since is None else source.down_since
-            source.retry_at = self._now + MIN_HUSH_S
-
-    # -- where, and on how many lanes
+    # -- where
 
     def _gap_for(self, source: Source, held: RangeSet | None = None) -> tuple[int, int] | None:
         """The lowest missing range that this source may bring: low first, so that readers in order follow closely."""
@@ -230,105 +216,6 @@ class Granting:
                 if free := _unshunned(source, others, first, last):
                     return free
         return None
-
-    def _open_lanes(self) -> list[Command]:
-        commands: list[Command] = []
-        while (source := self._wants_lane()) is not None:
-            lane = self.roster.add_lane(source)
-            if grant := self._grant(lane):
-                commands.append(grant)
-                continue
-            # Where a steal is worth it, the lane is opened by the Fetch that follows the victim's answer.
-            stolen = self._steal_for(lane) if not self.missing.total and not source.silent else []
-            if not stolen or len(source.lanes) > 1:
-                self.roster.drop_lane(lane)
-            return commands + stolen
-        return commands
-
-    def _wants_lane(self) -> Source | None:
-        """The source to open a lane to next: one that has none, else the one that makes most of it."""
-        if len(self.roster.lanes) >= self._all_lanes:
-            return None
-        left = self.size - self.filled.total
-        enough = len(self.roster.lanes) * MIN_WORK_FOR_LANE_BYTES < left or self._end_s() > MIN_WORK_FOR_LANE_S
-        ready = [
-            source
-            for source in self.roster.sources.values()
-            if source.usable and source.retry_at <= self._now and self._room(source) and (enough or not source.lanes)
-            and (self._gap_for(source) or (not self.missing.total and self._may_steal(source)))
-        ]  # fmt: skip
-        return max(ready, key=lambda s: (not s.lanes, s.lane_rate() if s.lanes else 0.0), default=None)
-
-    def _may_steal(self, source: Source) -> bool:
-        """Whether a new lane might be worth it although all is granted: none is there, or few hold much."""
-        if not source.lanes:
-            return bool(self.roster.leases)
-        idle = any(not lane.leases for lane in source.lanes.values())
-        return not idle and self._end_s() > MIN_WORK_FOR_LANE_S and not self._shrinking()
-
-    def _shrinking(self) -> bool:
-        return any(lease.shrinking for lease in self.roster.leases.values())
-
-    def _make_room(self) -> bool:
-        """Where the budget is used up, a slow source gives a lane up for one that would make more of it."""
-        sources = [s for s in self.roster.sources.values() if s.usable and s.retry_at <= self._now]
-        wanting = [s for s in sources if self._room(s) and s.climb.lane_bound is not False]
-        wanting += [s for s in sources if not s.lanes and s not in wanting]
-        donors = [s for s in sources if len(s.lanes) > 1]
-        if not wanting or not donors:
-            return bool(donors)
-        taker = max(wanting, key=lambda s: (not s.lanes, s.lane_rate()))
-        donor = min(donors, key=lambda s: s.lane_rate())
-        if taker is donor or (taker.lanes and donor.lane_rate() > taker.lane_rate() / 2):
-            return False
-        donor.climb.step_down(len(donor.lanes) - 1)
-        return True
-
-    def _room(self, source: Source) -> bool:
-        if not source.random_access or source.on_probation or source.is_down:
-            return not source.lanes and self._host_room(source) > 0
-        if source.lanes and not source.known:
-            return False
-        return len(source.lanes) < min(source.climb.lanes, self._host_room(source))
-
-    def _apportion(self) -> list[Command]:
-        """Give up lanes beyond what hosts and budget allow now."""
-        alive = [lane for lane in self.roster.lanes.values() if not (lane.leases and lane.leases[0].cancelled)]
-        excess: list[Lane] = []
-        for host, cap in self._host_caps.items():
-            excess += _least_missed([lane for lane in alive if lane.source.host == host], cap)
-        kept = [lane for lane in alive if lane not in excess]
-        excess += _least_missed(kept, self._all_lanes)
-        return self._give_up(excess)
-
-    def _give_up(self, lanes: list[Lane]) -> list[Command]:
-        """End these lanes where they are."""
-        commands: list[Command] = []
-        for lane in lanes:
-            if lane.leases:
-                for lease in lane.leases:
-                    lease.cancelled = True
-                commands.append(Cancel(lane.leases[0].id, FaultKind.CANCELLED))
-            else:
-                self.roster.drop_lane(lane)
-                commands.append(Close(lane.id))
-        return commands
-
-    def _host_room(self, source: Source) -> int:
-        """The most lanes that this source may have, as things stand with its host."""
-        cap = min(self._host_lanes, self._host_caps.get(source.host, self._host_lanes))
-        return cap - sum(
-            len(s.lanes) for s in self.roster.sources.values() if s.host == source.host and s is not source
-        )
-
-
-def _least_missed(lanes: list[Lane], keep: int) -> list[Lane]:
-    """Those beyond ``keep`` whose end costs least: slow ones first, a source's only one last."""
-    excess = len(lanes) - keep
-    if excess <= 0:
-        return []
-    only = {next(iter(lane.source.lanes)) for lane in lanes}
-    return sorted(lanes, key=lambda lane: (lane.id in only, lane.likely_rate()))[:excess]
 
 
 def _unshunned(source: Source, others: list[Source], start: int, end: int) -> tuple[int, int] | None:

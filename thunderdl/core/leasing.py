@@ -10,20 +10,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from thunderdl.core.ranges import RangeSet
 from thunderdl.core.roster import Lane, Lease
 
 MIN_LEASE_S = 0.5
 MAX_LEASE_S = 8.0
-MAX_LEASE_BYTES = 16 * 1024 * 1024
+# While it is open how many lanes share a source's rate, what a lane will bring is a guess.
+UNSETTLED_LEASE_S = 2.0
 # Cuts fall on this border: a leaf of the BEP 52 tree, so that no leaf is fetched from two lanes. Where a leaf
 # takes a noticeable time, evenness counts for more.
 CUT_BYTES = 16 * 1024
 FINE_CUT_BYTES = 1024
 CUT_S = 0.1
-# The first lease of a source of which nothing is known.
-MAX_FIRST_BYTES = 4 * 1024 * 1024
-MIN_GAIN_S = 0.1
+# The first lease of a source of which nothing is known: what the fastest path would bring in a round trip, since a
+# slow one has to give most of it back (a mirror of 0.5 Mbit/s that got 2.6 MB lost 27 cuts in the first second).
+MIN_FIRST_BYTES, MAX_FIRST_BYTES = 256 * 1024, 32 * 1024 * 1024
+FASTEST_BYTES_PER_S = 500e6
+# Of one that was down and is asked whether it is back: a second's worth, and no more than this.
+PROBE_BYTES = 64 * 1024
+# What a steal must be worth: it costs a connection and what is on its way. A share of the time that the download
+# has taken so far, for a tenth of a second is much of two and nothing of a hundred.
+GAIN_SHARE, MIN_GAIN_S, MAX_GAIN_S = 0.02, 0.1, 0.5
+# What cuts have lost so far makes further ones dearer, steeply beyond this share of the file.
+LOSS_SHARE = 0.005
+# A cut loses what is on its way then; whoever takes little more than that has taken nothing.
+WORTH_OF_WAY, QUEUE_S, QUEUE_BYTES = 1.5, 0.25, 64 * 1024
 # From a lease that is to show who brought a piece; from a lane of the same source, which may share its rate.
 MIN_LONE_GAIN_S = 1.0
 MIN_UNSURE_GAIN_S = 2.0
@@ -40,17 +50,27 @@ def cut_bytes(rate: float) -> int:
 
 def lease_bytes(lane: Lane, missing_bytes: int, total_rate: float, align: int) -> int:
     """Bytes for the next lease of ``lane`` while the end is far; a multiple of ``align`` where it is fast enough."""
-    if lane.source.on_probation:
+    source = lane.source
+    if source.on_probation:
         return align
-    if not lane.source.known:
-        return int(clamp(missing_bytes // 64, CUT_BYTES, MAX_FIRST_BYTES))
-    latency = lane.source.latency.value
-    shortest = max(MIN_LEASE_S, min(4 * latency, MAX_LEASE_S))
-    tau = clamp(missing_bytes / (2 * total_rate), shortest, MAX_LEASE_S) if total_rate else shortest
+    if lane.probe:
+        return max(int(clamp(lane.likely_rate(), FINE_CUT_BYTES, PROBE_BYTES)), source.min_bytes)
+    if not source.known:
+        return max(source.min_bytes, first_bytes(source.latency.value, missing_bytes))
+    shortest = max(MIN_LEASE_S, min(4 * source.latency.value, MAX_LEASE_S))
+    unsettled = source.climb.trying or source.climb.lane_bound is None
+    longest = max(shortest, UNSETTLED_LEASE_S if unsettled else MAX_LEASE_S)
+    tau = clamp(missing_bytes / (2 * total_rate), shortest, longest) if total_rate else shortest
     rate = lane.safe_rate()
-    want = min(rate * tau, max(MAX_LEASE_BYTES, 2 * latency * rate))
+    want = max(rate * tau, source.min_bytes)
     unit = align if want >= align else cut_bytes(rate)
     return max(unit, round(want / unit) * unit)
+
+
+def first_bytes(latency_s: float, missing_bytes: int) -> int:
+    """Bytes for the first lease of a source of which only the latency is known."""
+    in_flight = clamp(latency_s * FASTEST_BYTES_PER_S, MIN_FIRST_BYTES, MAX_FIRST_BYTES)
+    return int(clamp(missing_bytes // 64, CUT_BYTES, in_flight))
 
 
 def lease_end(start: int, want: int, gap_end: int, align: int) -> int:
@@ -70,66 +90,96 @@ class Steal:
     gain_s: float
 
 
-def best_steal(thief: Lane, leases: Iterable[Lease], now: float) -> Steal | None:
+def least_gain_s(elapsed_s: float, lost_share: float) -> float:
+    """What a steal must be worth after ``elapsed_s``, when ``lost_share`` of the file was fetched for nothing."""
+    return clamp(GAIN_SHARE * elapsed_s, MIN_GAIN_S, MAX_GAIN_S) * (1 + (lost_share / LOSS_SHARE) ** 2)
+
+
+def best_steal(thief: Lane, lanes: Iterable[Lane], now: float, *, least_s: float, end_s: float) -> Steal | None:
     """The cut that brings the end of the download forward most, None where none is worth its cost.
 
-    Both then end at the same moment: with x bytes for the thief, ``L + x/s = (rem - x)/v``.
+    Both then end at the same moment: with x bytes for the thief, ``ready + x/s = (rem - x)/v``; but the thief takes
+    no more than it can bring within ``end_s``, when all could be done together: it would be stolen from in turn.
     """
     best: Steal | None = None
-    avoid = thief.source.avoid
-    for lease in leases:
-        if lease.shrinking or lease.cancelled or lease.lane is thief or lease.left_bytes <= 0:
+    least_s = max(least_s, thief.source.latency.value / 2)
+    ready_s = thief.ready_s(now)
+    for lane in lanes:
+        lease = lane.largest
+        if lease is None or lane is thief or lease.shrinking or lease.cancelled or lease.left_bytes <= 0:
             continue
-        if avoid and _shuns(avoid, lease):
+        silent = lane.is_silent(now)
+        before_s = lease.left_bytes if silent else _end_s(lane, now)
+        if before_s - ready_s <= MIN_GAIN_S or _spared(lease, thief, silent=silent):
             continue
-        steal = _cut(lease, thief, now)
-        if steal and (best is None or steal.gain_s > best.gain_s):
+        steal = _cut(lease, thief, before_s, ready_s, end_s, now)
+        if steal is None or (best and steal.gain_s <= best.gain_s):
+            continue
+        if steal.gain_s > _least_gain_s(lease, thief, least_s, now):
             best = steal
     return best
 
 
-def _shuns(avoid: RangeSet, lease: Lease) -> bool:
-    """Whether the lease holds bytes that this source is to keep away from."""
-    return avoid.first_gap(lease.position, lease.end) != (lease.position, lease.end)
+def _spared(lease: Lease, thief: Lane, *, silent: bool) -> bool:
+    """Whether this thief has no business with the lease: bytes it is to keep away from, a rate that they share."""
+    source = thief.source
+    if source.avoid and source.avoid.first_gap(lease.position, lease.end) != (lease.position, lease.end):
+        return True
+    return lease.lane.source is source and not silent and source.climb.lane_bound is False
 
 
-def _cut(lease: Lease, thief: Lane, now: float) -> Steal | None:
-    if lease is not lease.lane.last and not lease.lane.is_silent(now):
-        return None
-    speed, asking = max(thief.likely_rate(), 1.0), thief.asking_s
-    victim, position = victim_rate(lease, now), position_now(lease, now)
-    ahead = sum(other.left_bytes for other in lease.lane.leases if other.id < lease.id)
-    left = lease.end - position
-    least = max(MIN_GAIN_S, thief.source.latency.value / 2)
-    if lease.alone:
-        least = MIN_LONE_GAIN_S
-    if lease.lane.source is thief.source and not lease.lane.is_silent(now):
-        if thief.source.climb.lane_bound is False:
-            # They share one rate: what the one wins the other loses.
-            return None
-        if thief.source.climb.lane_bound is None:
-            least = MIN_UNSURE_GAIN_S
-    take = (left + ahead - asking * victim) * speed / (speed + victim)
-    if take <= 0:
-        return None
-    border = cut_bytes(speed + victim)
+def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: float, now: float) -> Steal | None:
+    victim, position, speed = victim_rate(lease, now), position_now(lease, now), max(thief.likely_rate(), 1.0)
+    take = (before_s - ready_s) * victim * speed / (speed + victim)
+    # What the two of them could win; how much of that is this thief's, and how much is left for others, follows.
+    gain = take / victim
+    border = max(cut_bytes(speed + victim), thief.source.min_bytes)
+    if (within := speed * (end_s - ready_s)) > border:
+        take = min(take, within)
     cut = max(position, (lease.end - int(take)) // border * border)
-    if cut - position < border and lease.end - position <= border:
-        cut = lease.position
+    if cut - position < border:
+        # What is hardly more than the border is not worth two.
+        cut = lease.position if lease.end - position <= border else cut
     taken = lease.end - cut
-    if taken <= 0:
+    if taken <= 0 or taken < WORTH_OF_WAY * on_its_way(victim, lease.lane.source.latency.value):
         return None
-    before = (left + ahead) / victim
-    after = max((left + ahead - taken) / victim, asking + taken / speed)
-    gain = before - after
-    return Steal(lease, cut, gain) if gain > least else None
+    if taken > take:
+        gain = before_s - max(before_s - taken / victim, ready_s + taken / speed)
+    return Steal(lease, cut, gain)
+
+
+def on_its_way(rate: float, latency_s: float) -> float:
+    """What has been sent and is not here, roughly: half a round trip, and what queues and socket buffers hold."""
+    return rate * latency_s / 2 + min(QUEUE_BYTES, rate * QUEUE_S)
+
+
+def _end_s(lane: Lane, now: float) -> float:
+    """When the lane will be through. Where lanes share one rate, those that end leave theirs to the others."""
+    left_s = lane.left_s(now)
+    if lane.source.climb.lane_bound is False and len(lane.source.lanes) > 1:
+        busy = [other for other in lane.source.lanes.values() if other.leases]
+        together_s = sum([other.left_bytes for other in busy]) / sum([other.likely_rate() for other in busy])
+        left_s = min(left_s, together_s)
+    return left_s
+
+
+def _least_gain_s(lease: Lease, thief: Lane, least_s: float, now: float) -> float:
+    """What taking from this lease must be worth; ``least_s``: what any steal must be."""
+    if lease.lane.is_silent(now):
+        return MIN_GAIN_S
+    if lease.lane.source is thief.source and thief.source.climb.lane_bound is None:
+        return max(least_s, MIN_UNSURE_GAIN_S)
+    if lease.alone or (lease.due_at > now and lease.lane.running is lease):
+        # Nothing has come of it yet: or idle lanes would hand the last bytes from one to the other.
+        return max(least_s, MIN_LONE_GAIN_S)
+    return least_s
 
 
 def position_now(lease: Lease, now: float) -> int:
     """Between two reports a lease goes on: what it will have fetched meanwhile is not there to take."""
     if lease.lane.running is not lease or lease.lane.is_silent(now):
         return lease.position
-    since_s = max(0.0, now - lease.moved_at)
+    since_s = max(0.0, now - max(lease.moved_at, lease.due_at))
     return lease.position + min(int(victim_rate(lease, now) * since_s), lease.left_bytes)
 
 

@@ -24,7 +24,11 @@ class FaultKind(enum.Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceOpened:
     """A source answered. ``lane`` was given out by :meth:`Scheduler.new_lane`; it brings ``[start, end)``
-    already, or nothing (start == end). ``random_access`` False: it can only send the file from its start."""
+    already, or nothing (start == end).
+
+    What kind of source it is shows in what it can do alone. ``random_access`` False: it can only send the file
+    from its start, as one stream; ``min_bytes``: no range smaller than this is worth asking it for (a piece, for
+    peers); ``max_lanes``: it wants no more lanes than this, 0 for no wish."""
 
     source: int
     host: str
@@ -33,6 +37,8 @@ class SourceOpened:
     end: int
     latency_s: float
     random_access: bool = True
+    min_bytes: int = 0
+    max_lanes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

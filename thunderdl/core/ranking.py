@@ -12,8 +12,10 @@ QUICK_HALF_LIFE_S = 2.0
 CALM_HALF_LIFE_S = 10.0
 # A third one only looks out for jumps: a source that gives less than half of its mean for a second has changed,
 # and waiting for the means to follow costs more than being wrong about a burst.
-FRESH_HALF_LIFE_S = 0.5
+FRESH_HALF_LIFE_S = 0.3
 JUMP = 2.0
+# Latency grows with the queue of a busy link (0.3 ms idle, 0.1 s busy on a shaped 50 Mbit/s), hardly beyond this.
+OUTLIER, OUTLIER_S = 4.0, 0.5
 # Below this a sample says more of scheduling noise than of the path.
 MIN_SAMPLE_S = 0.02
 
@@ -27,76 +29,72 @@ class _Average:
         self._half_life_s = half_life_s
         self._sum = self._weight = 0.0
 
-    def add(self, value: float, elapsed_s: float) -> None:
+    def add(self, value: float, elapsed_s: float) -> float:
         keep = math.exp2(-elapsed_s / self._half_life_s)
         self._sum = self._sum * keep + value * (1 - keep)
         self._weight = self._weight * keep + (1 - keep)
-
-    @property
-    def value(self) -> float:
-        return self._sum / self._weight if self._weight else 0.0
+        return self._sum / self._weight
 
 
 class RateEstimate:
-    """Goodput of one source in bytes a second, from a running count of its bytes."""
+    """Goodput of one lane in bytes a second, over the time in which it was to bring bytes.
 
-    __slots__ = ("_bytes", "_calm", "_deviation", "_fresh", "_quick", "_since", "known")
+    ``mean``: as of late; ``safe``: what it is likely to keep, mean less deviation, never under a quarter of the
+    mean; ``known``: whether it has brought anything. Plain attributes, worked out when a sample comes: they are
+    read many times for each.
+    """
+
+    __slots__ = ("_bytes", "_calm", "_deviation", "_elapsed_s", "_fresh", "_quick", "_since", "known", "mean", "safe")
 
     def __init__(self) -> None:
         self._quick, self._calm = _Average(QUICK_HALF_LIFE_S), _Average(CALM_HALF_LIFE_S)
         self._deviation, self._fresh = _Average(CALM_HALF_LIFE_S), _Average(FRESH_HALF_LIFE_S)
         self._since: float | None = None
-        self._bytes = 0
+        self._bytes, self._elapsed_s = 0, 0.0
         self.known = False
+        self.mean = self.safe = 0.0
 
-    def begin(self, now: float) -> None:
-        """The source went from idle to busy: time before this moment says nothing of its rate."""
-        self._since, self._bytes = now, 0
+    def begin(self, at: float) -> None:
+        """From ``at`` on bytes are due: the time between the last sample and then says nothing of the rate."""
+        self._since = at
 
     def add(self, count_bytes: int, now: float) -> None:
         """``count_bytes`` more came in. Samples shorter than MIN_SAMPLE_S are gathered first."""
-        if self._since is None:
-            self._since = now
+        since = now if self._since is None else self._since
         self._bytes += count_bytes
-        elapsed = now - self._since
+        if now >= since:
+            self._elapsed_s += now - since
+            self._since = now
+        elapsed = self._elapsed_s
         if elapsed < MIN_SAMPLE_S:
             if self.known or not self._bytes:
                 return
             # A first guess, low rather than none.
             elapsed = MIN_SAMPLE_S
-        sample = self._bytes / elapsed
-        if self.known:
-            self._deviation.add(abs(sample - self.mean), elapsed)
-        self._quick.add(sample, elapsed)
-        self._calm.add(sample, elapsed)
-        self._fresh.add(sample, elapsed)
-        self.known = self.known or sample > 0
-        self._since, self._bytes = now, 0
+        self._sample(self._bytes / elapsed, elapsed)
+        self._bytes, self._elapsed_s = 0, 0.0
 
-    @property
-    def mean(self) -> float:
-        """Bytes a second, as of late."""
-        steady, fresh = (self._quick.value + self._calm.value) / 2, self._fresh.value
-        return fresh if fresh * JUMP < steady or fresh > steady * JUMP else steady
-
-    @property
-    def safe(self) -> float:
-        """A rate that the source is likely to keep: mean less deviation, never under a quarter of the mean."""
-        return max(self.mean - self._deviation.value, self.mean / 4)
+    def _sample(self, rate: float, elapsed_s: float) -> None:
+        deviation = self._deviation.add(abs(rate - self.mean), elapsed_s) if self.known else 0.0
+        steady = (self._quick.add(rate, elapsed_s) + self._calm.add(rate, elapsed_s)) / 2
+        fresh = self._fresh.add(rate, elapsed_s)
+        self.mean = fresh if fresh * JUMP < steady or fresh > steady * JUMP else steady
+        self.safe = max(self.mean - deviation, self.mean / 4)
+        self.known = self.known or rate > 0
 
 
 class LatencyEstimate:
     """Time from asking to the first byte, in seconds."""
 
-    __slots__ = ("_value", "known")
+    __slots__ = ("known", "value")
 
     def __init__(self, guess_s: float = 0.1) -> None:
-        self._value, self.known = guess_s, False
+        self.value, self.known = guess_s, False
 
     def add(self, sample_s: float) -> None:
-        self._value = self._value * 0.7 + sample_s * 0.3 if self.known else sample_s
-        self.known = True
-
-    @property
-    def value(self) -> float:
-        return self._value
+        """One that is far above what it was so far counts in part: it was waited for through an outage."""
+        if self.known:
+            sample_s = min(sample_s, max(OUTLIER * self.value, OUTLIER_S))
+            self.value += (sample_s - self.value) * 0.3
+        else:
+            self.value, self.known = sample_s, True

@@ -9,8 +9,9 @@ Invariants:
 from __future__ import annotations
 
 import statistics
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from thunderdl.core.climbing import Climb
 from thunderdl.core.ranges import RangeSet
@@ -18,22 +19,27 @@ from thunderdl.core.ranking import LatencyEstimate, RateEstimate
 
 # A source of which nothing is known is taken to be this fast, until its first bytes say better.
 UNKNOWN_RATE_BYTES_PER_S = 1024 * 1024
-# A lane that brings nothing for this long, or three round trips, is not counted on.
-SILENT_S = 2.0
-CRUMB_BYTES = 1024
+# A lane that brings nothing for this long, or three round trips, is not counted on. Retransmissions after a loss
+# take 0.2-0.4 s (RFC 6298 with Linux's minimum of 200 ms), so a second of silence is more than that.
+SILENT_S, SILENT_TRIPS = 1.0, 3
 
 
 @dataclass(slots=True, kw_only=True)
 class Lease:
+    """``due_at``: when its first byte may be expected; ``moved_at``: when it was granted or last brought a byte."""
+
     id: int
     lane: Lane
     start: int
     end: int
     position: int
     moved_at: float
+    due_at: float
     asked_end: int
     shrinking: bool = False
     cut: int = 0
+    # Who is to have what a cut frees.
+    thief: int | None = None
     cancelled: bool = False
     # The only one to bring its piece, so that it is known who did.
     alone: bool = False
@@ -43,41 +49,46 @@ class Lease:
         return self.end - self.position
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Lane:
+    """``connected``: its connection is open and in step; ``worked``: it has brought bytes, so what breaks it is not
+    that the server wants fewer; ``probe``: opened to see whether a source that was down is back."""
+
     id: int
     source: Source
     leases: deque[Lease] = field(default_factory=deque)
     rate: RateEstimate = field(default_factory=RateEstimate)
     connected: bool = False
-    # It has brought bytes: what breaks it is not that the server wants fewer.
     worked: bool = False
+    probe: bool = False
 
     @property
     def running(self) -> Lease | None:
         return self.leases[0] if self.leases else None
 
     @property
-    def last(self) -> Lease | None:
-        """The last of its leases that lacks more than a crumb: the one to take from."""
-        found = None
-        for lease in reversed(self.leases):
-            if lease.left_bytes > CRUMB_BYTES:
-                return lease
-            found = found or (lease if lease.left_bytes else None)
-        return found
+    def largest(self) -> Lease | None:
+        """The one of its leases that lacks most, the later of two: the one to take from."""
+        if len(self.leases) == 1:
+            return self.leases[0]
+        return max(reversed(self.leases), key=lambda lease: lease.end - lease.position, default=None)
 
     @property
     def left_bytes(self) -> int:
         """What all of its leases still lack."""
-        return sum(lease.left_bytes for lease in self.leases)
+        if len(self.leases) == 1:
+            return self.leases[0].end - self.leases[0].position
+        return sum([lease.end - lease.position for lease in self.leases])
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection will be closed in the middle of an answer, for its end was lowered."""
+        return bool(self.leases) and self.leases[-1].end < self.leases[-1].asked_end
 
     @property
     def asking_s(self) -> float:
-        """From a grant to its first byte: a round trip, and another where there is no connection yet."""
-        if self.leases:
-            return 0.0
-        return self.source.latency.value * (1 if self.connected else 2)
+        """From a grant to its first byte: a round trip, and another where there is no connection then."""
+        return self.source.latency.value * (1 if self.connected and not self.is_cut else 2)
 
     def safe_rate(self) -> float:
         """Bytes a second that this lane will likely bring; from its own past, else from its source's."""
@@ -88,28 +99,50 @@ class Lane:
         if not self.leases:
             busy = [lane.rate.mean for lane in self.source.lanes.values() if lane.leases and lane.rate.known]
             if busy:
-                return max(statistics.fmean(busy), 1.0)
-        return max(self.rate.mean, 1.0) if self.rate.known else self.source.lane_rate()
+                return sum(busy) / len(busy) or 1.0
+        return (self.rate.mean or 1.0) if self.rate.known else self.source.lane_rate()
+
+    def silent_s(self, now: float) -> float:
+        """How long it has brought nothing although it should have."""
+        if not self.leases:
+            return 0.0
+        lease = self.leases[0]
+        return max(0.0, now - max(lease.moved_at, lease.due_at))
 
     def is_silent(self, now: float) -> bool:
-        lease = self.running
-        return lease is not None and now - lease.moved_at > max(3 * self.source.latency.value, SILENT_S)
+        if not self.leases:
+            return False
+        lease = self.leases[0]
+        silent_s = now - (lease.moved_at if lease.moved_at > lease.due_at else lease.due_at)
+        return silent_s > SILENT_S and silent_s > SILENT_TRIPS * self.source.latency.value
 
     def left_s(self, now: float) -> float:
         """How long until all of its leases are done."""
         if not self.leases:
             return 0.0
-        rate = self.likely_rate()
-        since_s = max(0.0, now - self.leases[0].moved_at)
-        return max(0.0, self.left_bytes / rate - since_s) if self.rate.known else self.left_bytes / rate
+        first, work_s = self.leases[0], self.left_bytes / self.likely_rate()
+        if not self.rate.known or not self.worked:
+            return work_s + max(0.0, first.due_at - now)
+        # It goes on between two reports, and does not before its first byte can be here.
+        return max(0.0, work_s - (now - max(first.moved_at, first.due_at)))
+
+    def ready_s(self, now: float) -> float:
+        """When the first byte of one more lease would be here."""
+        left_s = self.left_s(now)
+        return left_s + self.asking_s if self.is_cut else max(left_s, self.asking_s)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Source:
+    """``random_access`` False: it can only send the file from its start; ``min_bytes``: a range smaller than this is
+    not worth asking it for; ``max_lanes``: it wants no more, 0 for no wish."""
+
     id: int
     host: str
     climb: Climb
     random_access: bool = True
+    min_bytes: int = 0
+    max_lanes: int = 0
     lanes: dict[int, Lane] = field(default_factory=dict)
     latency: LatencyEstimate = field(default_factory=LatencyEstimate)
     past_lane_rate: float = 0.0
@@ -158,15 +191,20 @@ class Source:
         return self.past_lane_rate > 0 or any(lane.rate.known for lane in self.lanes.values())
 
     def is_surplus(self, lane: Lane) -> bool:
-        """Whether the lane is one more than the source should have."""
+        """Whether the lane is one more than the source should have; one that sees whether it is back never is."""
         surplus = len(self.lanes) - self.climb.lanes
-        return surplus > 0 and lane.id in list(self.lanes)[-surplus:]
+        return surplus > 0 and not lane.probe and lane.id in islice(reversed(self.lanes), surplus)
+
+    def keep_first(self, lane: Lane) -> None:
+        """If lanes are too many, it is others that go."""
+        self.lanes = {lane.id: lane} | self.lanes
 
     def lane_rate(self) -> float:
-        """What one more lane of this source would likely bring."""
+        """What one more lane of this source would likely bring, its share where nobody knows that it is more."""
         known = [lane.rate.safe for lane in self.lanes.values() if lane.rate.known]
         if known:
-            return max(statistics.fmean(known), 1.0)
+            share = 1.0 if self.climb.lane_bound else len(known) / max(len(self.lanes), len(known))
+            return max(sum(known) / len(known) * share, 1.0)
         if self.past_lane_rate:
             return self.past_lane_rate
         return self.peers.typical_lane_rate() if self.peers else UNKNOWN_RATE_BYTES_PER_S
@@ -179,6 +217,8 @@ class Roster:
         self.sources: dict[int, Source] = {}
         self.lanes: dict[int, Lane] = {}
         self.leases: dict[int, Lease] = {}
+        # How many lanes there are to each host: asked of every source at each tick.
+        self.lanes_at: Counter[str] = Counter()
         self._next_lane = self._next_lease = 0
 
     def new_lane_id(self) -> int:
@@ -191,33 +231,43 @@ class Roster:
         return source
 
     def add_lane(self, source: Source, lane_id: int | None = None) -> Lane:
-        lane = Lane(id=self.new_lane_id() if lane_id is None else lane_id, source=source)
+        lane = Lane(id=self.new_lane_id() if lane_id is None else lane_id, source=source, probe=source.is_down)
         self.lanes[lane.id] = source.lanes[lane.id] = lane
+        self.lanes_at[source.host] += 1
         return lane
 
     def drop_lane(self, lane: Lane) -> None:
         if lane.rate.known:
             lane.source.past_lane_rate = max(lane.rate.safe, 1.0)
-        self.lanes.pop(lane.id, None)
-        lane.source.lanes.pop(lane.id, None)
+        if self.lanes.pop(lane.id, None) is not None:
+            del lane.source.lanes[lane.id]
+            self.lanes_at[lane.source.host] -= 1
 
     def add_lease(self, lane: Lane, start: int, end: int, now: float) -> Lease:
         self._next_lease += 1
         lease = Lease(
-            id=self._next_lease, lane=lane, start=start, end=end, position=start, moved_at=now, asked_end=end
+            id=self._next_lease, lane=lane, start=start, end=end, position=start, moved_at=now,
+            due_at=now + lane.asking_s, asked_end=end,
         )  # fmt: skip
         if not lane.leases:
             # The wait for the first byte says nothing of the rate.
-            lane.rate.begin(now + lane.asking_s)
+            lane.rate.begin(lease.due_at)
         lane.leases.append(lease)
         self.leases[lease.id] = lease
         return lease
 
     def drop_lease(self, lease: Lease, now: float) -> None:
-        lease.lane.leases.remove(lease)
+        lane = lease.lane
+        lane.leases.remove(lease)
         del self.leases[lease.id]
-        if lease.lane.leases:
-            lease.lane.leases[0].moved_at = now
+        if lane.leases:
+            following = lane.leases[0]
+            following.moved_at = now
+            if lease.end < lease.asked_end:
+                # What was asked behind it is asked anew, on another connection.
+                following.due_at = now + 2 * lane.source.latency.value
+            if following.due_at > now:
+                lane.rate.begin(following.due_at)
 
     def typical_lane_rate(self) -> float:
         known = [lane.rate.safe for lane in self.lanes.values() if lane.rate.known]
@@ -225,9 +275,9 @@ class Roster:
 
     def likely_rate(self, now: float) -> float:
         """What all lanes that are of use bring together; 0 where nothing is known yet."""
-        lanes = (lane for lane in self.lanes.values() if lane.rate.known and lane.source.usable)
-        return sum(lane.rate.mean for lane in lanes if not lane.is_silent(now) and not lane.source.silent)
+        lanes = [lane for lane in self.lanes.values() if lane.rate.known and lane.source.usable]
+        return sum([lane.rate.mean for lane in lanes if not lane.source.silent and not lane.is_silent(now)])
 
     def leased_bytes(self) -> int:
         """What is granted and not here yet."""
-        return sum(lease.left_bytes for lease in self.leases.values())
+        return sum([lease.left_bytes for lease in self.leases.values()])

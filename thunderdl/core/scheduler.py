@@ -18,13 +18,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
+from thunderdl.core.backing_off import MIN_BACK_OFF_S, back_off_s, is_hopeless
 from thunderdl.core.climbing import Climb
-from thunderdl.core.granting import Granting
-from thunderdl.core.leasing import CUT_BYTES, clamp
+from thunderdl.core.leasing import CUT_BYTES
 from thunderdl.core.protocol import (
     Blamed,
     Budget,
-    Cancel,
     Cleared,
     Command,
     Complete,
@@ -48,24 +47,21 @@ from thunderdl.core.protocol import (
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
 from thunderdl.core.roster import Lane, Lease, Source
+from thunderdl.core.staffing import Staffing
 
-MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.25, 60.0
-# A source that is down is tried again after this share of the time it has been down for: it is missed for little
-# longer than it was away, and a connect that fails costs next to nothing.
-BACK_OFF_SHARE = 1 / 8
-# One that answers 429 or 503 without Retry-After wants to be left alone rather longer.
-MIN_BUSY_WAIT_S, BUSY_WAIT_SHARE = 1.0, 1 / 4
-START_LANES = 4
+# A connection that hung while its siblings flowed is lost; one that asks whether a silent source is back is given
+# up soon, since a connection that slept through the dark wakes up late (RFC 6298: time-outs double).
+LOST_S, LOST_TRIPS = 3.0, 6
+PROBE_S = 1.0
 # So many bad pieces of mixed origin, and those who had a part in most of them are looked at closely.
 DOUBTFUL_PIECES = 3
-
 # The same bytes wrong this often: the server has them so.
 MOST_BAD_TIMES = 3
 
 E = TypeVar("E", bound=Event)
 
 
-class Scheduler(Granting):
+class Scheduler(Staffing):
     """``size``: bytes of the file; ``filled``: what is there already; ``align``: border that leases prefer
     (piece or journal granule); ``host_lanes``: lanes to one host; ``retries``: passing faults in a row until a
     source counts as exhausted; ``stall_s``: silence after which a lane is given up."""
@@ -90,6 +86,7 @@ class Scheduler(Granting):
     def handle(self, event: Event, now: float) -> list[Command]:
         """Take ``event`` in at ``now`` (monotonic seconds) and say what is to be done."""
         self._now = max(now, self._now)
+        self._begun_at = self._begun_at or self._now
         commands = self._handlers[type(event)](event)
         if outcome := self._outcome():
             commands.append(outcome)
@@ -116,7 +113,8 @@ class Scheduler(Granting):
         source = self.roster.sources.get(event.source) or self.roster.add_source(
             Source(id=event.source, host=event.host, climb=Climb(self._start_lanes()))
         )
-        source.random_access = event.random_access
+        source.random_access, source.min_bytes = event.random_access, event.min_bytes
+        source.max_lanes = event.max_lanes
         source.latency.add(event.latency_s)
         lane = self.roster.add_lane(source, event.lane)
         lane.connected = True
@@ -128,11 +126,6 @@ class Scheduler(Granting):
             lease = self.roster.add_lease(lane, event.start, end, self._now)
             commands.append(Fetch(lease.id, source.id, lane.id, event.start, end))
         return commands + self._serve()
-
-    def _start_lanes(self) -> int:
-        """Where the climb begins: few where many sources share the budget."""
-        share = self._all_lanes // (2 * (len(self.roster.sources) + 1))
-        return int(clamp(share, 1, min(START_LANES, self._host_lanes)))
 
     def _claimable_end(self, start: int, end: int) -> int:
         """Up to where the bytes from ``start`` on are missing."""
@@ -146,11 +139,9 @@ class Scheduler(Granting):
         lease = self.roster.leases.get(event.lease)
         if lease is None:
             return []
+        # What follows from it is decided once for all lanes, at the Tick behind a round of reports.
         self._account(lease, event.position)
-        if lease.lane.running is lease and self._now - lease.moved_at >= self._stall_s and not lease.cancelled:
-            lease.cancelled = True
-            return [Cancel(lease.id, FaultKind.STALLED)]
-        return self._ahead(lease.lane) or self._trim(lease.lane)
+        return []
 
     def _first_byte(self, event: FirstByte) -> list[Command]:
         if lease := self.roster.leases.get(event.lease):
@@ -163,10 +154,13 @@ class Scheduler(Granting):
         if lease is None:
             return []
         lane, was_known = lease.lane, lease.lane.source.known
+        brought = event.position > lease.position
         self._account(lease, event.position)
-        if event.position >= lease.end and event.position > lease.start:
+        if brought and event.position >= lease.end:
+            # Not where a cut was all that ended it: that is no sign of life.
             lane.source.recover()
         lane.connected = lease.end == lease.asked_end
+        lane.probe = lane.probe and not brought
         if lane.rate.known:
             lane.source.past_lane_rate = max(lane.rate.safe, 1.0)
         self._release(lease)
@@ -192,16 +186,15 @@ class Scheduler(Granting):
 
     def _shrunk(self, event: Shrunk) -> list[Command]:
         lease = self.roster.leases.get(event.lease)
-        if lease is None:
+        if lease is None or not lease.shrinking:
             return []
         lease.shrinking = False
         if event.end > lease.cut:
             # It had come further than that: the end is where it is.
             self._account(lease, event.end)
-        if event.end < lease.end:
-            self.missing.add(event.end, lease.end)
-            lease.end = event.end
-        return self._serve()
+        end, lease.end = lease.end, max(lease.position, min(event.end, lease.end))
+        self.missing.add(lease.end, end)
+        return self._hand_over(lease, lease.end, end) + self._serve()
 
     def _piece_bad(self, event: PieceBad) -> list[Command]:
         self.filled.remove(event.start, event.end)
@@ -261,6 +254,10 @@ class Scheduler(Granting):
 
     def _host_cap(self, event: HostCap) -> list[Command]:
         self._host_caps[event.host] = event.lanes
+        lanes = [lane for lane in self.roster.lanes.values() if lane.source.host == event.host]
+        if any(lane.leases and not lane.rate.known and not lane.worked for lane in lanes):
+            # One that has not been answered yet may be the one that is refused: the next Tick knows more.
+            return self._serve()
         return self._apportion() + self._serve()
 
     def _host_pause(self, event: HostPause) -> list[Command]:
@@ -278,27 +275,72 @@ class Scheduler(Granting):
         return self._serve()
 
     def _tick(self, _: Tick) -> list[Command]:
-        budget = self._all_lanes - len(self.roster.lanes)
-        may_grow = budget > 0 or self._make_room()
+        self._climb()
+        commands = self._apportion() + self._watch() + self._shed() + self._make_room()
+        for lane in self.roster.lanes.values():
+            if lane.leases:
+                commands += self._feed(lane)
+        return commands + self._reclaim() + self._serve()
+
+    # -- silence
+
+    def _watch(self) -> list[Command]:
+        """Give up lanes that hang, and look out for sources that do."""
+        commands: list[Command] = []
         for source in self.roster.sources.values():
-            flowing = sum(1 for lane in source.lanes.values() if lane.leases and lane.worked)
-            if flowing:
-                cap = self._host_room(source) if may_grow else min(self._host_room(source), len(source.lanes))
-                source.climb.observe(flowing, cap, source.total_bytes, source.latency.value, self._now)
-        return self._serve()
+            busy = [lane for lane in source.lanes.values() if lane.leases and not lane.leases[0].cancelled]
+            silent = [lane for lane in busy if lane.is_silent(self._now)]
+            stalled = [lane for lane in busy if lane.silent_s(self._now) >= self._stall_s]
+            commands += self._give_up(stalled, FaultKind.STALLED)
+            if not silent:
+                continue
+            if len(silent) < len(busy):
+                lost_s = max(LOST_S, LOST_TRIPS * source.latency.value)
+                commands += self._give_up([lane for lane in silent if lane.silent_s(self._now) >= lost_s])
+            elif source.silent or source.failures:
+                commands += self._give_up_probes(source, silent) + self._room_for_probe(source, silent)
+            elif source.random_access:
+                self._fall_silent(source)
+        return commands
+
+    def _fall_silent(self, source: Source) -> None:
+        source.silent = True
+        source.down_since = self._now if source.down_since is None else source.down_since
+        source.retry_at = self._now + MIN_BACK_OFF_S
+
+    def _give_up_probes(self, source: Source, silent: list[Lane]) -> list[Command]:
+        hopeless_s = max(PROBE_S, LOST_TRIPS * source.latency.value)
+        probes = [lane for lane in silent if lane.probe and lane.silent_s(self._now) >= hopeless_s]
+        if probes:
+            down_s = self._now - source.down_since if source.down_since is not None else 0.0
+            source.retry_at = self._now + self._wait_s(FaultKind.PASSING, down_s)
+            if len(source.lanes) == len(probes):
+                source.failures += 1
+                source.exhausted = source.failures > self._retries and down_s >= self._retries * self._stall_s
+        return self._give_up(probes)
+
+    def _room_for_probe(self, source: Source, silent: list[Lane]) -> list[Command]:
+        """Where no lane is left to see whether the source is back, one that hangs is given for it; not the last."""
+        full = len(source.lanes) >= self._host_room(source) or len(self.roster.lanes) >= self._all_lanes
+        if not full or not source.silent or source.retry_at > self._now or len(silent) < max(2, len(source.lanes)):
+            return []
+        probing = any(lane.probe for lane in silent)
+        return [] if probing else self._give_up(silent[:1])
 
     # -- books
 
     def _account(self, lease: Lease, position: int) -> None:
-        position = min(max(position, lease.position), lease.end)
-        if not lease.lane.is_silent(self._now):
-            lease.lane.rate.add(position - lease.position, self._now)
+        position, lane = min(max(position, lease.position), lease.end), lease.lane
+        if not lane.is_silent(self._now):
+            lane.rate.add(position - lease.position, self._now)
         elif position > lease.position:
             # What it did before it fell silent says nothing any more.
-            lease.lane.rate = RateEstimate()
-            lease.lane.rate.begin(self._now)
+            lane.rate = RateEstimate()
+            lane.rate.begin(self._now)
         if position > lease.position:
-            lane = lease.lane
+            if lane.probe:
+                lane.probe = False
+                lane.source.keep_first(lane)
             lane.source.total_bytes += position - lease.position
             self.filled.add(lease.position, position)
             lease.position, lease.moved_at = position, self._now
@@ -337,19 +379,14 @@ class Scheduler(Granting):
         down_s = self._now - source.down_since if source.down_since is not None else 0.0
         source.down_since = self._now - down_s
         if not source.lanes:
-            patience_s = min(2.0**self._retries - 1, MAX_BACK_OFF_S * self._retries)
-            source.exhausted = source.failures > self._retries and down_s >= patience_s * 0.75
+            source.exhausted = is_hopeless(source.failures, down_s, self._retries)
         # A lane that brought bytes before it broke is tried again at once.
         if not wait_s and not worked:
             wait_s = self._wait_s(event.kind, down_s)
         source.retry_at = self._now + wait_s
 
     def _wait_s(self, kind: FaultKind, down_s: float) -> float:
-        if kind is FaultKind.BUSY:
-            wait_s = max(MIN_BUSY_WAIT_S, down_s * BUSY_WAIT_SHARE)
-        else:
-            wait_s = max(MIN_BACK_OFF_S, down_s * BACK_OFF_SHARE)
-        return min(MAX_BACK_OFF_S, wait_s) * self._jitter.uniform(0.75, 1.25)
+        return back_off_s(down_s, is_busy=kind is FaultKind.BUSY) * self._jitter.uniform(0.75, 1.25)
 
     def _outcome(self) -> Command | None:
         if self.filled.total >= self.size:

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.candidates import Candidate, Candidates, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.opening import First, Opening
+from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
-from thunderdl.errors import BadContent, ThunderdlError, shown_url
-from thunderdl.model import ContentKey, Progress, Result, Status
+from thunderdl.errors import BadContent, ThunderdlError, printable, shown_url
+from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ class Download:
         """A snapshot of now."""
         return progress_of(self)
 
+    def explanations(self) -> tuple[Explanation, ...]:
+        """Why each source is used as it is now."""
+        from thunderdl.engine.explanations import explanations
+
+        return explanations(self)
+
     def is_long(self) -> bool:
         """Whether it has run for a while, and has much left to do at the rate so far."""
         if self.ranged is None or (ran_s := time.monotonic() - self.started) < LONG_S:
@@ -76,6 +82,9 @@ class Download:
             error, self.status = caught, Status.FAILED
             await self._leave()
         self.candidates.close()
+        if self.status is Status.COMPLETE and self.ranged is not None:
+            self.notes += list(self.ranged.losses())
+        await self._write_trace()
         return self.result(path, verified, error)
 
     def result(self, path: str | None, verified: tuple[str, ...] = (), error: Exception | None = None) -> Result:
@@ -99,7 +108,7 @@ class Download:
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
             return await ranged.fetch(await self.candidates.first(ranged.first_range))
-        first = await self.candidates.first(lambda _: First())
+        first = await self.candidates.first(from_the_start)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
                 return await self._small(first, first.opening, body)
@@ -118,6 +127,13 @@ class Download:
         self.candidates.close()
         if self.ranged is not None:
             await self.ranged.leave()
+
+    async def _write_trace(self) -> None:
+        """Have all of this download in the trace, or say that it is not."""
+        if (trace := self.session.trace) is not None and self.ranged is not None:
+            await self.session.on_disk(trace.flush)
+            if trace.fault:
+                self.notes.append(f"the trace {printable(trace.path)} is not complete: {trace.fault}")
 
     async def _small(self, first: Candidate, opening: Opening, body: bytes) -> tuple[str, tuple[str, ...]]:
         """A file that came whole with its first answer."""

@@ -32,13 +32,16 @@ from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, want
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, source_of
 from thunderdl.engine.lanes import Lanes, Sink
-from thunderdl.engine.opening import Opening, OpenSource, release
+from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
+from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import ContentChanged, RangesUnsupported, ThunderdlError, shown_url
 from thunderdl.options import Options
 
 TICK_S = 0.1
+# A mirror that is to be compared with what the others have brought waits so long for that.
+SAMPLE_PATIENCE_S = 30.0
 
 
 class Driver:
@@ -53,8 +56,10 @@ class Driver:
         version: Version, filled: RangeSet, align: int,
     ) -> None:  # fmt: skip
         self._session, self._options, self._candidates, self._notes = session, options, candidates, notes
+        self._sink = sink
         self._version, self._size = version, version.size or 0
-        self.scheduler = Scheduler(
+        make = session.trace.scheduler({c.id: c.url for c in candidates.all}) if session.trace else Scheduler
+        self.scheduler = make(
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
         )  # fmt: skip
@@ -137,20 +142,55 @@ class Driver:
         opening = candidate.opening
         assert opening is not None
         seen = version_of(opening)
-        if why := self._why_refused(seen, opening):
-            self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
-            candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
-            self._candidates.attempts.append(candidate.error)
+        why = self._why_refused(seen, opening)
+        if not why and self._is_doubtful(seen):
             candidate.opening = None
             release(self._session, opening)
+            if await self._agrees(candidate):
+                meter = self._candidates.pace.meter
+                opening = await open_source(self._session, candidate.url, self._options, MIRROR_FIRST, meter)
+                candidate.opening = opening
+            else:
+                why = "its bytes differ from the others'"
+        if why:
+            self._refuse(candidate, why, seen)
         else:
             self._admit(candidate, opening)
 
+    def _refuse(self, candidate: Candidate, why: str, seen: Version) -> None:
+        self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+        candidate.notes.append(why)
+        candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
+        self._candidates.attempts.append(candidate.error)
+        opening, candidate.opening = candidate.opening, None
+        if opening is not None:
+            release(self._session, opening)
+
+    def _is_doubtful(self, seen: Version) -> bool:
+        """Whether only the checksum of the whole, at the very end, would show that it is another version."""
+        if self._options.piece_hashes or self._sink.store.ring_bytes is not None:
+            return False
+        same_date = seen.validators.last_modified == self._version.validators.last_modified is not None
+        return compare(self._version, seen) is Verdict.DIFFERENT and not same_date
+
+    async def _agrees(self, candidate: Candidate) -> bool:
+        """Whether its bytes are those of the others, at some places that they have brought."""
+        for _ in range(round(SAMPLE_PATIENCE_S / TICK_S)):
+            if self._stopped or self.scheduler.filled.total >= min(2 * SAMPLE_BYTES, self._size):
+                break
+            await asyncio.sleep(TICK_S)
+        meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
+        fd = self._sink.store.fd
+        return await same_as_written(self._session, candidate.url, self._options, meter, fd, written)
+
     def _why_refused(self, seen: Version, opening: Opening) -> str:
-        if seen.size != self._size:
-            return f"its file has {seen.size} bytes, the others' {self._size}"
         if opening.head.coded:
             return "it sends the file compressed"
+        if seen.size is None:
+            return "it tells no size"
+        if seen.size != self._size:
+            page = " and is a page of HTML" if (opening.head.get("content-type") or "").startswith("text/html") else ""
+            return f"its file has {seen.size} bytes{page}, the others' {self._size}"
         if self._options.checksum or self._options.piece_hashes:
             return ""
         same_date = seen.validators.last_modified == self._version.validators.last_modified is not None

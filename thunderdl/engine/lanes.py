@@ -67,6 +67,8 @@ class LaneRun:
     connecting: asyncio.Task[None] | None = None
     waiting: list[Transfer] = field(default_factory=list)
     transfers: dict[int, Transfer] = field(default_factory=dict)
+    # Ends that the mover was asked to lower, by lease, until it answers.
+    lowering: dict[int, int] = field(default_factory=dict)
     parked: Transfer | None = None
     closing: ThunderdlError | None = None
     has_answered: bool = False
@@ -134,6 +136,7 @@ class Lanes:
             transfer.end = max(transfer.position, min(transfer.end, command.end))
             self._tell(Shrunk(command.lease, transfer.end))
         else:
+            lane.lowering[command.lease] = command.end
             lane.connection.mover.lower(lane.connection, transfer, command.end)
 
     def cancel(self, command: Cancel) -> None:
@@ -265,13 +268,14 @@ class Lanes:
         if isinstance(event, Finished):
             self._finished(lane, event)
         elif isinstance(event, Lowered):
+            lane.lowering.pop(event.transfer.owner, None)
             self._tell(Shrunk(event.transfer.owner, event.end))
         elif isinstance(event, Broke):
             self._broke(lane, event)
 
     def _heard_parked(self, lane: LaneRun, event: object) -> None:
-        """The connection of an opening broke while it was parked."""
-        if isinstance(event, Broke):
+        """A parked opening broke; what is heard after it was given up concerns the lane no more."""
+        if isinstance(event, Broke) and lane.parked is event.transfer:
             lane.parked, lane.connection = None, None
 
     def _finished(self, lane: LaneRun, event: Finished) -> None:
@@ -281,6 +285,7 @@ class Lanes:
             lane.connection = None
         self._take(lane, transfer)
         lane.transfers.pop(transfer.owner, None)
+        lane.lowering.pop(transfer.owner, None)
         self._by_lease.pop(transfer.owner, None)
         if transfer.latency_s is not None:
             self._tell(FirstByte(transfer.owner, transfer.latency_s))
@@ -291,6 +296,10 @@ class Lanes:
         lane.connection = None
         self._take(lane, transfer)
         if event.stale and lane.closing is None and transfer.owner in lane.transfers:
+            if (cut := lane.lowering.pop(transfer.owner, None)) is not None:
+                # The mover had closed the connection when the order came: nobody else answers it.
+                transfer.end = max(transfer.position, min(transfer.end, cut))
+                self._tell(Shrunk(transfer.owner, transfer.end))
             if transfer.position >= transfer.end:
                 # Shrunk to nothing while it waited: there is nothing to ask for, and an empty range is a 416.
                 lane.transfers.pop(transfer.owner)
@@ -308,6 +317,9 @@ class Lanes:
     def _end(self, lane: LaneRun, error: ThunderdlError) -> None:
         """The lane is gone: say so of each of its leases."""
         error = lane.closing or error
+        if self._lanes.get(lane.id) is not lane:
+            # Once for each connection, however many requests went down with it.
+            return
         if isinstance(error, SourceError):
             located(error, lane.source.url)
         endpoint = lane.source.request.address.endpoint

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
@@ -37,7 +38,6 @@ from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, 
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
-MAX_BACK_OFF_S = 60.0
 # The environment is asked once for each host, and again where a list has more hosts than this.
 MAX_PROXIES_KNOWN = 4096
 
@@ -86,6 +86,10 @@ class First:
 
 
 Answer = asyncio.Future[Headed | Finished | Broke]
+
+
+# A mirror is asked for a byte, to see what it has: bytes of its answer are of use to nobody, the origin brings them.
+MIRROR_FIRST = First(0, 1)
 
 
 async def open_source(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
@@ -325,9 +329,12 @@ def located(error: SourceError, url: str) -> SourceError:
     return error
 
 
-def back_off_s(failures: int, error: ThunderdlError, jitter: float) -> float:
-    """How long to wait before asking the ``failures``-th time again; ``jitter``: a factor around 1."""
-    wait = min(MAX_BACK_OFF_S, 2.0 ** (failures - 1)) * jitter
+def back_off_s(down_s: float, error: ThunderdlError, jitter: float) -> float:
+    """How long to wait before asking again one that has failed for ``down_s``; ``jitter``: a factor around 1.
+
+    As the scheduler does it: missed for little longer than it was away. One that is busy is left alone for longer.
+    """
+    wait = backing_off.back_off_s(down_s, is_busy=isinstance(error, ServerBusy)) * jitter
     return max(wait, getattr(error, "retry_after_s", None) or 0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from thunderdl.core.protocol import PieceBad
@@ -16,7 +17,7 @@ from thunderdl.engine.naming import Target, choose_target
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
-from thunderdl.errors import BadContent, ThunderdlError, shown_url
+from thunderdl.errors import BadContent, ThunderdlError, clause, shown_url
 from thunderdl.model import Status
 
 if TYPE_CHECKING:
@@ -107,6 +108,17 @@ class Ranged:
             await self.ledger.close([(c.url, c.source.bytes) for c in self._candidates.all if c.source])
         else:
             await self.ledger.discard()
+
+    def losses(self) -> Iterator[str]:
+        """A note on each source that was of no use, or not to the end, where none tells of it yet."""
+        books = self.driver.scheduler.roster.sources if self.driver else {}
+        for candidate in self._candidates.all:
+            known, fault = books.get(candidate.id), self._candidates.fault_of(candidate)
+            lost = not known.usable if known else fault is not None
+            name = shown_url(candidate.url)
+            if lost and not any(note.startswith(f"{name} is not used") for note in self._notes):
+                why = (known.note if known else "") or (clause(fault) if fault else "a lasting fault")
+                yield f"{name} is not used{' any more' if known else ''}: {why}"
 
     async def _open_ledger(self, target: Target) -> Ledger:
         self._download.target = target

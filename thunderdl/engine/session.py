@@ -13,7 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from thunderdl.engine.pacing import Pacing
 from thunderdl.engine.sharing import Sharing
@@ -24,6 +24,9 @@ from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
 from thunderdl.sources.http.wire import Endpoint
 from thunderdl.storage.files import sync_folder
+
+if TYPE_CHECKING:
+    from thunderdl.engine.tracing import Trace
 
 MAX_MOVERS = 4
 DISK_THREADS = 4
@@ -37,6 +40,8 @@ class Session:
 
     def __init__(self, options: Options, httpx_settings: Mapping[str, Any]) -> None:
         self.options, self.httpx_settings = options, dict(httpx_settings)
+        # First, since it may be refused: nothing else has begun then.
+        self.trace = _trace_of(options)
         self.loop = asyncio.get_running_loop()
         self.jitter = random.Random()
         self.pacing = Pacing(options.limit)
@@ -111,6 +116,8 @@ class Session:
             with contextlib.suppress(StorageError):
                 await self.on_disk(sync_folder, folder)
         self._disk.shutdown(wait=True)
+        if self.trace is not None:
+            self.trace.close()
 
     def _wake(self) -> None:
         """Called in a mover's thread: have the loop listen, once for any number of events."""
@@ -129,3 +136,11 @@ class Session:
             while events:
                 notify, event = events.popleft()
                 notify(event)
+
+
+def _trace_of(options: Options) -> Trace | None:
+    if options.trace is None:
+        return None
+    from thunderdl.engine.tracing import Trace
+
+    return Trace(options.trace)

@@ -84,7 +84,7 @@ def _state(download: Download, candidate: Candidate, known: Source | None) -> tu
     note = candidate.notes[-1] if candidate.notes else ""
     if candidate.source is None:
         if candidate.error is not None:
-            return SourceState.GONE, str(candidate.error)
+            return SourceState.GONE, note or str(candidate.error)
         return SourceState.OPENING, note
     if known is None:
         return SourceState.ACTIVE, note
@@ -101,5 +101,5 @@ def _state(download: Download, candidate: Candidate, known: Source | None) -> tu
 
 
 def _last_error(download: Download, candidate: Candidate) -> str:
-    found = [e for e in download.candidates.attempts if getattr(e, "url", None) == candidate.url]
-    return str(found[-1]) if found else ""
+    found = download.candidates.fault_of(candidate)
+    return str(found) if found else ""

@@ -17,9 +17,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from thunderdl.core.protocol import Horizon, PieceBad
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
-from thunderdl.engine.candidates import Candidate, Candidates
+from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.opening import First, Opening, release
+from thunderdl.engine.opening import Opening, release
 from thunderdl.engine.pacing import Pace
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
@@ -86,7 +86,7 @@ async def stream(
     """The bytes of the file in order. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
     candidates = Candidates(session, urls, options)
     try:
-        first = await candidates.first(lambda _: First())
+        first = await candidates.first(from_the_start)
         opening = first.opening
         assert opening is not None
         if (body := whole_body(opening)) is not None:

@@ -31,6 +31,9 @@ from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 BUFFER_BYTES = 1024 * 1024
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+# Held while a command finds its mover or a connection changes hands: for a microsecond, a few times a second.
+_HANDS = threading.Lock()
+
 
 class Mover:
     """``wake``: called from this thread when events wait in :meth:`events`."""
@@ -38,7 +41,7 @@ class Mover:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._selector = selectors.DefaultSelector()
-        self._commands: deque[Callable[[], None]] = deque()
+        self._commands: deque[tuple[Connection, Callable[[Mover], None]]] = deque()
         self._events: deque[tuple[Callable[[object], None], object]] = deque()
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self._again: list[Connection] = []
@@ -62,7 +65,7 @@ class Mover:
 
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
-        self._order(lambda: self._ask(connection, transfer))
+        self._order(connection, lambda mover: mover._ask(connection, transfer))
 
     def proceed(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover | None = None
@@ -71,15 +74,15 @@ class Mover:
 
         ``onto``: the mover that takes the connection over for it.
         """
-        self._order(lambda: self._hand_over(connection, transfer, body, store, onto or self))
+        self._order(connection, lambda mover: mover._hand_over(connection, transfer, body, store, onto or mover))
 
     def lower(self, connection: Connection, transfer: Transfer, end: int) -> None:
         """Lower the transfer's end, not below what is written; answered by Lowered, or by its end in passing."""
-        self._order(lambda: self._lower(connection, transfer, end))
+        self._order(connection, lambda mover: mover._lower(connection, transfer, end))
 
     def close(self, connection: Connection, error: ThunderdlError) -> None:
         """Close it; every transfer on it is answered by Broke with ``error``."""
-        self._order(lambda: self._break(connection, error))
+        self._order(connection, lambda mover: mover._break(connection, error))
 
     def events(self) -> deque[tuple[Callable[[object], None], object]]:
         """What happened, as (whom to tell, event), oldest first; the reader pops from the left."""
@@ -94,9 +97,14 @@ class Mover:
         self._bell.close()
         self._bell_far.close()
 
-    def _order(self, command: Callable[[], None]) -> None:
-        self._commands.append(command)
-        self._ring()
+    @staticmethod
+    def _order(connection: Connection, command: Callable[[Mover], None]) -> None:
+        """To be done by the mover that has the connection when its turn comes."""
+        with _HANDS:
+            mover = connection.mover
+            assert mover is not None
+            mover._commands.append((connection, command))
+        mover._ring()
 
     def _ring(self) -> None:
         # Once for any number of commands: each system call would hand the GIL over.
@@ -133,7 +141,7 @@ class Mover:
             self._guarded(connection, selectors.EVENT_READ)
         self._end_waits()
         while self._commands:
-            self._commands.popleft()()
+            self._commands.popleft()[1](self)
         if self._events:
             self._wake()
 
@@ -270,8 +278,15 @@ class Mover:
             return
         self._again = [other for other in self._again if other is not connection]
         self.attached.discard(connection)
-        onto.attach(connection)
-        onto._order(lambda: onto._proceed(connection, transfer, body, store))
+        with _HANDS:
+            # What was ordered of it meanwhile goes with it, in order: two threads on one connection break both.
+            following = [each for each in self._commands if each[0] is connection]
+            for each in following:
+                self._commands.remove(each)
+            onto.attach(connection)
+            onto._commands.append((connection, lambda mover: mover._proceed(connection, transfer, body, store)))
+            onto._commands.extend(following)
+        onto._ring()
 
     def _proceed(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
         if connection.phase is not Phase.PARKED:
@@ -429,8 +444,12 @@ class Mover:
         """Close, and tell everybody who waits. ``fresh``: those queued did nothing wrong and are to be asked anew."""
         if connection.phase is Phase.CLOSED:
             return
-        answered = bool(connection.queue) and connection.queue[0].first_byte_at > 0
-        stale = fresh or (connection.served > 0 and not answered and isinstance(error, ConnectionLost))
+        head = connection.queue[0] if connection.queue else None
+        answered = head is not None and head.first_byte_at > 0
+        lost = not answered and isinstance(error, ConnectionLost)
+        # What follows an answer that was longer than it said is no head: out of step, not a fault of this request.
+        garbled = head is not None and head.head is None and isinstance(error, BadResponse)
+        stale = fresh or (connection.served > 0 and (lost or garbled))
         self._shut(connection)
         while connection.queue:
             transfer = connection.queue.popleft()

@@ -11,12 +11,13 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from thunderdl.core.hosts import Hosts, Refusal
 from thunderdl.errors import Cancelled
 from thunderdl.sources.http.connect import TlsSettings, connect
 from thunderdl.sources.http.connection import Connection, Phase
+from thunderdl.sources.http.daemons import DaemonThreads
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
@@ -44,7 +45,7 @@ class Pool:
         self._idle: dict[Endpoint, list[Connection]] = {}
         self._idle_in_all = 0
         self._worked_at: dict[Endpoint, float] = {}
-        self._threads = ThreadPoolExecutor(CONNECT_THREADS, "thunderdl-connect")
+        self._threads = DaemonThreads[socket.socket](CONNECT_THREADS, "thunderdl-connect")
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -197,7 +198,7 @@ class Pool:
         Openings share the first mover: many small files are faster in one thread than in two that wrestle for the
         GIL (20,000 of 50 KB: 5.2 s against 6.6 s). One that turns out long is handed to the least busy.
         """
-        making = self._threads.submit(connect, endpoint, self._tls, timeout_s)
+        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s))
         try:
             sock = await asyncio.wrap_future(making)
         except asyncio.CancelledError:
@@ -217,7 +218,7 @@ class Pool:
                 if connection.mover is not None:
                     connection.mover.close(connection, Cancelled())
         self._idle.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
 
 def _nobody_cares() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.cli.quantities import clock, duration, percent, rate, size
+from thunderdl.quantities import clock, duration, percent, rate, size
 
 
 @pytest.mark.parametrize(

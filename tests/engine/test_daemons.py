@@ -1,0 +1,56 @@
+"""Connecting threads: as many as may be, results and errors handed over, and none that the program's end waits for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from thunderdl.sources.http.daemons import DaemonThreads
+
+LIMIT_S = 10
+
+
+def test_results_and_errors_come_through_the_future() -> None:
+    threads = DaemonThreads[int](2, "test")
+    assert threads.submit(lambda: 7).result(LIMIT_S) == 7
+    with pytest.raises(ZeroDivisionError):
+        threads.submit(lambda: 1 // 0).result(LIMIT_S)
+    threads.close()
+
+
+def test_no_more_threads_than_allowed_and_the_rest_in_turn() -> None:
+    threads, gate = DaemonThreads[str](2, "test"), threading.Barrier(3)
+
+    def at_the_gate() -> str:
+        gate.wait(LIMIT_S)
+        return threading.current_thread().name
+
+    first = [threads.submit(at_the_gate) for _ in range(2)]
+    later = [threads.submit(lambda: "later") for _ in range(5)]
+    assert not any(future.done() for future in later)
+    gate.wait(LIMIT_S)
+    assert [future.result(LIMIT_S) for future in (*first, *later)] == ["test"] * 2 + ["later"] * 5
+    threads.close()
+
+
+def test_closing_cancels_what_has_not_begun() -> None:
+    threads, gate = DaemonThreads[bool](1, "test"), threading.Event()
+    running = threads.submit(lambda: gate.wait(LIMIT_S))
+    waiting = threads.submit(lambda: True)
+    while not running.running():
+        pass
+    threads.close()
+    assert waiting.cancelled()
+    gate.set()
+    assert running.result(LIMIT_S)
+
+
+def test_the_program_ends_while_a_call_still_waits() -> None:
+    program = (
+        "import threading; from thunderdl.sources.http.daemons import DaemonThreads;"
+        "threads = DaemonThreads(1, 'test'); threads.submit(lambda: threading.Event().wait(60)); threads.close()"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT_S)

@@ -1,0 +1,1 @@
+"""Real TCP: nginx mirrors in network namespaces, their links shaped, broken and mended while a tool downloads."""
