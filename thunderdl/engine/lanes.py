@@ -324,7 +324,6 @@ class Lanes:
             located(error, lane.source.url)
         endpoint = lane.source.request.address.endpoint
         held = self._session.pool.taken.get(endpoint.origin, 0)
-        self._retire(lane)
         kind, wait = _kind_of(error)
         if lane.closing is not None:
             kind = lane.cancel_kind
@@ -335,8 +334,9 @@ class Lanes:
             self._by_lease.pop(lease, None)
             del lane.transfers[lease]
             self._tell(Failed(lease, transfer.position, kind, wait))
+        # Its slot goes, and caps fall, after the scheduler knows of the end: else that would cost another lane.
+        self._retire(lane)
         if isinstance(error, ServerBusy):
-            # Last: a cap that falls before the scheduler knows of the end would cost another lane.
             self._session.sharing.refused(endpoint, error, held=held, is_new=not lane.has_answered, has_worked=True)
 
     def _take(self, lane: LaneRun, transfer: Transfer) -> None:
