@@ -54,11 +54,18 @@ class Granting:
         if not source.usable or source.is_surplus(lane):
             return False
         if not lane.leases:
-            # One that is down is asked by one lane, when its time has come.
-            return not source.is_down or (source.retry_at <= self._now and lane.probe)
+            return not source.is_down or self._may_probe(lane)
         last = lane.leases[-1]
         blocked = source.on_probation or source.silent or lane.probe or last.cancelled or last.shrinking
         return not blocked and not lane.is_silent(self._now)
+
+    def _may_probe(self, lane: Lane) -> bool:
+        """One that is down is asked by one lane, when its time has come: a new one, or one that idles."""
+        source = lane.source
+        if source.retry_at > self._now:
+            return False
+        lane.probe = lane.probe or not any(other.probe for other in source.lanes.values())
+        return lane.probe
 
     def _runs_low(self, lane: Lane) -> bool:
         if not lane.leases:
