@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab sim kill9 faults lint clean setup
+.PHONY: run test test-setup bench bench-lab bench-scheduler sim kill9 faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -48,6 +48,10 @@ bench-lab: $(VENV)/ready
 # The scheduler in thousands of random worlds, on a virtual clock.
 sim: $(VENV)/ready
 	$(BIN)/python -m tests.sim --worlds 300 $(ARGS)
+
+# What the scheduler costs in CPU, and how that grows with sources, lanes and pieces.
+bench-scheduler: $(VENV)/ready
+	$(BIN)/python -u -m tests.sim.cost $(ARGS)
 
 # Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
 kill9: $(VENV)/ready

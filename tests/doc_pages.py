@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import thunderdl
-from thunderdl import client, errors, model, options
+from thunderdl import client, errors, model, options, timetable
 from thunderdl.cli import reference
 from thunderdl.sources.http.connection import LEGAL, Phase
 
@@ -22,8 +22,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
-    model.Validators, model.Digest,
-    model.PieceHashes, model.ContentKey, options.Exists, client.Info, client.Totals,
+    model.Validators, model.Digest, model.PieceHashes, model.ContentKey, options.Exists, options.Priority,
+    timetable.Timetable, client.Info, client.Totals,
 )  # fmt: skip
 
 

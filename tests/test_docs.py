@@ -32,7 +32,11 @@ EXAMPLES = ROOT / "examples"
 # The digest that the docs write; every other hex of this length in them is an error.
 DIGEST = hashlib.sha256(b"test").hexdigest()
 # Pages that exist only after something was run.
-MADE_LATER = {ROOT / "docs" / "bench.md": "make bench", ROOT / "docs" / "bench-lab.md": "make bench-lab"}
+MADE_LATER = {
+    ROOT / "docs" / "bench.md": "make bench",
+    ROOT / "docs" / "bench-lab.md": "make bench-lab",
+    ROOT / "docs" / "bench-scheduler.md": "make bench-scheduler",
+}
 _FENCE = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[[^\]]+\]\(([^)\s]+)\)")
 _OF_THE_WHOLE = ("--version", "--help")

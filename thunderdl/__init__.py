@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from thunderdl.client import Client, Request, Task, download, get
     from thunderdl.errors import ThunderdlError
     from thunderdl.model import ContentKey, Digest, PieceHashes, Progress, Result, Status
-    from thunderdl.options import Exists, Options
+    from thunderdl.options import Exists, Options, Priority
+    from thunderdl.timetable import Timetable
 
 __version__ = "0.1.0"
 
@@ -24,12 +25,13 @@ _HOME = {
     "client": ("Client", "Request", "Task", "download", "get"),
     "errors": ("ThunderdlError",),
     "model": ("ContentKey", "Digest", "PieceHashes", "Progress", "Result", "Status"),
-    "options": ("Exists", "Options"),
+    "options": ("Exists", "Options", "Priority"),
+    "timetable": ("Timetable",),
 }
 
 __all__ = [
-    "Client", "ContentKey", "Digest", "Exists", "Options", "PieceHashes", "Progress", "Request", "Result", "Status",
-    "Task", "ThunderdlError", "__version__", "download", "get",
+    "Client", "ContentKey", "Digest", "Exists", "Options", "PieceHashes", "Priority", "Progress", "Request", "Result",
+    "Status", "Task", "ThunderdlError", "Timetable", "__version__", "download", "get",
 ]  # fmt: skip
 
 

@@ -14,17 +14,22 @@ import asyncio
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.download import Download
+from thunderdl.engine.feeding import Feeder, origin_of
 from thunderdl.engine.naming import suggested_target
 from thunderdl.engine.opening import First, open_source, release
+from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
 from thunderdl.formats.hashes import parse_checksum
 from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
-from thunderdl.options import Options
+from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
+
+if TYPE_CHECKING:
+    from thunderdl.timetable import Timetable
 
 PROGRESS_S = 0.1
 _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
@@ -90,6 +95,15 @@ class Task:
         """The same as values, in the order of the URLs."""
         return self._download.explanations()
 
+    @property
+    def over(self) -> asyncio.Future[Result]:
+        """Done once it has ended. Not to be cancelled; see :meth:`outcome`."""
+        return self._over
+
+    def is_long(self) -> bool:
+        """Whether it has proven to take long: it ran for some time, and much is left."""
+        return self._download.is_long()
+
     async def outcome(self) -> Result:
         """How it ended; never raises for a download that failed (see ``Result.error``)."""
         return await asyncio.shield(self._over)
@@ -115,6 +129,18 @@ class Task:
             self._over.set_result(self._stopped())
         else:
             self._stop(Status.CANCELLED)
+
+    def change_limit(self, limit: int | str | Timetable | None) -> None:
+        """Another limit for this download alone, from now on: as ``Options.task_limit``, text as on the command
+        line, None for none. Raises UsageError."""
+        settled = checked_limit("task_limit", limit)
+        self._options = replace(self._options, task_limit=settled)
+        self._download.candidates.pace.change(settled)
+
+    def change_priority(self, priority: Priority) -> None:
+        """Another share of connections and limits beside the other downloads, from now on."""
+        self._options = replace(self._options, priority=priority)
+        self._download.candidates.pace.weigh(priority.weight)
 
     def _stop(self, status: Status) -> None:
         if self._run is None or self._run.done() or self._wanted is Status.CANCELLED:
@@ -174,6 +200,7 @@ class Client:
         self._settings = httpx_settings or {}
         self._session: Session | None = None
         self._tasks: dict[Task, None] = {}
+        self._feeders: list[Feeder[Request]] = []
         self._ended = Totals()
 
     async def __aenter__(self) -> Client:
@@ -198,41 +225,32 @@ class Client:
         return self._begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
 
     async def run(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Result]:
-        """Download them all, ``options.jobs`` at once, taking the next only when there is room for it.
+        """Download them all, ``options.jobs`` at once, looking ahead in ``requests`` by no more than a thousand.
 
-        Yields each Result as it comes; a file that failed is a Result too.
+        Those whose host has least to do begin first, else the order is kept. Yields each Result as it comes; a file
+        that failed is a Result too.
         """
-        ended: asyncio.Queue[asyncio.Future[Result] | None] = asyncio.Queue()
-        feeding = asyncio.create_task(self._feed(requests, ended))
-        begun: int | None = None
-        count = 0
+        session = self._running_session()
+        hosts = session.pool.hosts
+        feeder = Feeder[Request](
+            jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
+            host_of=lambda request: origin_of(request.url), begin=self._begin,
+        )  # fmt: skip
+        self._feeders.append(feeder)
+        results = feeder.results(requests)
         try:
-            while begun is None or count < begun:
-                over = await ended.get()
-                if over is None:
-                    begun = await feeding
-                else:
-                    count += 1
-                    yield over.result()
+            async for result in results:
+                yield result
         finally:
-            feeding.cancel()
+            await results.aclose()
+            self._feeders.remove(feeder)
 
-    async def _feed(
-        self, requests: Iterable[Request] | AsyncIterable[Request], ended: asyncio.Queue[asyncio.Future[Result] | None]
-    ) -> int:
-        """Begin each request when there is room; how many there were."""
-        room, begun = asyncio.Semaphore(self.options.jobs), 0
-
-        def over(future: asyncio.Future[Result]) -> None:
-            room.release()
-            ended.put_nowait(future)
-
-        async for request in requests if isinstance(requests, AsyncIterable) else _each(requests):
-            await room.acquire()
-            self._begin(request)._over.add_done_callback(over)
-            begun += 1
-        ended.put_nowait(None)
-        return begun
+    def stop(self) -> None:
+        """Begin nothing more of what :meth:`run` was given, and cancel what runs."""
+        for feeder in self._feeders:
+            feeder.stop()
+        for task in self.tasks():
+            task.cancel()
 
     async def stream(
         self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None,
@@ -243,12 +261,11 @@ class Client:
         A wrong piece is fetched again before it is handed out; a wrong checksum raises BadContent after the last
         byte. Raises ThunderdlError.
         """
-        if self._session is None:
-            raise UsageError(_OUTSIDE)
+        session = self._running_session()
         from thunderdl.engine.streaming import stream
 
         changed = _changed(options or self.options, changes)
-        parts = stream(self._session, (url, *mirrors), changed, window_bytes)
+        parts = stream(session, (url, *mirrors), changed, window_bytes)
         try:
             async for part in parts:
                 yield part
@@ -258,11 +275,10 @@ class Client:
 
     async def info(self, url: str) -> Info:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
-        if self._session is None:
-            raise UsageError(_OUTSIDE)
+        session = self._running_session()
         from thunderdl.formats.digest_fields import repr_digests
 
-        opening = await open_source(self._session, url, self.options, First())
+        opening = await open_source(session, url, self.options, First(), session.pacing.pace(self.options).meter)
         try:
             head = opening.head
             fields = [(name, value.decode("latin-1")) for name, value in head.fields]
@@ -274,11 +290,16 @@ class Client:
                 content_type=head.get("content-type") or "",
             )  # fmt: skip
         finally:
-            release(self._session, opening)
+            release(session, opening)
 
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""
         return tuple(self._tasks)
+
+    def change_limit(self, limit: int | str | Timetable | None) -> None:
+        """Another limit over all downloads, from now on: as ``Options.limit``, text as on the command line, None for
+        none. Raises UsageError."""
+        self._running_session().pacing.change(limit)
 
     def totals(self) -> Totals:
         """Counts so far."""
@@ -288,10 +309,13 @@ class Client:
             rate_bytes_per_s=sum(p.rate_bytes_per_s for p in now),
         )  # fmt: skip
 
-    def _begin(self, request: Request) -> Task:
+    def _running_session(self) -> Session:
         if self._session is None:
             raise UsageError(_OUTSIDE)
-        task = Task(self._session, request, request.options or self.options)
+        return self._session
+
+    def _begin(self, request: Request) -> Task:
+        task = Task(self._running_session(), request, request.options or self.options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))
         return task
@@ -306,15 +330,15 @@ class Client:
         self._ended.bytes_done += result.bytes
 
 
-async def _each(requests: Iterable[Request]) -> AsyncIterator[Request]:
-    for request in requests:
-        yield request
-
-
 def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
     changes = dict(changes)
     if isinstance(changes.get("checksum"), str):
         changes["checksum"] = parse_checksum(changes["checksum"])
+    for name in ("limit", "task_limit"):
+        if name in changes:
+            changes[name] = checked_limit(name, changes[name])
+    if isinstance(changes.get("priority"), str):
+        changes["priority"] = Priority(changes["priority"])
     try:
         return replace(options, **changes)
     except TypeError as error:

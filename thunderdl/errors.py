@@ -122,13 +122,17 @@ class ConnectionLost(PassingFault):
 
 
 class ServerBusy(PassingFault):
-    """429 or 5xx. ``retry_after_s``: the server's own wish in seconds, None where it gave none."""
+    """429 or 5xx. ``retry_after_s``: the server's own wish in seconds, None where it gave none.
+
+    ``one_too_many``: other connections to it work, it wanted no further one.
+    """
 
     exit_code = 6
 
     def __init__(self, url: str, status: int, retry_after_s: float | None = None) -> None:
         super().__init__(url, f"the server answered {status}")
         self.status, self.retry_after_s = status, retry_after_s
+        self.one_too_many = False
 
 
 class LastingFault(SourceError):

@@ -13,10 +13,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from thunderdl.errors import UsageError, printable
 from thunderdl.model import Digest, PieceHashes
+
+if TYPE_CHECKING:
+    from thunderdl.timetable import Timetable
 
 DEFAULT_USER_AGENT = "thunderdl"
 
@@ -28,6 +31,21 @@ class Exists(enum.Enum):
     OVERWRITE = "overwrite"
     RENAME = "rename"
     SKIP = "skip"
+
+
+class Priority(enum.Enum):
+    """How much of what downloads share one of them gets: each step is worth three times the one below it."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def weight(self) -> float:
+        return _WEIGHTS[self._value_]
+
+
+_WEIGHTS = {"low": 1 / 3, "normal": 1.0, "high": 3.0}
 
 
 class Kind(enum.Enum):
@@ -42,6 +60,7 @@ class Kind(enum.Enum):
     SWITCH = ""
     HEADER = "NAME: VALUE"
     EXISTS = "POLICY"
+    PRIORITY = "LEVEL"
     DIGEST = "ALGO=HEX"
     PIECE_HASHES = "FILE"
 
@@ -92,17 +111,25 @@ class Options:
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
     )  # fmt: skip
     key: bool = _option(False, "Also compute the content key (BEP 52 root).", Kind.SWITCH)
-    connections: int = _option(32, "Connections in all.", Kind.COUNT, least=1, scope="session")
+    connections: int = _option(64, "Connections in all.", Kind.COUNT, least=1, scope="session")
     per_host: int = _option(
-        16, "Connections to one host at most.", Kind.COUNT,
+        16, "Connections to one host at most, over all downloads.", Kind.COUNT,
         least=1, aria2="max-connection-per-server", scope="session",
     )  # fmt: skip
     jobs: int = _option(
         16, "Files at once.", Kind.COUNT, short="j", least=1, aria2="max-concurrent-downloads", scope="session"
     )
-    limit: int | None = _option(
-        None, "Most bytes a second over all downloads: 500K, 2.5M, 1G (1K is 1024).", Kind.RATE,
-        unit="bytes/s", aria2="max-overall-download-limit", scope="session",
+    limit: int | Timetable | None = _option(
+        None, "Most bytes a second over all downloads: 500K, 2.5M (1K is 1024); by the clock: '08:00-18:00=1M'.",
+        Kind.RATE, unit="bytes/s", aria2="max-overall-download-limit", scope="session",
+    )  # fmt: skip
+    task_limit: int | Timetable | None = _option(
+        None, "Most bytes a second of each single download, written as for --limit.", Kind.RATE, unit="bytes/s",
+        aria2="max-download-limit",
+    )  # fmt: skip
+    priority: Priority = _option(
+        Priority.NORMAL, "Share of connections and of the limit, beside other downloads: low, normal, high.",
+        Kind.PRIORITY,
     )  # fmt: skip
     headers: tuple[tuple[str, str], ...] = _option(
         (), "Header to send; may be repeated.", Kind.HEADER, short="H", flag="header", aria2="header"
@@ -140,6 +167,8 @@ class Options:
             value = getattr(self, row.name)
             if row.kind is Kind.COUNT and value < row.least:
                 raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
+            if row.kind is Kind.RATE:
+                check_limit(row.name, value)
         if not self.timeout > 0:
             raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout}.")
         for text in (self.user_agent, *(part for header in self.headers for part in header)):
@@ -211,6 +240,28 @@ def parse_rate(text: str) -> int | None:
     return rate or None
 
 
+def parse_limit(text: str) -> int | Timetable | None:
+    """A rate as :func:`parse_rate` reads it, or one that depends on the clock: ``mon-fri 08:00-18:00=1M, 5M``.
+
+    ValueError for anything else.
+    """
+    if "=" not in text:
+        try:
+            return parse_rate(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or by the clock, as 08:00-18:00=1M") from None
+    # Loaded when first used: most runs have no timetable.
+    from thunderdl.timetable import parse_timetable
+
+    return parse_timetable(text, parse_rate)
+
+
+def check_limit(name: str, limit: object) -> None:
+    """Raise UsageError for what is no limit: a rate below one byte a second, text that was not parsed."""
+    if isinstance(limit, str) or (isinstance(limit, int | float) and not 1 <= limit < math.inf):
+        raise UsageError(f"{name} must be at least 1 byte a second, or None for no limit, not {limit!r}.")
+
+
 def parse_seconds(text: str) -> float:
     """Seconds from ``30``, ``1.5s``, ``2m`` or ``1h``; more than 0, else ValueError."""
     match = re.fullmatch(_SECONDS, text.strip(), re.IGNORECASE | re.ASCII)
@@ -254,6 +305,14 @@ def parse_exists(text: str) -> Exists:
         raise ValueError(f"none of {', '.join(policy.value for policy in Exists)}") from None
 
 
+def parse_priority(text: str) -> Priority:
+    """The level named; ValueError lists those there are."""
+    try:
+        return Priority(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"none of {', '.join(level.value for level in Priority)}") from None
+
+
 def parse_text(text: str) -> str:
     """The text itself; ValueError if it is empty or holds control characters (bad-inputs T5)."""
     if not text:
@@ -271,12 +330,14 @@ def parse_value(row: Row, text: str) -> object:
         case Kind.SECONDS:
             return parse_seconds(text)
         case Kind.RATE:
-            return parse_rate(text)
+            return parse_limit(text)
         case Kind.SWITCH:
             return parse_switch(text)
         case Kind.HEADER:
             return parse_header(text)
         case Kind.EXISTS:
             return parse_exists(text)
+        case Kind.PRIORITY:
+            return parse_priority(text)
         case _:
             return parse_text(text)

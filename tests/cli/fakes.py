@@ -66,6 +66,10 @@ class FakeClient:
             self.active = []
             yield result
 
+    def stop(self) -> None:
+        for task in self.active:
+            task.cancel()
+
     def tasks(self) -> Sequence[FakeTask]:
         return tuple(self.active)
 

@@ -11,7 +11,7 @@ from thunderdl.cli.config import rows_of
 from thunderdl.cli.settings import merge
 from thunderdl.errors import UsageError
 from thunderdl.model import Digest
-from thunderdl.options import Exists, Options
+from thunderdl.options import Exists, Options, Priority, parse_limit
 
 
 def test_nothing_given_is_the_defaults() -> None:
@@ -47,6 +47,17 @@ def test_values_of_every_kind() -> None:
     assert options.key
 
 
+def test_limits_by_the_clock_and_priorities() -> None:
+    flags = {"limit": "mon-fri 08:00-18:00=1M, 5M", "task_limit": "500K", "priority": "High"}
+    merged = merge(file={"priority": "low"}, environment={}, flags=flags)
+    options = merged.options()
+    assert options.limit == parse_limit(flags["limit"])
+    assert (options.task_limit, options.priority) == (500 * 1024, Priority.HIGH)
+    shown = {item.row.name: item.shown() for item in merged.items}
+    assert shown["limit"] == flags["limit"]
+    assert shown["priority"] == "high"
+
+
 def test_toml_types_and_text_mean_the_same() -> None:
     file = {"headers": {"A": "b"}, "timeout": 1.5, "limit": "0", "exists": "skip", "insecure": "yes"}
     options = merge(file=file, environment={"THUNDERDL_RETRIES": "0"}, flags={}).options()
@@ -65,6 +76,12 @@ def test_lines_of_the_environment_are_headers() -> None:
     [
         ({"limit": "5Q"}, "--limit: '5Q': not a rate"),
         ({"limit": "0.5"}, "less than one byte"),
+        (
+            {"limit": "quick"},
+            "--limit: 'quick': not a rate: write bytes a second, as 500K, 2.5M or 1G, or by the clock",
+        ),
+        ({"task_limit": "08:00-25:00=1M"}, "--task-limit: '08:00-25:00=1M': '25:00' is no time of day"),
+        ({"priority": "urgent"}, "--priority: 'urgent': none of low, normal, high"),
         ({"connections": "0"}, "--connections: '0': not a whole number from 1"),
         ({"connections": "²"}, "not a whole number"),
         ({"connections": "9" * 5000}, "not a whole number"),

@@ -41,17 +41,17 @@ def shared(rate: float) -> Callable[[int], float]:
     return lambda lanes: rate
 
 
-def test_lanes_double_as_long_as_each_brings_more() -> None:
+def test_lanes_go_up_in_leaps_as_long_as_each_brings_as_much() -> None:
     slope = Slope(Climb(1), each_lane_gives(MB))
     assert slope.climb_for(20) == 16
-    assert slope.levels == [1, 2, 4, 8, 16]
+    assert slope.levels == [1, 2, 8, 16]
     assert slope.climb.lane_bound is True
 
 
 def test_lanes_never_exceed_the_cap() -> None:
     slope = Slope(Climb(1), each_lane_gives(MB), cap=6)
     slope.climb_for(20)
-    assert slope.levels == [1, 2, 4, 6]
+    assert slope.levels == [1, 2, 6]
 
 
 def test_no_step_without_a_measurement_at_the_level_before() -> None:
@@ -76,7 +76,7 @@ def test_one_lane_too_many_is_worth_two_percent_at_least() -> None:
 def test_climbs_as_far_as_it_helps_and_stays_there() -> None:
     slope = Slope(Climb(1), lambda lanes: MB * min(lanes, 4))
     assert slope.climb_for(5) == 4
-    assert slope.levels == [1, 2, 4, 8, 4]
+    assert slope.levels == [1, 2, 8, 4]
     assert slope.climb.lane_bound is True, "up to four, each lane brought more"
 
 

@@ -13,6 +13,7 @@ from thunderdl.core.leasing import (
     FINE_CUT_BYTES,
     MAX_FIRST_BYTES,
     MAX_LEASE_S,
+    MIN_FIRST_BYTES,
     MIN_LEASE_S,
     PROBE_BYTES,
     UNSETTLED_LEASE_S,
@@ -26,7 +27,12 @@ from thunderdl.core.leasing import (
 
 def test_of_an_unknown_source_little_is_asked_first() -> None:
     lane = Field().lane(None)
-    assert lease_bytes(lane, 100 * GIB, 0.0, MIB) == MAX_FIRST_BYTES
+    latency = lane.source.latency
+    latency.value = 0.5
+    assert lease_bytes(lane, 100 * GIB, 0.0, MIB) == MAX_FIRST_BYTES, "a long fat path is filled"
+    latency.value = 0.0005
+    assert lease_bytes(lane, 100 * GIB, 0.0, MIB) == MIN_FIRST_BYTES, "a short one may be slow"
+    latency.value = 0.05
     assert lease_bytes(lane, 64 * MIB, 0.0, MIB) == MIB
     assert lease_bytes(lane, 64 * KIB, 0.0, MIB) == CUT_BYTES
 

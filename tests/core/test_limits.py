@@ -4,22 +4,41 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from thunderdl.core.limits import BURST_S, MIN_BURST_BYTES, TokenBucket
+from thunderdl.core.limits import BURST_S, MIN_BURST_BYTES, Flow, Limiter, TokenBucket
 
 RATE = 1_000_000
 BURST = 50_000
 START_S = 1000.0
 
 
-def drained(rate: float = RATE) -> TokenBucket:
+class Alone:
+    """One connection of one download under a limit: over all downloads, or with ``own`` over that one."""
+
+    def __init__(self, rate: float | None, *, own: bool = False) -> None:
+        self._limiter = Limiter(None if own else rate)
+        self._flow = Flow(own=TokenBucket(rate if own else None))
+        self.change = self._flow.own.change if own else self._limiter.change
+
+    def take(self, want_bytes: int, now: float) -> tuple[int, float]:
+        return self._limiter.take(self._flow, 1, want_bytes, now)
+
+    def give_back(self, unused_bytes: int) -> None:
+        self._limiter.give_back(self._flow, unused_bytes)
+
+    @property
+    def rate_bytes_per_s(self) -> float | None:
+        return self._limiter.rate_bytes_per_s
+
+
+def drained(rate: float = RATE) -> Alone:
     """A bucket whose first burst is gone at START_S."""
-    bucket = TokenBucket(rate)
+    bucket = Alone(rate)
     bucket.take(1 << 30, START_S)
     return bucket
 
 
 def test_without_a_limit_all_is_granted_at_once() -> None:
-    bucket = TokenBucket(None)
+    bucket = Alone(None)
     assert [bucket.take(1 << 30, START_S) for _ in range(3)] == [(1 << 30, 0.0)] * 3
     assert bucket.rate_bytes_per_s is None
 
@@ -31,7 +50,7 @@ asks = st.lists(st.tuples(st.integers(1, 1 << 20), st.floats(0, 2)), min_size=1,
 @given(rates, asks)
 @example(RATE, [(1 << 20, 0.0)] * 30)
 def test_grants_never_exceed_the_rate_and_one_burst(rate: float, steps: list[tuple[int, float]]) -> None:
-    bucket, now, total = TokenBucket(rate), START_S, 0
+    bucket, now, total = Alone(rate), START_S, 0
     for want, pause_s in steps:
         now += pause_s
         granted, wait_s = bucket.take(want, now)
@@ -43,7 +62,7 @@ def test_grants_never_exceed_the_rate_and_one_burst(rate: float, steps: list[tup
 
 @given(rates, st.integers(1, 1 << 20))
 def test_asking_when_told_to_gets_all_of_the_rate(rate: float, want: int) -> None:
-    bucket, now, total = TokenBucket(rate), START_S, 0
+    bucket, now, total = Alone(rate), START_S, 0
     for _ in range(100):
         granted, wait_s = bucket.take(want, now)
         total += granted
@@ -102,7 +121,7 @@ def test_a_new_limit_holds_from_the_moment_it_is_set() -> None:
 
 
 def test_what_was_saved_at_a_high_limit_is_not_granted_under_a_low_one() -> None:
-    bucket = TokenBucket(100 * RATE)
+    bucket = Alone(100 * RATE)
     bucket.take(1, START_S)
     bucket.change(RATE)
     assert bucket.take(1 << 30, START_S)[0] == BURST
@@ -117,14 +136,14 @@ def test_a_limit_taken_away_and_set_again() -> None:
 
 
 def test_bytes_given_back_may_be_had_again() -> None:
-    bucket = TokenBucket(RATE)
+    bucket = Alone(RATE)
     assert bucket.take(BURST, START_S)[0] == BURST
     bucket.give_back(30_000)
     assert bucket.take(BURST, START_S) == (30_000, 0.0)
 
 
 def test_bytes_given_back_make_no_larger_burst() -> None:
-    bucket = TokenBucket(RATE)
+    bucket = Alone(RATE)
     bucket.take(BURST, START_S)
     bucket.give_back(BURST)
     assert bucket.take(1 << 30, START_S + 3600)[0] == BURST

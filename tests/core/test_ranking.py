@@ -150,3 +150,13 @@ def test_one_slow_answer_does_not_make_a_slow_server_but_several_do() -> None:
     for _ in range(5):
         latency.add(1.1)
     assert latency.value > 0.9
+
+
+def test_a_first_byte_that_was_waited_for_through_an_outage_counts_in_part() -> None:
+    latency = LatencyEstimate()
+    latency.add(0.1)
+    latency.add(20.0)
+    assert latency.value < 0.3
+    for _ in range(20):
+        latency.add(0.4)
+    assert latency.value == pytest.approx(0.4, rel=0.05), "what lasts is believed"

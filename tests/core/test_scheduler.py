@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.core.desk import KIB, MIB, Desk, asked_lanes, fetched, of
+from thunderdl.core.backing_off import MAX_BACK_OFF_S, MIN_BACK_OFF_S, MIN_BUSY_WAIT_S
 from thunderdl.core.protocol import (
     Blamed,
     Cancel,
@@ -20,7 +21,6 @@ from thunderdl.core.protocol import (
     SourceLost,
 )  # fmt: skip
 from thunderdl.core.ranges import RangeSet
-from thunderdl.core.scheduler import MAX_BACK_OFF_S, MIN_BACK_OFF_S, MIN_BUSY_WAIT_S
 
 GONE = 999
 
@@ -115,8 +115,8 @@ def test_news_of_what_is_over_does_no_harm(
 def test_the_first_byte_tells_the_latency_and_is_a_sign_of_life() -> None:
     desk = Desk(stall_s=10.0)
     desk.open(latency_s=0.1)
-    desk.tell(FirstByte(desk.lease().id, 1.1), after_s=9.0)
-    assert desk.source().latency.value == pytest.approx(0.4)
+    desk.tell(FirstByte(desk.lease().id, 0.4), after_s=9.0)
+    assert desk.source().latency.value == pytest.approx(0.19)
     assert of(Cancel, desk.tell(Moved(desk.lease().id, 0), after_s=2.0)) == []
 
 

@@ -7,11 +7,12 @@ from itertools import pairwise
 import pytest
 
 from tests.core.desk import KIB, MIB, Desk, asked_lanes, fetched, of
+from thunderdl.core.backing_off import BACK_OFF_SHARE, MIN_BACK_OFF_S
 from thunderdl.core.granting import RECLAIM_S
 from thunderdl.core.leasing import PROBE_BYTES
 from thunderdl.core.protocol import Cancel, Command, Complete, Ended, Fetch, FirstByte, GiveUp, HostCap, Shrink
 from thunderdl.core.roster import SILENT_S, SILENT_TRIPS
-from thunderdl.core.scheduler import BACK_OFF_SHARE, LOST_S, MIN_BACK_OFF_S, PROBE_S
+from thunderdl.core.scheduler import LOST_S, PROBE_S
 
 FAR = 1024 * MIB
 STALL_S = 30.0
@@ -78,7 +79,7 @@ def test_a_silent_source_gets_no_new_work_and_no_lane_but_one_that_looks() -> No
     desk = with_lanes_to_spare()
     desk.flow(HUSH_S, {})
     assert desk.source().silent
-    said = []
+    said: list[Command] = []
     for _ in range(200):
         said += desk.flow(0.1, {})
         assert len([lane for lane in desk.lanes() if lane.probe]) <= 1
@@ -114,7 +115,7 @@ def test_its_first_bytes_make_the_source_well_again_and_lanes_that_hang_on_are_g
     old = set(desk.source().lanes)
     desk.flow(PROBED_S, {})
     (probe,) = [lane for lane in desk.lanes() if lane.probe]
-    said = []
+    said: list[Command] = []
     for _ in range(round(LOST_S / 0.1)):
         for lane in desk.lanes():
             if lane.id not in old:

@@ -60,7 +60,9 @@ def test_on_probation_it_brings_one_piece_at_a_time_on_one_lane() -> None:
     desk.tell(bad(0, MIB, 1))
     said = desk.flow(5, {1: 8 * MIB, 2: 100 * KIB})
     late = [each for each in of(Fetch, said) if each.source == 1][-3:]
-    assert [each.end - each.start for each in late] == [MIB] * 3
+    # To the border of a piece first, then whole ones.
+    assert all(each.end - each.start == MIB or each.end % MIB == 0 for each in late)
+    assert all(each.end - each.start <= MIB for each in late)
     assert len(desk.leases(1)) == 1
 
 

@@ -21,7 +21,7 @@ URL = "http://h/f"
 def lane_with_a_connection() -> tuple[Lanes, LaneRun, Connection]:
     heard: list[Event] = []
     nobody = cast(Any, None)
-    lanes = Lanes(nobody, nobody, heard.append, nobody, nobody)
+    lanes = Lanes(nobody, nobody, heard.append, nobody, nobody, nobody)
     source = OpenSource(id=1, url=URL, request=build_request(parse_url(URL), []), version=Version(), timeout_s=1.0)
     with socket.socket() as sock:
         connection = Connection(sock)
@@ -29,7 +29,7 @@ def lane_with_a_connection() -> tuple[Lanes, LaneRun, Connection]:
 
 
 def transfer() -> Transfer:
-    return Transfer(request=b"", start=0, end=10, notify=lambda event: None)
+    return Transfer(request=b"", start=0, end=10, notify=lambda event: None, meter=cast(Any, None))
 
 
 def test_a_parked_opening_that_breaks_leaves_the_lane_without_a_connection() -> None:

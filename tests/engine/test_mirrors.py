@@ -12,6 +12,7 @@ from tests.engine.runs import SHORT_S, content_of, failed, fetch, names, piece_h
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.engine import candidates
 from thunderdl.errors import BadContent, DownloadFailed, NotFound
 from thunderdl.model import Result, SourceProgress
 
@@ -225,3 +226,14 @@ def test_credentials_of_the_origin_do_not_reach_mirrors(tmp_path: Path, trio: li
     assert trio[1].requests
     assert all(request.header("Authorization") is None for request in trio[1].requests)
     assert "secret" not in "".join(result.notes)
+
+
+def test_an_origin_that_refuses_holds_nobody_up(
+    tmp_path: Path, trio: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is tried again, but mirrors that have answered do not wait for that."""
+    monkeypatch.setattr(candidates, "ORIGIN_GRACE_S", 3600.0)
+    with LoopbackServer({"/f": generated(SIZE, seed=1)}) as gone:
+        url = gone.url("/f")
+    result = fetch(url, tmp_path, mirrors=[server.url("/f") for server in trio], retries=5)
+    assert content_of(result) == CONTENT

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.lab.race import MOST_IDEALS
-from tests.lab.report import Result
+from tests.lab.report import FAULT_TARGET, STEADY_TARGET, Result
 from tests.lab.tools import OURS, RACERS
+
+if TYPE_CHECKING:
+    from numpy import float64
+    from numpy.typing import NDArray
 
 _STYLES = {
     OURS: ("#d1495b", "D", 46),
@@ -19,6 +24,21 @@ _STYLES = {
 }
 _PARTED = 0.14
 """Rows apart so much, so that tools of one time do not hide each other."""
+
+
+_LEAST = 0.94
+
+
+def _spread(of_ideal: NDArray[float64]) -> NDArray[float64]:
+    import numpy
+
+    return numpy.log(numpy.maximum(of_ideal - _LEAST, 0.001))
+
+
+def _gathered(spread: NDArray[float64]) -> NDArray[float64]:
+    import numpy
+
+    return numpy.exp(spread) + _LEAST
 
 
 def save_plot(results: Sequence[Result], path: Path) -> None:
@@ -34,19 +54,25 @@ def save_plot(results: Sequence[Result], path: Path) -> None:
         late = [(x, y) for x, y, late in points if late]
         axis.scatter([x for x, _ in done], [y for _, y in done], s=area, c=colour, marker=marker, label=racer.name,
                      zorder=4 if racer.name == OURS else 3)  # fmt: skip
-        axis.scatter([x for x, _ in late], [y for _, y in late], s=area, c=colour, marker=r"$\rightarrow$", zorder=3)
-    axis.set_xscale("log")
-    axis.set_xlim(0.93, MOST_IDEALS * 1.25)
-    axis.xaxis.set_major_locator(ticker.FixedLocator([1, 1.1, 1.5, 2, 3, 5, 8, MOST_IDEALS]))
+        axis.scatter(
+            [x for x, _ in late], [y for _, y in late], s=4 * area, c=colour, marker=r"$\rightarrow$", zorder=3
+        )
+    # Logarithmic in what is lost: 1.03 and 1.06 are as far apart as 1.5 and 2.
+    axis.set_xscale("function", functions=(_spread, _gathered))
+    axis.set_xlim(0.97, MOST_IDEALS * 1.25)
+    axis.xaxis.set_major_locator(ticker.FixedLocator([1, 1.03, 1.06, 1.12, 1.25, 1.5, 2, 3, 5, MOST_IDEALS]))
     axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: "> 12" if x == MOST_IDEALS else f"{x:g}"))
     axis.xaxis.set_minor_locator(ticker.NullLocator())
     axis.axvline(1, color="black", linewidth=0.8)
+    for target, style in ((STEADY_TARGET, "--"), (FAULT_TARGET, ":")):
+        axis.axvline(target, color=_STYLES[OURS][0], linewidth=0.8, linestyle=style)
     axis.set_yticks(range(len(results)), [result.scenario.name for result in results], fontsize=8)
     for row in range(0, len(results), 2):
         axis.axhspan(row - 0.5, row + 0.5, color="#f3f3f0", zorder=0)
     axis.set_ylim(len(results) - 0.5, -0.5)
     axis.set_xlabel(
-        f"time / ideal, medians (arrow: ended after {MOST_IDEALS} ideals; no mark: failed or cannot)", fontsize=8
+        f"time / ideal, medians (lines: targets; arrow: ended after {MOST_IDEALS}; no mark: failed or cannot)",
+        fontsize=8,
     )
     axis.tick_params(axis="x", labelsize=8)
     axis.grid(axis="x", linewidth=0.4, color="#cccccc")

@@ -49,7 +49,7 @@ class Run:
     @property
     def twice(self) -> float:
         """The share of the file that was fetched more than once, or for nothing; heads of answers included."""
-        return (self.crossed_bytes - self.size_bytes) / self.size_bytes
+        return max(0, self.crossed_bytes - self.size_bytes) / self.size_bytes
 
 
 def run(racer: Racer, scenario: Scenario, contents: Contents) -> Run | None:
@@ -136,6 +136,8 @@ def _watched(
 def _fault(code: int, is_right: bool) -> str:
     if code == -signal.SIGKILL:
         return "not done in time"
+    if code < 0:
+        return f"crashed, {signal.Signals(-code).name}"
     if code:
         return f"failed, exit status {code}"
     return "" if is_right else "WRONG CONTENT"

@@ -74,13 +74,15 @@ class Outcome:
 
 
 class World:
-    """``script``: what will happen; ``log``: told of every event and command; ``strict``: check after each event;
-    ``make``: what makes the scheduler."""
+    """``script``: what will happen; ``log``: told of every event and command; ``strict``: check after each event,
+    else at each ``checked_each``-th poll, 0 for never; ``make``: what makes the scheduler."""
 
     def __init__(
-        self, script: Script, *, log: Log | None = None, strict: bool = True, make: Callable[..., Scheduler] = Scheduler
-    ) -> None:
+        self, script: Script, *, log: Log | None = None, strict: bool = True, checked_each: int = 1,
+        make: Callable[..., Scheduler] = Scheduler,
+    ) -> None:  # fmt: skip
         self.script, self._log, self._strict = script, log, strict
+        self._checked_each, self._polls = checked_each, 0
         self.now = 0.0
         self.servers = {source.id: Server(source) for source in script.sources}
         self.scheduler = make(
@@ -108,14 +110,14 @@ class World:
 
     # -- running
 
-    def run(self) -> Outcome:
-        """Play until the file is there, nobody is left, or patience ends."""
+    def run(self, until_s: float = FOREVER) -> Outcome:
+        """Play until the file is there, nobody is left, or patience ends; no longer than ``until_s``."""
         for source in self.script.sources:
             self._at(source.opens_at, lambda number=source.id: self._open(number))  # type: ignore[misc]
             self._plan(source.id)
         self._at(POLL_S, self._poll)
         self._set_limit()
-        while self._ended is None and self._agenda and self._agenda[0][0] <= self._limit:
+        while self._ended is None and self._agenda and self._agenda[0][0] <= min(self._limit, until_s):
             self.now, _, due = heapq.heappop(self._agenda)
             due()
         return self._outcome()
@@ -178,8 +180,10 @@ class World:
         self._at(self.now + POLL_S, self._poll)
         for number, lanes in self.most_lanes.items():
             self.most_lanes[number] = max(lanes, len(self.servers[number].lines))
-        check_books(self.scheduler)
-        check_duties(self.scheduler, self.now)
+        self._polls += 1
+        if self._checked_each and self._polls % self._checked_each == 0:
+            check_books(self.scheduler)
+            check_duties(self.scheduler, self.now)
 
     # -- between scheduler and servers
 

@@ -179,6 +179,8 @@ def _flags_of(row: Row) -> Iterator[Flag]:
 def _help(row: Row) -> str:
     if row.default in (None, (), False):
         return row.help
+    if isinstance(row.default, enum.Enum):
+        return f"{row.help} [default: {row.default.value}]"
     shown = f"{row.default:g}" if isinstance(row.default, float) else f"{row.default}"
     return f"{row.help} [default: {shown}]"
 

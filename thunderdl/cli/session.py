@@ -23,15 +23,12 @@ _R = TypeVar("_R")
 _R_contra = TypeVar("_R_contra", contravariant=True)
 
 
-class StoppableTask(WatchedTask, Protocol):
-    def cancel(self) -> None: ...
-
-
 class Downloads(Protocol[_R_contra]):
     """The client, as far as a session uses it."""
 
     def run(self, requests: AsyncIterable[_R_contra]) -> AsyncIterator[Result]: ...
-    def tasks(self) -> Sequence[StoppableTask]: ...
+    def stop(self) -> None: ...
+    def tasks(self) -> Sequence[WatchedTask]: ...
     def totals(self) -> WatchedTotals: ...
 
 
@@ -115,8 +112,7 @@ def _stop_on_signals(client: Downloads[_R], view: View, tally: Tally) -> Iterato
             view.close()
             os._exit(STOPPED)
         tally.stopped.set()
-        for task in client.tasks():
-            task.cancel()
+        client.stop()
 
     for each in signals:
         loop.add_signal_handler(each, stop)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from thunderdl.errors import UsageError, printable
-from thunderdl.options import Exists, Kind, Options, Row, parse_value, table
+from thunderdl.options import Exists, Kind, Options, Priority, Row, parse_value, table
 
 _ON_LINUX: bool = sys.platform == "linux"
 Given = Mapping[str, object]
@@ -181,8 +181,8 @@ def _shown(row: Row, value: object) -> str:
             return f"{head.partition('://')[0]}://***@{host}" if at else value
         case Kind.SWITCH, bool():
             return "yes" if value else "no"
-        case Kind.EXISTS, Exists():
-            return value.value
+        case _, Exists() | Priority():
+            return str(value.value)
     return str(value)
 
 

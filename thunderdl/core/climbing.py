@@ -10,9 +10,13 @@ Invariants:
 
 from __future__ import annotations
 
+import math
+
 # Every lane more must be worth this much: an eighth lane that brings 1 % only costs the server.
 WORTH = 1.02
 MIN_WINDOW_S = 0.4
+# So near to the same rate for each lane is a limit for each.
+LINEAR = 0.85
 # A lane less, and the source brings less by more than this share of one lane: it is each lane that is limited.
 HALF_A_LANE = 0.5
 FIRST_REST_S, MAX_REST_S = 3.0, 30.0
@@ -83,6 +87,7 @@ class Climb:
         self._rest(now, MAX_REST_S)
 
     def _judge(self, goodput: float, flowing: int, cap: int, now: float) -> None:
+        factor = 2
         if self._before is not None:
             (before, lanes), self._before = self._before, None
             self.lane_bound = goodput < before * (1 - HALF_A_LANE / lanes)
@@ -94,8 +99,15 @@ class Climb:
                 self._rest_s = min(2 * self._rest_s, MAX_REST_S)
                 return
             self.lane_bound = True
+            helped, each = goodput / self._goodput, flowing / self._kept
+            if helped > each * LINEAR:
+                # Each brings as much as those before: surely there is room for many.
+                factor = 4
+            else:
+                # So many would have brought the same.
+                flowing = min(flowing, math.ceil(self._kept * helped))
         self._kept, self._goodput = min(self.lanes, flowing), goodput
-        self.lanes = max(1, min(2 * self._kept, cap))
+        self.lanes = max(1, min(factor * self._kept, cap))
 
     def _rest(self, now: float, rest_s: float) -> None:
         self._rest_until = max(self._rest_until, now + rest_s)

@@ -60,12 +60,12 @@ class Granting:
         return not blocked and not lane.is_silent(self._now)
 
     def _may_probe(self, lane: Lane) -> bool:
-        """One that is down is asked by one lane, when its time has come: a new one, or one that idles."""
+        """One lane at a time asks a source that is down whether it is back, when the time has come."""
         source = lane.source
-        if source.retry_at > self._now:
+        if source.retry_at > self._now or any(each.probe and each.leases for each in source.lanes.values()):
             return False
-        lane.probe = lane.probe or not any(other.probe for other in source.lanes.values())
-        return lane.probe
+        lane.probe = True
+        return True
 
     def _runs_low(self, lane: Lane) -> bool:
         if not lane.leases:

@@ -21,8 +21,10 @@ UNSETTLED_LEASE_S = 2.0
 CUT_BYTES = 16 * 1024
 FINE_CUT_BYTES = 1024
 CUT_S = 0.1
-# The first lease of a source of which nothing is known: enough for the first round trip of a long fat path.
-MAX_FIRST_BYTES = 32 * 1024 * 1024
+# The first lease of a source of which nothing is known: what the fastest path would bring in a round trip, since a
+# slow one has to give most of it back (a mirror of 0.5 Mbit/s that got 2.6 MB lost 27 cuts in the first second).
+MIN_FIRST_BYTES, MAX_FIRST_BYTES = 256 * 1024, 32 * 1024 * 1024
+FASTEST_BYTES_PER_S = 500e6
 # Of one that was down and is asked whether it is back: a second's worth, and no more than this.
 PROBE_BYTES = 64 * 1024
 # What a steal must be worth: it costs a connection and what is on its way. A share of the time that the download
@@ -54,7 +56,7 @@ def lease_bytes(lane: Lane, missing_bytes: int, total_rate: float, align: int) -
     if lane.probe:
         return max(int(clamp(lane.likely_rate(), FINE_CUT_BYTES, PROBE_BYTES)), source.min_bytes)
     if not source.known:
-        return max(source.min_bytes, int(clamp(missing_bytes // 64, CUT_BYTES, MAX_FIRST_BYTES)))
+        return max(source.min_bytes, first_bytes(source.latency.value, missing_bytes))
     shortest = max(MIN_LEASE_S, min(4 * source.latency.value, MAX_LEASE_S))
     unsettled = source.climb.trying or source.climb.lane_bound is None
     longest = max(shortest, UNSETTLED_LEASE_S if unsettled else MAX_LEASE_S)
@@ -63,6 +65,12 @@ def lease_bytes(lane: Lane, missing_bytes: int, total_rate: float, align: int) -
     want = max(rate * tau, source.min_bytes)
     unit = align if want >= align else cut_bytes(rate)
     return max(unit, round(want / unit) * unit)
+
+
+def first_bytes(latency_s: float, missing_bytes: int) -> int:
+    """Bytes for the first lease of a source of which only the latency is known."""
+    in_flight = clamp(latency_s * FASTEST_BYTES_PER_S, MIN_FIRST_BYTES, MAX_FIRST_BYTES)
+    return int(clamp(missing_bytes // 64, CUT_BYTES, in_flight))
 
 
 def lease_end(start: int, want: int, gap_end: int, align: int) -> int:

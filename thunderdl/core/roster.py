@@ -9,8 +9,9 @@ Invariants:
 from __future__ import annotations
 
 import statistics
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from thunderdl.core.climbing import Climb
 from thunderdl.core.ranges import RangeSet
@@ -68,11 +69,15 @@ class Lane:
     @property
     def largest(self) -> Lease | None:
         """The one of its leases that lacks most, the later of two: the one to take from."""
+        if len(self.leases) == 1:
+            return self.leases[0]
         return max(reversed(self.leases), key=lambda lease: lease.end - lease.position, default=None)
 
     @property
     def left_bytes(self) -> int:
         """What all of its leases still lack."""
+        if len(self.leases) == 1:
+            return self.leases[0].end - self.leases[0].position
         return sum([lease.end - lease.position for lease in self.leases])
 
     @property
@@ -188,7 +193,7 @@ class Source:
     def is_surplus(self, lane: Lane) -> bool:
         """Whether the lane is one more than the source should have; one that sees whether it is back never is."""
         surplus = len(self.lanes) - self.climb.lanes
-        return surplus > 0 and not lane.probe and lane.id in list(self.lanes)[-surplus:]
+        return surplus > 0 and not lane.probe and lane.id in islice(reversed(self.lanes), surplus)
 
     def keep_first(self, lane: Lane) -> None:
         """If lanes are too many, it is others that go."""
@@ -212,6 +217,8 @@ class Roster:
         self.sources: dict[int, Source] = {}
         self.lanes: dict[int, Lane] = {}
         self.leases: dict[int, Lease] = {}
+        # How many lanes there are to each host: asked of every source at each tick.
+        self.lanes_at: Counter[str] = Counter()
         self._next_lane = self._next_lease = 0
 
     def new_lane_id(self) -> int:
@@ -226,13 +233,15 @@ class Roster:
     def add_lane(self, source: Source, lane_id: int | None = None) -> Lane:
         lane = Lane(id=self.new_lane_id() if lane_id is None else lane_id, source=source, probe=source.is_down)
         self.lanes[lane.id] = source.lanes[lane.id] = lane
+        self.lanes_at[source.host] += 1
         return lane
 
     def drop_lane(self, lane: Lane) -> None:
         if lane.rate.known:
             lane.source.past_lane_rate = max(lane.rate.safe, 1.0)
-        self.lanes.pop(lane.id, None)
-        lane.source.lanes.pop(lane.id, None)
+        if self.lanes.pop(lane.id, None) is not None:
+            del lane.source.lanes[lane.id]
+            self.lanes_at[lane.source.host] -= 1
 
     def add_lease(self, lane: Lane, start: int, end: int, now: float) -> Lease:
         self._next_lease += 1

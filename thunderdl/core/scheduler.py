@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
+from thunderdl.core.backing_off import MIN_BACK_OFF_S, back_off_s, is_hopeless
 from thunderdl.core.climbing import Climb
 from thunderdl.core.leasing import CUT_BYTES
 from thunderdl.core.protocol import (
@@ -48,12 +49,6 @@ from thunderdl.core.ranking import RateEstimate
 from thunderdl.core.roster import Lane, Lease, Source
 from thunderdl.core.staffing import Staffing
 
-MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.25, 60.0
-# A source that is down is tried again after this share of the time it has been down for: it is missed for little
-# longer than it was away, and a connect that fails costs next to nothing.
-BACK_OFF_SHARE = 1 / 8
-# One that answers 429 or 503 without Retry-After wants to be left alone rather longer.
-MIN_BUSY_WAIT_S, BUSY_WAIT_SHARE = 1.0, 1 / 4
 # A connection that hung while its siblings flowed is lost; one that asks whether a silent source is back is given
 # up soon, since a connection that slept through the dark wakes up late (RFC 6298: time-outs double).
 LOST_S, LOST_TRIPS = 3.0, 6
@@ -159,11 +154,13 @@ class Scheduler(Staffing):
         if lease is None:
             return []
         lane, was_known = lease.lane, lease.lane.source.known
+        brought = event.position > lease.position
         self._account(lease, event.position)
-        if event.position >= lease.end and event.position > lease.start:
+        if brought and event.position >= lease.end:
+            # Not where a cut was all that ended it: that is no sign of life.
             lane.source.recover()
         lane.connected = lease.end == lease.asked_end
-        lane.probe = False
+        lane.probe = lane.probe and not brought
         if lane.rate.known:
             lane.source.past_lane_rate = max(lane.rate.safe, 1.0)
         self._release(lease)
@@ -257,6 +254,10 @@ class Scheduler(Staffing):
 
     def _host_cap(self, event: HostCap) -> list[Command]:
         self._host_caps[event.host] = event.lanes
+        lanes = [lane for lane in self.roster.lanes.values() if lane.source.host == event.host]
+        if any(lane.leases and not lane.rate.known and not lane.worked for lane in lanes):
+            # One that has not been answered yet may be the one that is refused: the next Tick knows more.
+            return self._serve()
         return self._apportion() + self._serve()
 
     def _host_pause(self, event: HostPause) -> list[Command]:
@@ -275,7 +276,7 @@ class Scheduler(Staffing):
 
     def _tick(self, _: Tick) -> list[Command]:
         self._climb()
-        commands = self._watch() + self._shed() + self._make_room()
+        commands = self._apportion() + self._watch() + self._shed() + self._make_room()
         for lane in self.roster.lanes.values():
             if lane.leases:
                 commands += self._feed(lane)
@@ -289,11 +290,10 @@ class Scheduler(Staffing):
         for source in self.roster.sources.values():
             busy = [lane for lane in source.lanes.values() if lane.leases and not lane.leases[0].cancelled]
             silent = [lane for lane in busy if lane.is_silent(self._now)]
+            stalled = [lane for lane in busy if lane.silent_s(self._now) >= self._stall_s]
+            commands += self._give_up(stalled, FaultKind.STALLED)
             if not silent:
                 continue
-            commands += self._give_up(
-                [lane for lane in silent if lane.silent_s(self._now) >= self._stall_s], FaultKind.STALLED
-            )
             if len(silent) < len(busy):
                 lost_s = max(LOST_S, LOST_TRIPS * source.latency.value)
                 commands += self._give_up([lane for lane in silent if lane.silent_s(self._now) >= lost_s])
@@ -379,19 +379,14 @@ class Scheduler(Staffing):
         down_s = self._now - source.down_since if source.down_since is not None else 0.0
         source.down_since = self._now - down_s
         if not source.lanes:
-            patience_s = min(2.0**self._retries - 1, MAX_BACK_OFF_S * self._retries)
-            source.exhausted = source.failures > self._retries and down_s >= patience_s * 0.75
+            source.exhausted = is_hopeless(source.failures, down_s, self._retries)
         # A lane that brought bytes before it broke is tried again at once.
         if not wait_s and not worked:
             wait_s = self._wait_s(event.kind, down_s)
         source.retry_at = self._now + wait_s
 
     def _wait_s(self, kind: FaultKind, down_s: float) -> float:
-        if kind is FaultKind.BUSY:
-            wait_s = max(MIN_BUSY_WAIT_S, down_s * BUSY_WAIT_SHARE)
-        else:
-            wait_s = max(MIN_BACK_OFF_S, down_s * BACK_OFF_SHARE)
-        return min(MAX_BACK_OFF_S, wait_s) * self._jitter.uniform(0.75, 1.25)
+        return back_off_s(down_s, is_busy=kind is FaultKind.BUSY) * self._jitter.uniform(0.75, 1.25)
 
     def _outcome(self) -> Command | None:
         if self.filled.total >= self.size:

@@ -12,7 +12,9 @@ from thunderdl.core.protocol import Cancel, Close, Command, FaultKind
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.roster import Lane, Source
 
-START_LANES = 4
+# One connection fills most paths, and those that share one with it get next to nothing beside it (measured: a
+# twentieth); where a server limits each, the climb shows it. A lone source may try more from the start.
+START_LANES, START_LANES_OF_MANY = 4, 2
 # A second connection pays when there is this much left for it to do, in bytes or in time.
 MIN_WORK_FOR_LANE_BYTES = 512 * 1024
 # A lane changes hands for a clear gain only; of a source whose climb is open yet, it may turn out to be worth so much.
@@ -52,8 +54,9 @@ class Staffing(Granting):
 
     def _start_lanes(self) -> int:
         """Where the climb begins: few where many sources share the budget."""
-        share = self._all_lanes // (len(self.roster.sources) + 1)
-        return int(clamp(share, 1, min(START_LANES, self._host_lanes)))
+        sources = len(self.roster.sources) + 1
+        most = START_LANES if sources == 1 else START_LANES_OF_MANY
+        return int(clamp(self._all_lanes // sources, 1, min(most, self._host_lanes)))
 
     def _open_lanes(self) -> list[Command]:
         commands: list[Command] = []
@@ -105,7 +108,7 @@ class Staffing(Granting):
             return not source.lanes and room > 0
         if source.is_down:
             # One that looks whether it is back; what hangs silently may hang on.
-            probing = any(lane.probe or not lane.leases for lane in source.lanes.values())
+            probing = any(not lane.leases or lane.probe for lane in source.lanes.values())
             return not probing and len(source.lanes) < room and (source.silent or not source.lanes)
         if source.lanes and not source.known:
             return False
@@ -115,9 +118,7 @@ class Staffing(Granting):
         """The most lanes that this source may have, as things stand with its host."""
         cap = min(self._host_lanes, self._host_caps.get(source.host, self._host_lanes))
         cap = min(cap, source.max_lanes or cap)
-        return cap - sum(
-            len(s.lanes) for s in self.roster.sources.values() if s.host == source.host and s is not source
-        )
+        return cap - (self.roster.lanes_at[source.host] - len(source.lanes))
 
     # -- sharing the budget
 
@@ -128,7 +129,7 @@ class Staffing(Granting):
             if not source.lanes:
                 continue
             flowing = sum(1 for lane in source.lanes.values() if lane.leases and lane.worked)
-            if len(source.lanes) > 1 and not source.climb.lane_bound and 0 < source.lane_rate() < MIN_LANE_RATE:
+            if len(source.lanes) > 1 and not source.climb.lane_bound and _trickles(source):
                 source.climb.step_down(len(source.lanes) - 1)
             elif flowing:
                 room = self._host_room(source)
@@ -205,6 +206,11 @@ class Staffing(Granting):
                     lease.cancelled = True
                 commands.append(Cancel(lane.leases[0].id, kind))
         return commands
+
+
+def _trickles(source: Source) -> bool:
+    rates = [lane.rate.mean for lane in source.lanes.values() if lane.rate.known]
+    return bool(rates) and max(rates) < MIN_LANE_RATE
 
 
 def _gain(source: Source) -> float:

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
+from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
-from thunderdl.engine.opening import First, Opening, OpenSource, back_off_s, is_passing, open_source, release
+from thunderdl.engine.opening import (
+    MIRROR_FIRST,
+    First,
+    Opening,
+    OpenSource,
+    back_off_s,
+    is_passing,
+    open_source,
+    release,
+)
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
 from thunderdl.options import Options
 
-# How long an answer of a mirror waits for the origin's, which then decides what the version is.
+# How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
 ORIGIN_GRACE_S = 1.0
+# So often a host may have no connection left for an opening before that counts as a failure.
+MOST_TURNED_AWAY = 16
 
 
 @dataclass(slots=True)
@@ -32,15 +45,23 @@ class Candidate:
 FirstRange = Callable[[Candidate], First]
 
 
+def from_the_start(candidate: Candidate) -> First:
+    """Where nothing is known of the file: its beginning from the origin."""
+    return First() if candidate.id == 1 else MIRROR_FIRST
+
+
 class Candidates:
     """``urls``: the origin first, then its mirrors; the same URL twice counts once."""
 
     def __init__(self, session: Session, urls: Sequence[str], options: Options) -> None:
         self._session, self._options = session, options
+        self.pace = session.pacing.pace(options)
         self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
+        # The origin has answered, or failed for the first time.
+        self._origin_heard = asyncio.Event()
 
     @property
     def origin(self) -> Candidate:
@@ -63,8 +84,10 @@ class Candidates:
         else:
             self._tasks = [asyncio.create_task(self._open(candidate, first_range)) for candidate in self.all]
             await self._any_opened()
-            if not self._tasks[0].done():
-                await asyncio.wait({self._tasks[0]}, timeout=ORIGIN_GRACE_S)
+            # Not until it opens: refused and tried again, it held three good mirrors up for a second.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ORIGIN_GRACE_S):
+                    await self._origin_heard.wait()
         return self._opened()
 
     async def next_after(self, failed: Candidate) -> Candidate:
@@ -82,6 +105,7 @@ class Candidates:
 
     def close(self) -> None:
         """Give up what is not open yet, and what was opened for nothing."""
+        self.pace.close()
         for task in self._tasks:
             task.cancel()
         for candidate in self.all:
@@ -118,24 +142,37 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
-        failures = 0
+        failures = turned_away = 0
+        down_since: float | None = None
         while True:
             try:
                 candidate.opening = await open_source(
-                    self._session, candidate.url, self._options, first_range(candidate)
+                    self._session, candidate.url, self._options, first_range(candidate), self.pace.meter
                 )
             except ThunderdlError as error:
+                if getattr(error, "one_too_many", False) and turned_away < MOST_TURNED_AWAY:
+                    # Not its fault: it waits in line for one of the connections that the host allows.
+                    turned_away += 1
+                    continue
+                self._note_origin(candidate)
                 failures += 1
                 self.attempts.append(error)
                 candidate.error = error
-                if not is_passing(error) or failures > self._options.retries:
+                now = self._session.loop.time()
+                down_since = now if down_since is None else down_since
+                if not is_passing(error) or is_hopeless(failures, now - down_since, self._options.retries):
                     return
-                await asyncio.sleep(back_off_s(failures, error, self._session.jitter.uniform(0.75, 1.25)))
+                await asyncio.sleep(back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25)))
                 continue
             candidate.error = None
+            self._note_origin(candidate)
             if self._late is not None:
                 await self._late(candidate)
             return
+
+    def _note_origin(self, candidate: Candidate) -> None:
+        if candidate is self.origin:
+            self._origin_heard.set()
 
 
 async def _awaited(work: Awaitable[None]) -> None:

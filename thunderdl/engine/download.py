@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.candidates import Candidate, Candidates, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.opening import First, Opening
+from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -26,6 +26,10 @@ from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
+
+
+# A download that has run for so long and has so long to go is long.
+LONG_S, LONG_LEFT_S = 3.0, 10.0
 
 
 class Download:
@@ -52,6 +56,13 @@ class Download:
         from thunderdl.engine.explanations import explanations
 
         return explanations(self)
+
+    def is_long(self) -> bool:
+        """Whether it has run for a while, and has much left to do at the rate so far."""
+        if self.ranged is None or (ran_s := time.monotonic() - self.started) < LONG_S:
+            return False
+        size, done = self.version.size, self.ranged.fetched_bytes
+        return size is None or done * LONG_LEFT_S < (size - self.ranged.resumed_bytes - done) * ran_s
 
     async def run(self) -> Result:
         """Download it; how it ended. Raises only CancelledError."""
@@ -97,7 +108,7 @@ class Download:
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
             return await ranged.fetch(await self.candidates.first(ranged.first_range))
-        first = await self.candidates.first(lambda _: First())
+        first = await self.candidates.first(from_the_start)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
                 return await self._small(first, first.opening, body)

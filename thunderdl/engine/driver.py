@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from thunderdl.core.protocol import (
+    Budget,
     Cancel,
     Close,
     Command,
@@ -19,6 +20,7 @@ from thunderdl.core.protocol import (
     Event,
     Fetch,
     HostCap,
+    HostPause,
     Shrink,
     SourceLost,
     SourceOpened,
@@ -26,16 +28,20 @@ from thunderdl.core.protocol import (
 )
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
+from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, source_of
 from thunderdl.engine.lanes import Lanes, Sink
-from thunderdl.engine.opening import Opening, OpenSource, release
+from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
+from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import ContentChanged, RangesUnsupported, ThunderdlError, shown_url
 from thunderdl.options import Options
 
 TICK_S = 0.1
+# A mirror that is to be compared with what the others have brought waits so long for that.
+SAMPLE_PATIENCE_S = 30.0
 
 
 class Driver:
@@ -50,19 +56,22 @@ class Driver:
         version: Version, filled: RangeSet, align: int,
     ) -> None:  # fmt: skip
         self._session, self._options, self._candidates, self._notes = session, options, candidates, notes
+        self._sink = sink
         self._version, self._size = version, version.size or 0
         make = session.trace.scheduler({c.id: c.url for c in candidates.all}) if session.trace else Scheduler
         self.scheduler = make(
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
         )  # fmt: skip
-        self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed)
+        self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed, candidates.pace.meter)
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
         self._queue: deque[Event] = deque()
         self._telling = self._stopped = False
         self._caps: dict[str, int] = {}
+        self._share = Share(lanes=options.connections, hosts={})
+        self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
 
     def start(self, first: Candidate, opening: Opening) -> None:
         """Begin with ``first``; the other candidates join as they open."""
@@ -72,11 +81,16 @@ class Driver:
     async def run_until(self, settled: asyncio.Future[None], each_tick: Callable[[], None]) -> None:
         """Tick until ``settled``; raises what it holds."""
         self.tell(Tick())
-        while not settled.done():
-            await asyncio.wait({settled}, timeout=TICK_S)
-            self.lanes.poll()
-            self.tell(Tick())
-            each_tick()
+        self._session.sharing.join(self)
+        try:
+            while not settled.done():
+                await asyncio.wait({settled}, timeout=TICK_S)
+                self.lanes.poll()
+                self._session.sharing.tick()
+                self.tell(Tick())
+                each_tick()
+        finally:
+            self._session.sharing.leave(self)
         settled.result()
 
     async def stop(self) -> None:
@@ -128,15 +142,46 @@ class Driver:
         opening = candidate.opening
         assert opening is not None
         seen = version_of(opening)
-        if why := self._why_refused(seen, opening):
-            self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
-            candidate.notes.append(why)
-            candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
-            self._candidates.attempts.append(candidate.error)
+        why = self._why_refused(seen, opening)
+        if not why and self._is_doubtful(seen):
             candidate.opening = None
             release(self._session, opening)
+            if await self._agrees(candidate):
+                meter = self._candidates.pace.meter
+                opening = await open_source(self._session, candidate.url, self._options, MIRROR_FIRST, meter)
+                candidate.opening = opening
+            else:
+                why = "its bytes differ from the others'"
+        if why:
+            self._refuse(candidate, why, seen)
         else:
             self._admit(candidate, opening)
+
+    def _refuse(self, candidate: Candidate, why: str, seen: Version) -> None:
+        self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+        candidate.notes.append(why)
+        candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
+        self._candidates.attempts.append(candidate.error)
+        opening, candidate.opening = candidate.opening, None
+        if opening is not None:
+            release(self._session, opening)
+
+    def _is_doubtful(self, seen: Version) -> bool:
+        """Whether only the checksum of the whole, at the very end, would show that it is another version."""
+        if self._options.piece_hashes or self._sink.store.ring_bytes is not None:
+            return False
+        same_date = seen.validators.last_modified == self._version.validators.last_modified is not None
+        return compare(self._version, seen) is Verdict.DIFFERENT and not same_date
+
+    async def _agrees(self, candidate: Candidate) -> bool:
+        """Whether its bytes are those of the others, at some places that they have brought."""
+        for _ in range(round(SAMPLE_PATIENCE_S / TICK_S)):
+            if self._stopped or self.scheduler.filled.total >= min(2 * SAMPLE_BYTES, self._size):
+                break
+            await asyncio.sleep(TICK_S)
+        meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
+        fd = self._sink.store.fd
+        return await same_as_written(self._session, candidate.url, self._options, meter, fd, written)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
         if opening.head.coded:
@@ -153,14 +198,49 @@ class Driver:
             return ""
         return "no hash was given, and its validators do not show that it is the same version"
 
+    # -- beside other downloads (:class:`thunderdl.engine.sharing.Party`)
+
+    def claim(self, now: float) -> Claim:
+        """What this download holds and could use."""
+        held, meter, roster = self.lanes.held(), self._candidates.pace.meter, self.scheduler.roster
+        most = self._ramp.lanes(
+            limited=meter.limited, throttled=meter.is_throttled, held=len(roster.lanes), now=now,
+            sources=sum(source.usable for source in roster.sources.values()),
+        )  # fmt: skip
+        wanted = Counter[str]()
+        for source in roster.sources.values():
+            appetite, here = self._appetites.setdefault(source.host, Appetite()), held.get(source.host, 0)
+            given = min(self._share.hosts.get(source.host, 0), here + self._share.lanes - sum(held.values()))
+            more = appetite.wants_more(here, given, now)
+            wanted[source.host] += wanted_lanes(source, wants_more=more)
+        wanted |= Counter(held)
+        return Claim(weight=meter.flow.weight, held=held, wanted=wanted, most=UNBOUNDED if most is None else most)
+
+    def obey(self, share: Share) -> None:
+        """Have no more lanes than this."""
+        changed, self._share = share.lanes != self._share.lanes, share
+        if changed:
+            self.tell(Budget(share.lanes))
+        elif not (self._telling or self._stopped):
+            self._update_caps()
+
+    def leave_alone(self, host: str, until: float) -> None:
+        """Open no lane to ``host`` before then."""
+        self.tell(HostPause(host, until))
+
+    def flowing(self, host: str) -> int:
+        """How many lanes to ``host`` bring bytes."""
+        return self.lanes.flowing(host)
+
     # -- commands
 
     def _update_caps(self) -> None:
-        """Slots that other downloads hold are none of ours."""
+        """Slots that other downloads hold, or are due, are none of ours."""
         for candidate in self._candidates.all:
             if (source := candidate.source) is None:
                 continue
-            cap = self.lanes.slots_of(source.host) + self._session.pool.free_slots(source.request.address.endpoint)
+            free = self._session.pool.free_slots(source.request.address.endpoint)
+            cap = min(self.lanes.slots_of(source.host) + free, self._share.hosts.get(source.host, free + UNBOUNDED))
             if self._caps.get(source.host) != cap:
                 self._caps[source.host] = cap
                 for command in self.scheduler.handle(HostCap(source.host, cap), time.monotonic()):

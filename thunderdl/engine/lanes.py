@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +39,7 @@ from thunderdl.errors import (
     ThunderdlError,
     TimedOut,
 )
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Lowered
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
@@ -65,26 +67,30 @@ class LaneRun:
     connecting: asyncio.Task[None] | None = None
     waiting: list[Transfer] = field(default_factory=list)
     transfers: dict[int, Transfer] = field(default_factory=dict)
+    # Ends that the mover was asked to lower, by lease, until it answers.
+    lowering: dict[int, int] = field(default_factory=dict)
     parked: Transfer | None = None
     closing: ThunderdlError | None = None
+    has_answered: bool = False
     cancel_kind: FaultKind = FaultKind.CANCELLED
 
 
 class Lanes:
-    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download."""
+    """``sink``: takes the bytes; ``tell``: an event for the scheduler; ``fault``: an error that ends the download;
+    ``meter``: the limits that they obey."""
 
     def __init__(
         self, session: Session, sink: Sink, tell: Callable[[Event], None], fault: Callable[[ThunderdlError], None],
-        attempt_failed: Callable[[OpenSource, ThunderdlError], None],
+        attempt_failed: Callable[[OpenSource, ThunderdlError], None], meter: Meter,
     ) -> None:  # fmt: skip
-        self._session, self._sink = session, sink
+        self._session, self._sink, self._meter = session, sink, meter
         self._tell, self._fault, self._attempt_failed = tell, fault, attempt_failed
         self._lanes: dict[int, LaneRun] = {}
         self._by_lease: dict[int, LaneRun] = {}
 
     def adopt(self, lane_id: int, source: OpenSource, opening: Opening) -> None:
         """Take over the connection of an opening whose body is parked."""
-        lane = LaneRun(lane_id, source, opening.connection)
+        lane = LaneRun(lane_id, source, opening.connection, has_answered=True)
         lane.parked = opening.transfer if opening.transfer.body is None else None
         opening.transfer.notify = lambda event: self._heard_parked(lane, event)
         self._lanes[lane_id] = lane
@@ -92,6 +98,15 @@ class Lanes:
     def slots_of(self, host: str) -> int:
         """How many slots of the pool the lanes to ``host`` hold."""
         return sum(1 for lane in self._lanes.values() if lane.source.host == host)
+
+    def held(self) -> Mapping[str, int]:
+        """The same of each host."""
+        return Counter(lane.source.host for lane in self._lanes.values())
+
+    def flowing(self, host: str) -> int:
+        """How many lanes to ``host`` bring bytes."""
+        here = (lane for lane in self._lanes.values() if lane.source.host == host)
+        return sum(any(each.position > each.start for each in lane.transfers.values()) for lane in here)
 
     def idle_or_running(self) -> Iterable[tuple[int, int]]:
         """(source id, 1) of each lane, for the display."""
@@ -121,6 +136,7 @@ class Lanes:
             transfer.end = max(transfer.position, min(transfer.end, command.end))
             self._tell(Shrunk(command.lease, transfer.end))
         else:
+            lane.lowering[command.lease] = command.end
             lane.connection.mover.lower(lane.connection, transfer, command.end)
 
     def cancel(self, command: Cancel) -> None:
@@ -202,6 +218,7 @@ class Lanes:
         transfer = Transfer(
             request=source.request.range(start, end), start=start, end=end, judge=accept,
             notify=lambda event: self._heard(lane, event), store=self._sink.store, owner=lease,
+            meter=self._meter,
         )  # fmt: skip
         lane.transfers[lease] = transfer
         return transfer
@@ -251,6 +268,7 @@ class Lanes:
         if isinstance(event, Finished):
             self._finished(lane, event)
         elif isinstance(event, Lowered):
+            lane.lowering.pop(event.transfer.owner, None)
             self._tell(Shrunk(event.transfer.owner, event.end))
         elif isinstance(event, Broke):
             self._broke(lane, event)
@@ -262,10 +280,12 @@ class Lanes:
 
     def _finished(self, lane: LaneRun, event: Finished) -> None:
         transfer = event.transfer
+        lane.has_answered = True
         if not event.reusable:
             lane.connection = None
         self._take(lane, transfer)
         lane.transfers.pop(transfer.owner, None)
+        lane.lowering.pop(transfer.owner, None)
         self._by_lease.pop(transfer.owner, None)
         if transfer.latency_s is not None:
             self._tell(FirstByte(transfer.owner, transfer.latency_s))
@@ -276,6 +296,10 @@ class Lanes:
         lane.connection = None
         self._take(lane, transfer)
         if event.stale and lane.closing is None and transfer.owner in lane.transfers:
+            if (cut := lane.lowering.pop(transfer.owner, None)) is not None:
+                # The mover had closed the connection when the order came: nobody else answers it.
+                transfer.end = max(transfer.position, min(transfer.end, cut))
+                self._tell(Shrunk(transfer.owner, transfer.end))
             if transfer.position >= transfer.end:
                 # Shrunk to nothing while it waited: there is nothing to ask for, and an empty range is a 416.
                 lane.transfers.pop(transfer.owner)
@@ -293,8 +317,13 @@ class Lanes:
     def _end(self, lane: LaneRun, error: ThunderdlError) -> None:
         """The lane is gone: say so of each of its leases."""
         error = lane.closing or error
+        if self._lanes.get(lane.id) is not lane:
+            # Once for each connection, however many requests went down with it.
+            return
         if isinstance(error, SourceError):
             located(error, lane.source.url)
+        endpoint = lane.source.request.address.endpoint
+        held = self._session.pool.taken.get(endpoint.origin, 0)
         self._retire(lane)
         kind, wait = _kind_of(error)
         if lane.closing is not None:
@@ -306,6 +335,9 @@ class Lanes:
             self._by_lease.pop(lease, None)
             del lane.transfers[lease]
             self._tell(Failed(lease, transfer.position, kind, wait))
+        if isinstance(error, ServerBusy):
+            # Last: a cap that falls before the scheduler knows of the end would cost another lane.
+            self._session.sharing.refused(endpoint, error, held=held, is_new=not lane.has_answered, has_worked=True)
 
     def _take(self, lane: LaneRun, transfer: Transfer) -> None:
         taken: list[Extent] = []

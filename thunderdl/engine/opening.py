@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
@@ -20,12 +21,14 @@ from thunderdl.errors import (
     Cancelled,
     ConnectionLost,
     PassingFault,
+    ServerBusy,
     SourceError,
     ThunderdlError,
     TimedOut,
     UsageError,
 )
 from thunderdl.options import Options
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connect import check_proxy
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
@@ -35,7 +38,8 @@ from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, 
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
-MAX_BACK_OFF_S = 60.0
+# The environment is asked once for each host, and again where a list has more hosts than this.
+MAX_PROXIES_KNOWN = 4096
 
 
 @dataclass(slots=True)
@@ -48,6 +52,7 @@ class Opening:
     transfer: Transfer
     connection: Connection | None
     final_url: str
+    on_new_connection: bool = True
 
     @property
     def endpoint(self) -> Endpoint:
@@ -80,12 +85,22 @@ class First:
     if_range: str | None = None
 
 
-async def open_source(session: Session, url: str, options: Options, first: First) -> Opening:
-    """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError."""
+Answer = asyncio.Future[Headed | Finished | Broke]
+
+
+# A mirror is asked for a byte, to see what it has: bytes of its answer are of use to nobody, the origin brings them.
+MIRROR_FIRST = First(0, 1)
+
+
+async def open_source(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
+    """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError.
+
+    ``meter``: the limits that the body obeys.
+    """
     request, start = first_request(session, url, options), first.start or 0
     opening = None
     if not _needs_policy(session):
-        opening = await _ask(session, url, request, options, first)
+        opening = await _ask(session, url, request, options, first, meter)
         if not 300 <= opening.head.status < 400:
             return opening
         release(session, opening)
@@ -93,7 +108,7 @@ async def open_source(session: Session, url: str, options: Options, first: First
         url, _fields(session, request.address, options), start, start + first.length
     )
     address = _by_proxy(session, parse_url(resolved.url), options)
-    opening = await _ask(session, url, build_request(address, resolved.fields), options, first)
+    opening = await _ask(session, url, build_request(address, resolved.fields), options, first, meter)
     if 300 <= (status := opening.head.status) < 400:
         release(session, opening)
         raise BadResponse(url, f"the server answered {status}, and not where to go on")
@@ -127,6 +142,8 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
         check_proxy(given)
         return given
     if endpoint not in session.proxies:
+        if len(session.proxies) >= MAX_PROXIES_KNOWN:
+            session.proxies.clear()
         session.proxies[endpoint] = found = _proxy_of_environment(endpoint)
         if found:
             check_proxy(found)
@@ -187,19 +204,26 @@ def _login(address: Address, options: Options) -> tuple[str, str] | None:
     return (found[0], found[2] or "") if found else None
 
 
-async def _ask(session: Session, url: str, request: Request, options: Options, first: First) -> Opening:
+async def _ask(
+    session: Session, url: str, request: Request, options: Options, first: First, meter: Meter
+) -> Opening:  # fmt: skip
     endpoint = request.address.endpoint
     await session.pool.wait_for_slot(endpoint)
     try:
-        opening = await _ask_on_slot(session, url, request, options, first)
+        opening = await _ask_on_slot(session, url, request, options, first, meter)
         if first.start is not None and _says_nothing_of_the_whole(opening.head, first.start):
             _close(opening.connection)
             first = First(None)
-            opening = await _ask_on_slot(session, url, request, options, first)
+            opening = await _ask_on_slot(session, url, request, options, first, meter)
         try:
             if (fault := status_fault(url, opening.head, time.time())) and (
                 opening.head.status != 416 or not first.start
             ):
+                if isinstance(fault, ServerBusy):
+                    session.sharing.refused(
+                        endpoint, fault, held=session.pool.taken.get(endpoint.origin, 0),
+                        is_new=opening.on_new_connection, has_worked=False,
+                    )  # fmt: skip
                 raise fault
             check_opening(opening.head, first.start, (first.start or 0) + first.length, url)
         except ThunderdlError:
@@ -217,7 +241,9 @@ def _says_nothing_of_the_whole(head: ResponseHead, start: int) -> bool:
     return (head.status == 416 and start == 0) or (head.status == 206 and not head.coded and head.total_unsaid)
 
 
-async def _ask_on_slot(session: Session, url: str, request: Request, options: Options, first: First) -> Opening:
+async def _ask_on_slot(
+    session: Session, url: str, request: Request, options: Options, first: First, meter: Meter
+) -> Opening:  # fmt: skip
     """An idle connection first; where that turns out to be closed, a fresh one."""
     endpoint = request.address.endpoint
     connection = session.pool.idle(endpoint)
@@ -232,12 +258,11 @@ async def _ask_on_slot(session: Session, url: str, request: Request, options: Op
         begin = first.start or 0
         end = begin + first.length
         raw = request.whole() if first.start is None else request.range(begin, end, first.if_range)
-        transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer))
+        transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer), meter=meter)
         assert connection.mover is not None
         connection.mover.ask(connection, transfer)
         try:
-            async with asyncio.timeout(options.timeout):
-                event = await answer
+            event = await _heard(answer, transfer, options.timeout)
         except TimeoutError:
             _close(connection)
             raise TimedOut(url, f"no answer within {options.timeout:g} seconds") from None
@@ -251,10 +276,27 @@ async def _ask_on_slot(session: Session, url: str, request: Request, options: Op
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
-        return Opening(url, request, transfer.head, transfer, kept, request.address.url)
+        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh)
 
 
-def _first_answer(answer: asyncio.Future[Headed | Finished | Broke]) -> Callable[[object], None]:
+async def _heard(answer: Answer, transfer: Transfer, timeout_s: float) -> Headed | Finished | Broke:
+    """The answer. Raises TimeoutError after so much silence: a body that a limit slows down is none."""
+    loop = answer.get_loop()
+
+    def look(seen: int) -> None:
+        if transfer.position > seen:
+            timers[0] = loop.call_later(timeout_s, look, transfer.position)
+        elif not answer.done():
+            answer.set_exception(TimeoutError())
+
+    timers = [loop.call_later(timeout_s, look, transfer.position)]
+    try:
+        return await answer
+    finally:
+        timers[0].cancel()
+
+
+def _first_answer(answer: Answer) -> Callable[[object], None]:
     def notify(event: object) -> None:
         if isinstance(event, Headed | Finished | Broke) and not answer.done():
             answer.set_result(event)
@@ -287,9 +329,12 @@ def located(error: SourceError, url: str) -> SourceError:
     return error
 
 
-def back_off_s(failures: int, error: ThunderdlError, jitter: float) -> float:
-    """How long to wait before asking the ``failures``-th time again; ``jitter``: a factor around 1."""
-    wait = min(MAX_BACK_OFF_S, 2.0 ** (failures - 1)) * jitter
+def back_off_s(down_s: float, error: ThunderdlError, jitter: float) -> float:
+    """How long to wait before asking again one that has failed for ``down_s``; ``jitter``: a factor around 1.
+
+    As the scheduler does it: missed for little longer than it was away. One that is busy is left alone for longer.
+    """
+    wait = backing_off.back_off_s(down_s, is_busy=isinstance(error, ServerBusy)) * jitter
     return max(wait, getattr(error, "retry_after_s", None) or 0.0)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
+from thunderdl.core.ranges import RangeSet
 from thunderdl.engine.ledger import Ledger
 from thunderdl.engine.opening import First, Opening, open_source, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError
 from thunderdl.options import Options
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.transfer import COLLECT_BYTES
 
 # The end of what is there (where an appended or rebuilt file differs first), its start, and its middle.
@@ -18,32 +20,38 @@ SAMPLE_BYTES = 64 * 1024
 async def same_bytes(session: Session, opening: Opening, options: Options, ledger: Ledger) -> bool:
     """Whether the server's bytes equal ours at up to three places of what an earlier run left."""
     assert ledger.resumed is not None
-    written = list(ledger.resumed.written)
-    if not written:
+    meter, fd = opening.transfer.meter, ledger.part.fd
+    return await same_as_written(session, opening.url, options, meter, fd, ledger.resumed.written)
+
+
+async def same_as_written(
+    session: Session, url: str, options: Options, meter: Meter, fd: int, written: RangeSet
+) -> bool:  # fmt: skip
+    """Whether the bytes of ``url`` equal those in ``fd`` at up to three places of ``written``."""
+    ranges = list(written)
+    if not ranges:
         return True
-    places = {max(written[-1][0], written[-1][1] - SAMPLE_BYTES), written[0][0], written[len(written) // 2][0]}
+    places = {max(ranges[-1][0], ranges[-1][1] - SAMPLE_BYTES), ranges[0][0], ranges[len(ranges) // 2][0]}
     for place in sorted(places):
-        end = next(b for a, b in written if a <= place < b)
-        if not await _same_at(session, opening, options, ledger, place, min(end, place + SAMPLE_BYTES)):
+        end = next(b for a, b in ranges if a <= place < b)
+        try:
+            sample = await open_source(session, url, options, First(place, min(end - place, SAMPLE_BYTES)), meter)
+        except ThunderdlError:
             return False
+        try:
+            if not await _agrees(session, sample, fd):
+                return False
+        finally:
+            release(session, sample)
     return True
 
 
-async def _same_at(
-    session: Session, opening: Opening, options: Options, ledger: Ledger, start: int, end: int
-) -> bool:  # fmt: skip
-    try:
-        sample = await open_source(session, opening.url, options, First(start, end - start))
-    except ThunderdlError:
-        return False
+async def _agrees(session: Session, sample: Opening, fd: int) -> bool:
     transfer = sample.transfer
-    try:
-        if transfer.body is None or sample.head.status != 206 or transfer.start != start:
-            return False
-        ours = await session.on_disk(os.pread, ledger.part.fd, end - start, start)
-        return bytes(transfer.body[: end - start]) == ours
-    finally:
-        release(session, sample)
+    if transfer.body is None or sample.head.status != 206:
+        return False
+    body = bytes(transfer.body)
+    return body == await session.on_disk(os.pread, fd, len(body), transfer.start)
 
 
 assert SAMPLE_BYTES <= COLLECT_BYTES

@@ -44,6 +44,11 @@ class Ranged:
         return self.ledger.resumed_bytes if self.ledger else 0
 
     @property
+    def fetched_bytes(self) -> int:
+        """What this run has brought so far."""
+        return self.ledger.written.total - self.ledger.resumed_bytes if self.ledger else 0
+
+    @property
     def version(self) -> Version:
         return self._download.version
 
@@ -144,7 +149,7 @@ class Ranged:
         def count(done_bytes: int) -> None:
             self._download.single_bytes = source.bytes = done_bytes
 
-        count(await save_stream(self._session, self._options, ledger, opening, count))
+        count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))
         return await self._check_and_commit(ledger)
 
     def _start(self, first: Candidate, opening: Opening, ledger: Ledger) -> Driver:

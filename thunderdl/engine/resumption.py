@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import Candidate, Candidates
+from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
 from thunderdl.engine.overlap import same_bytes
@@ -35,10 +35,10 @@ def first_range(ledger: Ledger | None, candidate: Candidate) -> First:
     """What a first request asks for: something missing, each source at another place; If-Range from the origin."""
     resumed = ledger.resumed if ledger else None
     if resumed is None or resumed.header.size is None:
-        return First()
+        return from_the_start(candidate)
     gaps = list(resumed.written.gaps(0, resumed.header.size))
     if not gaps:
-        return First()
+        return from_the_start(candidate)
     start, end = gaps[(candidate.id - 1) % len(gaps)]
     tag = resumed.version.validators.strong_etag if candidate.id == 1 and start else None
     return First(start, min(end - start, OPENING_BYTES), tag)
@@ -99,5 +99,6 @@ class Resumption:
     async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:
         release(self._session, opening)
         first.opening = None
-        first.opening = await open_source(self._session, first.url, self._options, First(start))
+        meter = opening.transfer.meter
+        first.opening = await open_source(self._session, first.url, self._options, First(start), meter)
         return first.opening

@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thunderdl.engine.pacing import Pacing
+from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connect import TlsSettings
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
@@ -43,15 +44,16 @@ class Session:
         self.trace = _trace_of(options)
         self.loop = asyncio.get_running_loop()
         self.jitter = random.Random()
-        self.bucket = SharedBucket(options.limit)
+        self.pacing = Pacing(options.limit)
         self.tls = TlsSettings(ca=options.ca, insecure=options.insecure, make=self._own_context)
         self._woken = False
         self._disk_s = 0.0
         self.unsynced_folders: set[str] = set()
         self.proxies: dict[Endpoint, str | None] = {}
         count = min(os.cpu_count() or 1, MAX_MOVERS)
-        self._movers = [Mover(self._wake, self.bucket) for _ in range(count)]
+        self._movers = [Mover(self._wake) for _ in range(count)]
         self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)
+        self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
 
@@ -103,6 +105,7 @@ class Session:
     async def close(self) -> None:
         """End every connection and thread."""
         self.pool.close()
+        self.pacing.close()
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)
         self._hear()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.engine.naming import Target
 from thunderdl.engine.opening import Opening, located, release
+from thunderdl.engine.pacing import Pace
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
@@ -99,11 +100,11 @@ def _write(target: Target, body: bytes, options: Options) -> str:
 
 
 async def save_stream(
-    session: Session, options: Options, ledger: Ledger, opening: Opening, count: Callable[[int], None]
+    session: Session, options: Options, ledger: Ledger, opening: Opening, count: Callable[[int], None], pace: Pace
 ) -> int:
     """Save a body of unknown length to the ledger's file: its length. Raises a SourceError or StorageError."""
     if opening.head.coded:
-        return await _save_coded(session, ledger, opening, count)
+        return await _save_coded(session, ledger, opening, count, pace)
     transfer, connection = opening.transfer, opening.connection
     if connection is None or connection.mover is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
@@ -151,7 +152,9 @@ def _note_whole(ledger: Ledger, size: int) -> int:
     return size
 
 
-async def _save_coded(session: Session, ledger: Ledger, opening: Opening, count: Callable[[int], None]) -> int:
+async def _save_coded(
+    session: Session, ledger: Ledger, opening: Opening, count: Callable[[int], None], pace: Pace
+) -> int:  # fmt: skip
     """A body that is compressed although identity was asked for: asked for once more, whole, and decoded here."""
     from thunderdl.sources.http.decoding import Decoder
 
@@ -161,6 +164,7 @@ async def _save_coded(session: Session, ledger: Ledger, opening: Opening, count:
         decoder = Decoder(opening.head.get("content-encoding") or "")
         policy = session.policy(opening.endpoint.proxy)
         async for raw in policy.raw_body(url, opening.final_url, opening.request.fields(), decoder.coding):
+            await pace.passed(len(raw))
             for part in decoder.feed(raw):
                 await session.on_disk(os.pwrite, ledger.part.fd, part, done)
                 done += len(part)

@@ -17,9 +17,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from thunderdl.core.protocol import Horizon, PieceBad
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
-from thunderdl.engine.candidates import Candidate, Candidates
+from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.opening import First, Opening, release
+from thunderdl.engine.opening import Opening, release
+from thunderdl.engine.pacing import Pace
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_count, check_small, whole_body
@@ -85,7 +86,7 @@ async def stream(
     """The bytes of the file in order. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
     candidates = Candidates(session, urls, options)
     try:
-        first = await candidates.first(lambda _: First())
+        first = await candidates.first(from_the_start)
         opening = first.opening
         assert opening is not None
         if (body := whole_body(opening)) is not None:
@@ -95,7 +96,7 @@ async def stream(
         version = version_of(opening)
         if version.size is None or opening.head.status != 206:
             first.opening = None
-            async for part in _in_one_go(session, options, opening):
+            async for part in _in_one_go(session, options, opening, candidates.pace):
                 yield part
             return
         if options.piece_hashes is not None:
@@ -110,7 +111,9 @@ async def stream(
         candidates.close()
 
 
-async def _in_one_go(session: Session, options: Options, opening: Opening) -> AsyncIterator[bytes]:
+async def _in_one_go(
+    session: Session, options: Options, opening: Opening, pace: Pace
+) -> AsyncIterator[bytes]:  # fmt: skip
     """A body without ranges or size: one connection, nothing ahead but what the sockets hold."""
     from thunderdl.sources.http.decoding import Decoder
 
@@ -120,6 +123,7 @@ async def _in_one_go(session: Session, options: Options, opening: Opening) -> As
     hasher = new_hasher(options.checksum.algorithm) if options.checksum else None
     policy = session.policy(opening.endpoint.proxy)
     async for raw in policy.raw_body(opening.url, opening.final_url, opening.request.fields(), coding):
+        await pace.passed(len(raw))
         for part in decoder.feed(raw) if decoder else (raw,):
             if hasher is not None:
                 hasher.update(part)

@@ -156,7 +156,7 @@ def _key(frame: Frame, y: float) -> None:
     told: list[tuple[Callable[[float, float], None], str]] = [
         (box(f"g{first}"), "there"),
         (box(f"h{first}"), "under way"),
-        (cut, "taken from a slower connection"),
+        (cut, "taken by another connection"),
         (cross, "broke"),
     ]
     if frame.story.there:

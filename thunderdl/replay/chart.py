@@ -96,7 +96,7 @@ def _heading(picture: Picture, story: Story) -> None:
     again = f" · {size(got - missing)} fetched again" if got > missing else ""
     speed = f" · {rate(got / seconds)}" if seconds > 0 else ""
     taken = sum(source.won_bytes for source in story.sources.values())
-    stolen = f" · {size(taken)} taken over from slower sources" if taken else ""
+    stolen = f" · {size(taken)} taken over from other sources" if taken else ""
     used = sum(1 for source in story.sources.values() if source.bytes)
     picture.text("title", 24, 34, _file_name(story))
     of = f" of {len(story.sources)}" if used < len(story.sources) else ""

@@ -23,7 +23,6 @@ from collections import deque
 from collections.abc import Callable
 
 from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError
-from thunderdl.sources.http.bucket import SharedBucket
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser
@@ -32,14 +31,17 @@ from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 BUFFER_BYTES = 1024 * 1024
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+# Held while a command finds its mover or a connection changes hands: for a microsecond, a few times a second.
+_HANDS = threading.Lock()
+
 
 class Mover:
-    """``wake``: called from this thread when events wait in :meth:`events`; ``bucket``: the rate limit."""
+    """``wake``: called from this thread when events wait in :meth:`events`."""
 
-    def __init__(self, wake: Callable[[], None], bucket: SharedBucket) -> None:
-        self._wake, self._bucket = wake, bucket
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
         self._selector = selectors.DefaultSelector()
-        self._commands: deque[Callable[[], None]] = deque()
+        self._commands: deque[tuple[Connection, Callable[[Mover], None]]] = deque()
         self._events: deque[tuple[Callable[[object], None], object]] = deque()
         self._view = memoryview(bytearray(BUFFER_BYTES))
         self._again: list[Connection] = []
@@ -63,7 +65,7 @@ class Mover:
 
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
-        self._order(lambda: self._ask(connection, transfer))
+        self._order(connection, lambda mover: mover._ask(connection, transfer))
 
     def proceed(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover | None = None
@@ -72,15 +74,15 @@ class Mover:
 
         ``onto``: the mover that takes the connection over for it.
         """
-        self._order(lambda: self._hand_over(connection, transfer, body, store, onto or self))
+        self._order(connection, lambda mover: mover._hand_over(connection, transfer, body, store, onto or mover))
 
     def lower(self, connection: Connection, transfer: Transfer, end: int) -> None:
         """Lower the transfer's end, not below what is written; answered by Lowered, or by its end in passing."""
-        self._order(lambda: self._lower(connection, transfer, end))
+        self._order(connection, lambda mover: mover._lower(connection, transfer, end))
 
     def close(self, connection: Connection, error: ThunderdlError) -> None:
         """Close it; every transfer on it is answered by Broke with ``error``."""
-        self._order(lambda: self._break(connection, error))
+        self._order(connection, lambda mover: mover._break(connection, error))
 
     def events(self) -> deque[tuple[Callable[[object], None], object]]:
         """What happened, as (whom to tell, event), oldest first; the reader pops from the left."""
@@ -95,9 +97,14 @@ class Mover:
         self._bell.close()
         self._bell_far.close()
 
-    def _order(self, command: Callable[[], None]) -> None:
-        self._commands.append(command)
-        self._ring()
+    @staticmethod
+    def _order(connection: Connection, command: Callable[[Mover], None]) -> None:
+        """To be done by the mover that has the connection when its turn comes."""
+        with _HANDS:
+            mover = connection.mover
+            assert mover is not None
+            mover._commands.append((connection, command))
+        mover._ring()
 
     def _ring(self) -> None:
         # Once for any number of commands: each system call would hand the GIL over.
@@ -134,7 +141,7 @@ class Mover:
             self._guarded(connection, selectors.EVENT_READ)
         self._end_waits()
         while self._commands:
-            self._commands.popleft()()
+            self._commands.popleft()[1](self)
         if self._events:
             self._wake()
 
@@ -271,8 +278,15 @@ class Mover:
             return
         self._again = [other for other in self._again if other is not connection]
         self.attached.discard(connection)
-        onto.attach(connection)
-        onto._order(lambda: onto._proceed(connection, transfer, body, store))
+        with _HANDS:
+            # What was ordered of it meanwhile goes with it, in order: two threads on one connection break both.
+            following = [each for each in self._commands if each[0] is connection]
+            for each in following:
+                self._commands.remove(each)
+            onto.attach(connection)
+            onto._commands.append((connection, lambda mover: mover._proceed(connection, transfer, body, store)))
+            onto._commands.extend(following)
+        onto._ring()
 
     def _proceed(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
         if connection.phase is not Phase.PARKED:
@@ -303,26 +317,26 @@ class Mover:
         room = min(BUFFER_BYTES, max(0, transfer.end - transfer.position))
         if connection.left_bytes is not None:
             room = min(room, connection.left_bytes)
-        if room and self._bucket.limited:
-            room = self._granted(connection, room)
+        if room and transfer.meter.limited:
+            room = self._granted(connection, transfer, room)
             if not room:
                 return
-        got, ended = self._fill(connection, room)
+        got, ended = self._fill(connection, transfer, room)
         if got:
             self._take(transfer, self._view[:got])
             if connection.left_bytes is not None:
                 connection.left_bytes -= got
         self._after_body(connection, transfer, ended=ended)
 
-    def _fill(self, connection: Connection, room: int) -> tuple[int, bool]:
+    def _fill(self, connection: Connection, transfer: Transfer, room: int) -> tuple[int, bool]:
         """Up to ``room`` bytes at the head of the buffer: what was carried, then what the socket has."""
         carried = min(len(connection.carry), room)
         if carried:
             self._view[:carried] = connection.carry[:carried]
             connection.carry = connection.carry[carried:]
         got, ended = self._receive(connection, self._view[carried:room])
-        if self._bucket.limited and carried + got < room:
-            self._bucket.give_back(room - carried - got)
+        if carried + got < room and transfer.meter.limited:
+            transfer.meter.give_back(room - carried - got)
         return carried + got, ended
 
     def _after_body(self, connection: Connection, transfer: Transfer, *, ended: bool) -> None:
@@ -342,10 +356,10 @@ class Mover:
             self._again.append(connection)
 
     def _read_chunked(self, connection: Connection, transfer: Transfer) -> None:
-        room = BUFFER_BYTES if not self._bucket.limited else self._granted(connection, BUFFER_BYTES)
+        room = self._granted(connection, transfer, BUFFER_BYTES) if transfer.meter.limited else BUFFER_BYTES
         if not room:
             return
-        got, ended = self._fill(connection, room)
+        got, ended = self._fill(connection, transfer, room)
         assert connection.parser is not None
         content, last = connection.parser.chunked_body(self._view[:got])
         fits = content[: max(0, transfer.end - transfer.position)]
@@ -399,8 +413,8 @@ class Mover:
             got += count
         return got, False
 
-    def _granted(self, connection: Connection, want: int) -> int:
-        granted, wait_s = self._bucket.take(min(want, 256 * 1024))
+    def _granted(self, connection: Connection, transfer: Transfer, want: int) -> int:
+        granted, wait_s = transfer.meter.take(id(connection), min(want, 256 * 1024))
         if not granted:
             connection.waits_until = time.monotonic() + wait_s
             heapq.heappush(self._waiting, (connection.waits_until, id(connection), connection))
@@ -430,8 +444,12 @@ class Mover:
         """Close, and tell everybody who waits. ``fresh``: those queued did nothing wrong and are to be asked anew."""
         if connection.phase is Phase.CLOSED:
             return
-        answered = bool(connection.queue) and connection.queue[0].first_byte_at > 0
-        stale = fresh or (connection.served > 0 and not answered and isinstance(error, ConnectionLost))
+        head = connection.queue[0] if connection.queue else None
+        answered = head is not None and head.first_byte_at > 0
+        lost = not answered and isinstance(error, ConnectionLost)
+        # What follows an answer that was longer than it said is no head: out of step, not a fault of this request.
+        garbled = head is not None and head.head is None and isinstance(error, BadResponse)
+        stale = fresh or (connection.served > 0 and (lost or garbled))
         self._shut(connection)
         while connection.queue:
             transfer = connection.queue.popleft()

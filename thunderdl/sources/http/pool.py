@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 
+from thunderdl.core.hosts import Hosts, Refusal
 from thunderdl.errors import Cancelled
 from thunderdl.sources.http.connect import TlsSettings, connect
 from thunderdl.sources.http.connection import Connection, Phase
@@ -19,76 +22,170 @@ from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
 CONNECT_THREADS = 32
+# A host that has answered so lately works.
+WORKED_S = 5.0
+MAX_ENDPOINTS_KNOWN = 1024
 
 
 class Pool:
-    """``per_host``, ``in_all``: the most slots; ``movers``: who gets the connections made."""
+    """``per_host``, ``in_all``: the most slots; ``movers``: who gets the connections made; ``on_wait``: told when
+    somebody has to wait for a slot."""
 
     def __init__(self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int) -> None:
         self._movers, self._tls = movers, tls
-        self._per_host, self._in_all = per_host, in_all
-        self._taken: dict[Endpoint, int] = {}
+        self._in_all = in_all
+        # What hosts refused, for as long as the session lives.
+        self.hosts = Hosts(per_host)
+        self.on_wait: Callable[[], None] = _nobody_cares
+        self._taken: dict[str, int] = {}
         self._taken_in_all = 0
-        self._waiting: deque[tuple[Endpoint, asyncio.Future[None]]] = deque()
+        # By host, in the order of arrival.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._later: asyncio.TimerHandle | None = None
         self._idle: dict[Endpoint, list[Connection]] = {}
+        self._idle_in_all = 0
+        self._worked_at: dict[Endpoint, float] = {}
         self._threads = DaemonThreads[socket.socket](CONNECT_THREADS, "thunderdl-connect")
+
+    @property
+    def taken(self) -> Mapping[str, int]:
+        """Slots held, by host."""
+        return self._taken
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How many wait for a slot, by host."""
+        return {host: len(turns) for host, turns in self._waiting.items()}
 
     def free_slots(self, endpoint: Endpoint) -> int:
         """How many more slots somebody who has one already may take; those who have none come first."""
-        if self._waiting:
-            return 0
-        return max(0, min(self._per_host - self._taken.get(endpoint, 0), self._in_all - self._taken_in_all))
+        host = endpoint.origin
+        here = self.hosts.cap(host, time.monotonic()) - self._taken.get(host, 0) - len(self._waiting.get(host, ()))
+        in_all = self._in_all - self._taken_in_all - sum(map(len, self._waiting.values()))
+        return max(0, min(here, in_all))
 
     def take_slot(self, endpoint: Endpoint) -> None:
         """Take one of :meth:`free_slots`, at once."""
-        self._taken[endpoint] = self._taken.get(endpoint, 0) + 1
-        self._taken_in_all += 1
+        self._take(endpoint.origin)
 
     async def wait_for_slot(self, endpoint: Endpoint) -> None:
-        """Take a slot as soon as there is one; first come, first served."""
-        if self._has_room(endpoint) and not any(waits == endpoint for waits, _ in self._waiting):
-            self.take_slot(endpoint)
+        """Take a slot as soon as there is one and the host wants no pause; first come, first served."""
+        host = endpoint.origin
+        if host not in self._waiting and self._has_room(host):
+            self._take(host)
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((endpoint, turn))
+        self._waiting.setdefault(host, deque()).append(turn)
+        self._look_later()
+        self.on_wait()
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.free_slot(endpoint)
             else:
-                self._waiting.remove((endpoint, turn))
+                self._drop_turn(host, turn)
             raise
 
     def free_slot(self, endpoint: Endpoint) -> None:
         """Give a slot back; the next who waits gets it."""
-        self._taken[endpoint] -= 1
-        if not self._taken[endpoint]:
-            del self._taken[endpoint]
+        host = endpoint.origin
+        self._taken[host] -= 1
+        if not self._taken[host]:
+            del self._taken[host]
         self._taken_in_all -= 1
-        for waiting in self._waiting:
-            if self._has_room(waiting[0]):
-                self._waiting.remove(waiting)
-                self.take_slot(waiting[0])
-                waiting[1].set_result(None)
-                return
+        if self._waiting:
+            self.serve_waiting()
 
-    def _has_room(self, endpoint: Endpoint) -> bool:
-        return self._taken.get(endpoint, 0) < self._per_host and self._taken_in_all < self._in_all
+    def serve_waiting(self) -> None:
+        """Give out what is free now, one to each host in turn, at each to who has waited for longest."""
+        ready = [host for host in self._waiting if self._has_room(host)]
+        while ready and self._taken_in_all < self._in_all:
+            for host in ready:
+                self._serve_first(host)
+            ready = [host for host in ready if host in self._waiting and self._has_room(host)]
+        self._look_later()
+
+    def refused(self, endpoint: Endpoint, refusal: Refusal) -> bool:
+        """A host answered 429 or 503: that holds for all downloads. Whether this one connection was too many."""
+        return self.hosts.refused(endpoint.origin, time.monotonic(), refusal)
+
+    def has_worked(self, endpoint: Endpoint) -> bool:
+        """Whether connections to it answer these days."""
+        return endpoint in self._idle or time.monotonic() - self._worked_at.get(endpoint, -WORKED_S) < WORKED_S
+
+    def _serve_first(self, host: str) -> None:
+        if not self._has_room(host):
+            return
+        turns = self._waiting.pop(host)
+        turn = turns.popleft()
+        if turns:
+            # Behind the other hosts.
+            self._waiting[host] = turns
+        if not turn.done():
+            self._take(host)
+            turn.set_result(None)
+
+    def _take(self, host: str) -> None:
+        self._taken[host] = self._taken.get(host, 0) + 1
+        self._taken_in_all += 1
+
+    def _drop_turn(self, host: str, turn: asyncio.Future[None]) -> None:
+        turns = self._waiting[host]
+        turns.remove(turn)
+        if not turns:
+            del self._waiting[host]
+
+    def _has_room(self, host: str) -> bool:
+        if self._taken_in_all >= self._in_all:
+            return False
+        now = time.monotonic()
+        return self._taken.get(host, 0) < self.hosts.cap(host, now) and self.hosts.paused_until(host) <= now
+
+    def _look_later(self) -> None:
+        """Where somebody waits for time to pass rather than for a slot, look again then."""
+        now = time.monotonic()
+        if self._waiting and self._later is None and (change := self.hosts.next_change(now)) is not None:
+            self._later = asyncio.get_running_loop().call_later(max(0.01, change - now), self._later_is_now)
+
+    def _later_is_now(self) -> None:
+        self._later = None
+        self.serve_waiting()
 
     def idle(self, endpoint: Endpoint) -> Connection | None:
         """An idle connection to reuse, None where there is none."""
         kept = self._idle.get(endpoint)
         while kept:
             connection = kept.pop()
+            self._idle_in_all -= 1
+            if not kept:
+                del self._idle[endpoint]
             if connection.phase is not Phase.CLOSED:
                 return connection
         return None
 
     def keep(self, endpoint: Endpoint, connection: Connection) -> None:
         """Take a connection whose transfers have ended for later reuse."""
-        if connection.phase is not Phase.CLOSED:
-            self._idle.setdefault(endpoint, []).append(connection)
+        if connection.phase is Phase.CLOSED:
+            return
+        if len(self._worked_at) > MAX_ENDPOINTS_KNOWN:
+            self._worked_at.clear()
+        self._worked_at[endpoint] = time.monotonic()
+        self._idle.setdefault(endpoint, []).append(connection)
+        self._idle_in_all += 1
+        if self._idle_in_all > self._in_all:
+            # Of the host that has been left alone for longest.
+            self._close_idle(next(iter(self._idle)))
+
+    def _close_idle(self, endpoint: Endpoint) -> None:
+        """A list of 100,000 hosts would leave as many connections open."""
+        kept = self._idle[endpoint]
+        connection = kept.pop(0)
+        self._idle_in_all -= 1
+        if not kept:
+            del self._idle[endpoint]
+        if connection.mover is not None:
+            connection.mover.close(connection, Cancelled())
 
     def least_busy(self, now_with: Mover | None = None) -> Mover:
         """The mover for a long body; ``now_with`` where another would gain nothing."""
@@ -114,12 +211,18 @@ class Pool:
 
     def close(self) -> None:
         """Close what is idle and end the threads."""
+        if self._later is not None:
+            self._later.cancel()
         for kept in self._idle.values():
             for connection in kept:
                 if connection.mover is not None:
                     connection.mover.close(connection, Cancelled())
         self._idle.clear()
         self._threads.close()
+
+
+def _nobody_cares() -> None:
+    return
 
 
 def _close_unwanted(made: Future[socket.socket]) -> None:

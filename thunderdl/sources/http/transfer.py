@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from thunderdl.formats.content_key import LEAF_BYTES, leaf_digests, subtree_root
 from thunderdl.formats.fast_digest import fast_hasher
+from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.head import Body, ResponseHead
 
 # An opening whose whole body is at most this long is collected in memory: a small file needs no journal.
@@ -55,19 +56,20 @@ Judge = Callable[[ResponseHead], Body]
 
 class Transfer:
     """``request``: the head to send; ``start``, ``end``: the range asked for; ``judge``: accepts the answer's head
-    or raises; None for an opening, whose head goes to the control plane first."""
+    or raises; None for an opening, whose head goes to the control plane first; ``meter``: asked before each read
+    of the body."""
 
     __slots__ = (
-        "asked_at", "begun", "body", "end", "first_byte_at", "head", "judge", "notify", "opening", "owner", "position",
-        "records", "request", "start", "store", "whole", "_granule", "_hash", "_leaf", "_leaves",
+        "asked_at", "begun", "body", "end", "first_byte_at", "head", "judge", "meter", "notify", "opening", "owner",
+        "position", "records", "request", "start", "store", "whole", "_granule", "_hash", "_leaf", "_leaves",
     )  # fmt: skip
 
     def __init__(
-        self, *, request: bytes, start: int, end: int, notify: Callable[[object], None], judge: Judge | None = None,
-        store: Store | None = None, owner: int = 0,
+        self, *, request: bytes, start: int, end: int, notify: Callable[[object], None], meter: Meter,
+        judge: Judge | None = None, store: Store | None = None, owner: int = 0,
     ) -> None:  # fmt: skip
         self.request, self.start, self.end, self.position = request, start, end, start
-        self.judge, self.notify, self.store, self.owner = judge, notify, store, owner
+        self.judge, self.notify, self.store, self.owner, self.meter = judge, notify, store, owner, meter
         self.opening = judge is None
         self.head: ResponseHead | None = None
         self.body: bytearray | None = None
