@@ -108,7 +108,7 @@ class Desk:
             for number, rate in rates.items():
                 busy = [lane for lane in self.lanes(number) if lane.leases]
                 for lane in busy:
-                    said += self._advance(lane, round(rate * STEP_S / (len(busy) if shared else 1)))
+                    said += self.advance(lane, round(rate * STEP_S / (len(busy) if shared else 1)))
             said += self.obey(self.tick())
         return said
 
@@ -128,7 +128,8 @@ class Desk:
                     queue += self.tell(Failed(each.id, each.position, command.kind))
         return said
 
-    def _advance(self, lane: Lane, count: int) -> list[Command]:
+    def advance(self, lane: Lane, count: int) -> list[Command]:
+        """The lane brings so many bytes, over as many of its leases as it takes."""
         said: list[Command] = []
         while count and (lease := lane.running):
             step = min(count, lease.left_bytes)

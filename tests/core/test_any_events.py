@@ -151,3 +151,59 @@ def brings_the_rest(desk: Desk) -> bool:
             return True
         said += desk.flow(1.0, {FRESH: 8 * MIB})
     return Complete() in said
+
+
+# -- a source that comes and goes
+
+
+def hung(which: int, rate: int, ticks: int) -> Step:
+    """A while in which all lanes bring bytes but for one in four."""
+
+    def step(desk: Desk) -> None:
+        for _ in range(ticks):
+            for lane in list(desk.scheduler.roster.lanes.values()):
+                if lane.id % 4 != which % 4:
+                    desk.advance(lane, rate // 10)
+            desk.now += 0.1
+            desk.obey(desk.tick())
+
+    return step
+
+
+def broken(kind: FaultKind, wait_s: float | None, which: int) -> Step:
+    def step(desk: Desk) -> None:
+        leases = list(desk.scheduler.roster.leases.values())
+        if leases:
+            lease = leases[which % len(leases)]
+            desk.obey(desk.tell(Failed(lease.id, lease.position, kind, wait_s)))
+
+    return step
+
+
+troubles = st.one_of(
+    st.builds(hung, which, st.integers(0, MIB), st.integers(1, 40)),
+    st.builds(
+        broken, st.sampled_from([FaultKind.PASSING, FaultKind.BUSY, FaultKind.STALLED]),
+        st.none() | st.floats(0, 5), which,
+    ),
+    st.builds(told, st.builds(Horizon, positions), seconds),
+    st.builds(told, st.builds(Budget, st.integers(1, 12)), seconds),
+    st.builds(told, st.builds(HostCap, st.just("host1"), st.integers(0, 4)), seconds),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(troubles, max_size=20), st.integers(1, 2))
+def test_whatever_befalls_a_source_when_it_is_back_it_brings_the_rest(steps: list[Step], count: int) -> None:
+    desk = desk_of_the_test()
+    for number in range(1, count + 1):
+        desk.open(number)
+    for step in steps:
+        step(desk)
+    said = [*desk.obey(desk.tell(Budget(8))), *desk.obey(desk.tell(Horizon(SIZE)))]
+    said += desk.obey(desk.tell(HostCap("host1", 4)))
+    for _ in range(200):
+        said += desk.flow(1.0, {1: 4 * MIB, 2: 4 * MIB} if count > 1 else {1: 4 * MIB})
+        if Complete() in said:
+            return
+    raise AssertionError(f"{desk.scheduler.missing} is missing for ever")

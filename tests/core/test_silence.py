@@ -119,7 +119,7 @@ def test_its_first_bytes_make_the_source_well_again_and_lanes_that_hang_on_are_g
     for _ in range(round(LOST_S / 0.1)):
         for lane in desk.lanes():
             if lane.id not in old:
-                said += desk._advance(lane, 100 * KIB)
+                said += desk.advance(lane, 100 * KIB)
         desk.now += 0.1
         said += desk.obey(desk.tick())
     assert not desk.source().silent
@@ -189,12 +189,29 @@ def test_a_lane_that_hangs_beside_others_that_flow_is_given_up() -> None:
     while hanging.id in desk.source().lanes:
         for lane in desk.lanes():
             if lane is not hanging:
-                said += desk._advance(lane, 100 * KIB)
+                said += desk.advance(lane, 100 * KIB)
         desk.now += 0.1
         said += desk.obey(desk.tick())
     assert LOST_S <= desk.now - begun <= LOST_S + 0.3
     assert len(of(Cancel, said)) == 1
     assert not desk.source().silent
+
+
+def test_near_the_end_one_that_idles_looks_whether_the_source_is_back() -> None:
+    """Three lanes are done, the fourth hangs and is given up: there is no new lane to open, and nobody else to ask."""
+    desk = Desk(4 * MIB, host_lanes=4, align=256 * KIB, stall_s=10.0)
+    desk.open()
+    desk.flow(0.7, {1: MIB})
+    hanging = desk.lane()
+    said, begun = list[Command](), desk.now
+    while Complete() not in said and desk.now < begun + 60:
+        for lane in desk.lanes():
+            if lane is not hanging:
+                said += desk.advance(lane, 100 * KIB)
+        desk.now += 0.1
+        said += desk.obey(desk.tick())
+    assert Complete() in said
+    assert desk.now - begun < SILENT_S + 3
 
 
 # -- what silent lanes hold

@@ -183,10 +183,9 @@ def markdown(same: Sequence[Cost], grown: Sequence[Cost]) -> str:
     text = [
         "# What the scheduler costs",
         "Made by `make bench-scheduler`. One download at 1 GB/s from sources of a scripted world, no faults, "
-        f"round trip {RTT_S * 1000:.0f} ms; the positions of all running lanes and a tick ten times a second, "
-        "ends, first bytes and answers to orders as they come. Measured is the CPU time within `Scheduler.handle` "
-        "alone. The mirrors of "
-        "*steady* worlds are equal, those of *varied* ones 1:10 and different twice a second.",
+        f"round trip {RTT_S * 1000:.0f} ms; the positions of all running lanes and a tick ten times a second, ends, "
+        "first bytes and answers to orders as they come. Measured is the CPU time within `Scheduler.handle` alone. "
+        "The mirrors of *steady* worlds are equal, those of *varied* ones 1:10 and different twice a second.",
         f"{platform.python_implementation()} {platform.python_version()}, {_processor()}.",
         f"Goal: below {GOAL_SHARE:.0%} of one core at 1 GB/s with {LANES[1]} lanes. It is {verdict}: the most is "
         f"{worst.share:.2%} ({worst.case.sources} sources, {worst.case.pieces:,} pieces, {worst.case.kind}).",
