@@ -287,6 +287,9 @@ class Scheduler(Staffing):
         """Give up lanes that hang, and look out for sources that do."""
         commands: list[Command] = []
         for source in self.roster.sources.values():
+            if not source.lanes:
+                # Of hundreds of sources few have any: this runs at each tick.
+                continue
             busy = [lane for lane in source.lanes.values() if lane.leases and not lane.leases[0].cancelled]
             silent = [lane for lane in busy if lane.is_silent(self._now)]
             if not silent:
