@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.core.desk import MIB, Desk, of
-from thunderdl.core.protocol import Budget, Cancel, Fetch, HostCap, HostPause
+from thunderdl.core.protocol import Budget, Cancel, Fetch, HostCap, HostPause, Limited, Shrink
+from thunderdl.core.staffing import START_LANES
 
 
 def at_work(lanes: int = 4) -> Desk:
@@ -49,3 +50,26 @@ def test_a_host_that_asked_for_a_pause_gets_no_new_lane_until_then() -> None:
     assert len(desk.lanes(1)) == 1
     said = desk.flow(12, {1: MIB})
     assert {fetch.lane for fetch in of(Fetch, said)} - {desk.lanes(1)[0].id}
+
+
+def test_under_a_limit_nobody_steals_and_no_source_climbs() -> None:
+    desk = Desk(64 * MIB, host_lanes=8)
+    desk.tell(Limited(on=True))
+    desk.open(1)
+    lanes = len(desk.lanes(1))
+    said = desk.flow(20, {1: MIB})
+    assert len(desk.lanes(1)) <= max(lanes, START_LANES)
+    desk.open(2)
+    said += desk.flow(40, {1: MIB, 2: MIB // 8})
+    assert of(Shrink, said) == []
+
+
+def test_once_the_limit_is_lifted_it_steals_again() -> None:
+    desk = Desk(64 * MIB)
+    desk.open(1, start=0, end=64 * MIB)
+    desk.flow(1, {1: MIB})
+    desk.tell(Limited(on=True))
+    desk.open(2)
+    assert of(Shrink, desk.flow(1, {1: MIB})) == []
+    desk.tell(Limited(on=False))
+    assert of(Shrink, desk.flow(1, {1: MIB}))

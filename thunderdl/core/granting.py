@@ -32,7 +32,7 @@ class Granting:
         self.roster = Roster()
         self.horizon = size
         self._now = self._begun_at = 0.0
-        self._lost_bytes = 0.0
+        self._lost_bytes, self._limited = 0.0, False
         self._pace_at, self._total_rate = -1.0, 0.0
 
     # -- work for a lane
@@ -117,7 +117,8 @@ class Granting:
 
     def _steal_for(self, lane: Lane) -> list[Command]:
         source = lane.source
-        if not source.random_access or source.on_probation or (source.silent and not lane.probe):
+        if not source.random_access or source.on_probation or (source.silent and not lane.probe) or self._limited:
+            # Under a limit nobody brings anything sooner than the limit lets it.
             return []
         if lane.leases and self._gap_for(source) is not None:
             # It is not out of work yet, and something else may come its way.

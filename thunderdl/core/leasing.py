@@ -111,7 +111,9 @@ def best_steal(thief: Lane, lanes: Iterable[Lane], now: float, *, least_s: float
         if lease is None or lane is thief or lease.shrinking or lease.cancelled or lease.left_bytes <= 0:
             continue
         silent = lane.is_silent(now)
-        before_s = lease.left_bytes if silent else _end_s(lane, now) * lane.likely_rate() / victim_rate(lease, now)
+        before_s = lease.left_bytes if silent else lane.left_s(now) * lane.likely_rate() / victim_rate(lease, now)
+        if before_s - ready_s > MIN_GAIN_S and not silent:
+            before_s = _end_s(lane, before_s)
         if before_s - ready_s <= MIN_GAIN_S or (not silent and _spared(lease, thief, end_s, now)):
             continue
         if source.avoid and _shuns(source, lease):
@@ -168,9 +170,11 @@ def on_its_way(rate: float, latency_s: float) -> float:
     return rate * latency_s / 2 + min(QUEUE_BYTES, rate * QUEUE_S)
 
 
-def _end_s(lane: Lane, now: float) -> float:
-    """When the lane will be through. Where lanes share one rate, those that end leave theirs to the others."""
-    left_s = lane.left_s(now)
+def _end_s(lane: Lane, left_s: float) -> float:
+    """When the lane will be through; ``left_s``: at the rate it has.
+
+    Where lanes share one rate, those that end leave theirs to the others.
+    """
     if lane.source.climb.lane_bound is False and len(lane.source.lanes) > 1:
         busy = [other for other in lane.source.lanes.values() if other.leases]
         together_s = sum([other.left_bytes for other in busy]) / sum([other.likely_rate() for other in busy])

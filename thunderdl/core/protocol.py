@@ -138,6 +138,13 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """Whether it is a limit of the user's that holds this download back: then rates say nothing of the sources."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Horizon:
     """Nothing at or behind ``end`` is to be fetched yet (a reader in order has bounded memory)."""
 
@@ -151,7 +158,7 @@ class Tick:
 
 Event = (
     SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
-    | HostPause | Budget | Horizon | Tick
+    | HostPause | Budget | Limited | Horizon | Tick
 )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from thunderdl.core.protocol import (
     Horizon,
     HostCap,
     HostPause,
+    Limited,
     Moved,
     PieceBad,
     Shrunk,
@@ -77,7 +78,7 @@ class Scheduler(Staffing):
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
             Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
-            HostPause: self._host_pause, Budget: self._budget,
+            HostPause: self._host_pause, Budget: self._budget, Limited: self._limit,
             Horizon: self._moved_horizon, Tick: self._tick,
         }  # fmt: skip
 
@@ -270,13 +271,19 @@ class Scheduler(Staffing):
         self._all_lanes = event.lanes
         return self._apportion() + self._serve()
 
+    def _limit(self, event: Limited) -> list[Command]:
+        self._limited = event.on
+        return []
+
     def _moved_horizon(self, event: Horizon) -> list[Command]:
         self.horizon = min(event.end, self.size)
         return self._serve()
 
     def _tick(self, _: Tick) -> list[Command]:
-        self._climb()
-        commands = self._apportion() + self._watch() + self._shed() + self._make_room()
+        commands = self._apportion() + self._watch() + self._shed()
+        if not self._limited:
+            self._climb()
+            commands += self._make_room()
         for lane in self.roster.lanes.values():
             if lane.leases:
                 commands += self._feed(lane)
@@ -288,6 +295,9 @@ class Scheduler(Staffing):
         """Give up lanes that hang, and look out for sources that do."""
         commands: list[Command] = []
         for source in self.roster.sources.values():
+            if not source.lanes:
+                # Of hundreds of sources few have any: this runs at each tick.
+                continue
             busy = [lane for lane in source.lanes.values() if lane.leases and not lane.leases[0].cancelled]
             silent = [lane for lane in busy if lane.is_silent(self._now)]
             stalled = [lane for lane in busy if lane.silent_s(self._now) >= self._stall_s]

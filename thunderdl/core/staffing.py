@@ -140,11 +140,12 @@ class Staffing(Granting):
         """Where the budget is used up, the lane that is missed least goes to the source that makes most of it."""
         if len(self.roster.lanes) < self._all_lanes or not self.missing.total:
             return []
-        sources = list(self.roster.sources.values())
-        takers = [s for s in sources if s.usable and s.retry_at <= self._now and self._would_climb(s)]
-        donors = [s for s in sources if s.lanes]
-        ending = sum(max(0, len(s.lanes) - s.climb.lanes) for s in sources)
-        if not takers or not donors or ending >= MOST_ENDING:
+        donors = [s for s in self.roster.sources.values() if s.lanes]
+        ending = sum([max(0, len(s.lanes) - s.climb.lanes) for s in donors])
+        if not donors or ending >= MOST_ENDING:
+            return []
+        takers = self._takers()
+        if not takers:
             return []
         taker, donor = max(takers, key=_gain), min(donors, key=_loss)
         if taker is donor or _gain(taker) < CLEAR_GAIN * _loss(donor):
@@ -162,6 +163,20 @@ class Staffing(Granting):
             # What it had was of more use elsewhere: not at once again.
             donor.retry_at = self._now + MIN_WORK_FOR_LANE_S
         return self._give_up(list(donor.lanes.values())[left:][:1])
+
+    def _takers(self) -> list[Source]:
+        """Who would take a lane that another gives up; of those that nothing is known of, the first alone."""
+        takers: list[Source] = []
+        has_stranger = False
+        for source in self.roster.sources.values():
+            # Hundreds that wait are all taken to be as fast.
+            is_stranger = not source.lanes and not source.past_lane_rate
+            if (is_stranger and has_stranger) or not source.usable or source.retry_at > self._now:
+                continue
+            if self._would_climb(source):
+                takers.append(source)
+                has_stranger = has_stranger or is_stranger
+        return takers
 
     def _would_climb(self, source: Source) -> bool:
         """Whether it would take one more lane, if the budget had one."""

@@ -21,6 +21,7 @@ from thunderdl.core.protocol import (
     Fetch,
     HostCap,
     HostPause,
+    Limited,
     Shrink,
     SourceLost,
     SourceOpened,
@@ -68,7 +69,7 @@ class Driver:
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
         self._queue: deque[Event] = deque()
-        self._telling = self._stopped = False
+        self._telling = self._stopped = self._limited = False
         self._caps: dict[str, int] = {}
         self._share = Share(lanes=options.connections, hosts={})
         self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
@@ -235,7 +236,11 @@ class Driver:
     # -- commands
 
     def _update_caps(self) -> None:
-        """Slots that other downloads hold, or are due, are none of ours."""
+        """Slots that other downloads hold, or are due, are none of ours; and what a limit holds back is not slow."""
+        if (limited := self._candidates.pace.meter.is_throttled) != self._limited:
+            self._limited = limited
+            for command in self.scheduler.handle(Limited(limited), time.monotonic()):
+                self._perform(command)
         for candidate in self._candidates.all:
             if (source := candidate.source) is None:
                 continue
