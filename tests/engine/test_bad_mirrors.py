@@ -198,3 +198,19 @@ def test_without_a_hash_mirrors_whose_validators_agree_are_used(
     assert content_of(result) == CONTENT
     assert result.sources[1].bytes > 0
     assert result.notes == ()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_with_a_checksum_alone_a_mirror_of_other_validators_is_compared_first(
+    tmp_path: Path, pair: list[LoopbackServer], seed: int
+) -> None:
+    """Same bytes, another tag and date: it helps. Other bytes: it is not used, and nothing has to be fetched again."""
+    origin, mirror = (server.url("/f") for server in pair)
+    pair[0].resources["/f"] = generated(SIZE, seed=1)
+    pair[1].resources["/f"] = generated(SIZE, seed=seed, etag='"v2"', last_modified="Tue, 02 Jan 2024 00:00:00 GMT")
+    result = fetch(origin, tmp_path, mirrors=[mirror], checksum=sha256(CONTENT), task_limit=6 * 1024 * 1024)
+    assert content_of(result) == CONTENT
+    assert result.wasted_bytes == 0
+    refused = [note for note in result.notes if note.startswith(mirror) and "its bytes differ" in note]
+    assert len(refused) == (0 if seed == 1 else 1)
+    assert (result.sources[1].bytes > 0) is (seed == 1)
