@@ -78,6 +78,7 @@ class ContentKey:
 
 class SourceKind(enum.Enum):
     HTTP = "http"
+    PEERS = "peers"
 
 
 class SourceState(enum.Enum):

@@ -45,6 +45,14 @@ class Priority(enum.Enum):
         return _WEIGHTS[self._value_]
 
 
+class Encryption(enum.Enum):
+    """Whether what peers say to each other is scrambled, so that boxes on the way cannot tell what it is."""
+
+    PREFER = "prefer"
+    REQUIRE = "require"
+    OFF = "off"
+
+
 _WEIGHTS = {"low": 1 / 3, "normal": 1.0, "high": 3.0}
 
 
@@ -63,6 +71,17 @@ class Kind(enum.Enum):
     PRIORITY = "LEVEL"
     DIGEST = "ALGO=HEX"
     PIECE_HASHES = "FILE"
+    TORRENT = "FILE|URL|MAGNET"
+    FILES = "LIST"
+    PEER = "HOST:PORT"
+    TRACKER = "TRACKER"
+    RATIO = "RATIO"
+    ENCRYPTION = "POLICY "
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the flag may be given several times, all of which count."""
+        return self in (Kind.HEADER, Kind.PEER, Kind.TRACKER)
 
 
 def _option(
@@ -157,6 +176,42 @@ class Options:
     verify_resumed: bool = _option(
         False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
     )
+    torrent: str | None = _option(
+        None, "Torrent of the same file: its peers join the URLs.", Kind.TORRENT, short="t", once=True
+    )
+    files: str | None = _option(
+        None, "Files of a torrent: numbers as 1,3-5, or patterns as '*.iso'; info lists them.", Kind.FILES,
+        once=True, aria2="select-file",
+    )  # fmt: skip
+    sequential: bool = _option(False, "Pieces in order, to play while it downloads.", Kind.SWITCH)
+    peers: tuple[tuple[str, int], ...] = _option(
+        (), "A peer to connect to; may be repeated.", Kind.PEER, flag="peer", once=True
+    )
+    trackers: tuple[str, ...] = _option(
+        (), "One more tracker; may be repeated.", Kind.TRACKER, flag="tracker", aria2="bt-tracker"
+    )
+    upload_limit: int | Timetable | None = _option(
+        None, "Most bytes a second to peers, over all torrents.", Kind.RATE, unit="bytes/s",
+        aria2="max-overall-upload-limit", scope="session",
+    )  # fmt: skip
+    ratio: float | None = _option(
+        None, "Go on sharing until so many times its size was sent; without it not at all.", Kind.RATIO,
+        aria2="seed-ratio",
+    )  # fmt: skip
+    seed_time: float | None = _option(
+        None, "Go on sharing for so long, or until --ratio.", Kind.SECONDS, unit="s", aria2="seed-time"
+    )
+    port: int = _option(
+        0, "Port for peers; without it the first free one from 6881.", Kind.COUNT, aria2="listen-port", scope="session"
+    )
+    dht: bool = _option(True, "Find peers by the DHT.", Kind.SWITCH, aria2="enable-dht", scope="session")
+    pex: bool = _option(True, "Find peers by those that are there.", Kind.SWITCH, aria2="enable-peer-exchange")
+    lsd: bool = _option(True, "Find peers on the local network.", Kind.SWITCH, aria2="bt-enable-lpd", scope="session")
+    utp: bool = _option(True, "Also connect to peers over UDP.", Kind.SWITCH, scope="session")
+    encryption: Encryption = _option(
+        Encryption.PREFER, "Scramble what peers say: prefer, require, off.", Kind.ENCRYPTION,
+        aria2="bt-require-crypto", scope="session",
+    )  # fmt: skip
     trace: str | None = _option(
         None, "Record what the scheduler hears and says, for thunderdl replay.", Kind.PATH,
         once=True, scope="session",
@@ -169,6 +224,10 @@ class Options:
                 raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
             if row.kind is Kind.RATE:
                 check_limit(row.name, value)
+        if self.ratio is not None and not 0 <= self.ratio < math.inf:
+            raise UsageError(f"ratio must be 0 or more, not {self.ratio}.")
+        if self.port > 65535:
+            raise UsageError(f"port must be at most 65535, not {self.port}.")
         if not self.timeout > 0:
             raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout}.")
         for text in (self.user_agent, *(part for header in self.headers for part in header)):
@@ -313,6 +372,38 @@ def parse_priority(text: str) -> Priority:
         raise ValueError(f"none of {', '.join(level.value for level in Priority)}") from None
 
 
+def parse_encryption(text: str) -> Encryption:
+    """The policy named; ValueError lists those there are."""
+    try:
+        return Encryption(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"none of {', '.join(policy.value for policy in Encryption)}") from None
+
+
+def parse_peer(text: str) -> tuple[str, int]:
+    """Address and port from ``192.0.2.1:6881`` or ``[2001:db8::1]:6881``; ValueError for anything else."""
+    host, colon, port = text.strip().rpartition(":")
+    if not (colon and host and re.fullmatch(r"[0-9A-Fa-f.:\[\]]+", host)):
+        raise ValueError("not a peer: write its address and port, as 192.0.2.1:6881")
+    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise ValueError("not a port")
+    return host.strip("[]"), int(port)
+
+
+def parse_tracker(text: str) -> str:
+    """The URL itself; ValueError where trackers are not spoken to so."""
+    if not re.match(r"(udp|https?|wss?)://[^\s/]", text) or _CONTROL.search(text):
+        raise ValueError("not a tracker: write its URL, udp://, http:// or https://")
+    return text
+
+
+def parse_ratio(text: str) -> float:
+    """A number from 0 on; ValueError for anything else."""
+    if not re.fullmatch(r"\d{1,6}(\.\d*)?|\.\d+", text.strip(), re.ASCII):
+        raise ValueError("not a ratio: write a number, as 1 or 0.5")
+    return float(text)
+
+
 def parse_text(text: str) -> str:
     """The text itself; ValueError if it is empty or holds control characters (bad-inputs T5)."""
     if not text:
@@ -339,5 +430,13 @@ def parse_value(row: Row, text: str) -> object:
             return parse_exists(text)
         case Kind.PRIORITY:
             return parse_priority(text)
+        case Kind.ENCRYPTION:
+            return parse_encryption(text)
+        case Kind.PEER:
+            return parse_peer(text)
+        case Kind.TRACKER:
+            return parse_tracker(text)
+        case Kind.RATIO:
+            return parse_ratio(text)
         case _:
             return parse_text(text)

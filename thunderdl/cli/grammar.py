@@ -172,12 +172,12 @@ def _flags_of(row: Row) -> Iterator[Flag]:
         for policy, text in _POLICY_HELP.items():
             yield Flag(name=policy.value, names=(f"--{policy.value}",), takes=Takes.NOTHING, help=text)
         return
-    takes = {Kind.SWITCH: Takes.ON_OFF, Kind.HEADER: Takes.VALUES}.get(row.kind, Takes.VALUE)
+    takes = Takes.ON_OFF if row.kind is Kind.SWITCH else Takes.VALUES if row.kind.repeats else Takes.VALUE
     yield Flag(name=row.name, names=row.flags, takes=takes, help=_help(row), metavar=row.kind.value)
 
 
 def _help(row: Row) -> str:
-    if row.default in (None, (), False):
+    if row.default in (None, (), False, True):
         return row.help
     if isinstance(row.default, enum.Enum):
         return f"{row.help} [default: {row.default.value}]"

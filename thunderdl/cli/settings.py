@@ -11,8 +11,8 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from thunderdl.errors import UsageError, printable
-from thunderdl.options import Exists, Kind, Options, Priority, Row, parse_value, table
+from thunderdl.errors import UsageError, printable, shown_url
+from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, parse_value, table
 
 _ON_LINUX: bool = sys.platform == "linux"
 Given = Mapping[str, object]
@@ -98,7 +98,7 @@ def _setting(row: Row, file: Given, environment: Mapping[str, str], flags: Given
     if not row.once:
         text = environment.get(row.environment)
         if text is not None:
-            lines: object = tuple(filter(None, text.split("\n"))) if row.kind is Kind.HEADER else text
+            lines: object = tuple(filter(None, text.split("\n"))) if row.kind.repeats else text
             return Setting(row=row, value=_value(row, lines, row.environment), origin=row.environment)
         if row.name in file:
             origin = f"{printable(file_name)}: {row.name}"
@@ -113,9 +113,9 @@ def _from_toml(row: Row, value: object, origin: str) -> object:
             return value
         case Kind.HEADER, dict():
             return tuple(f"{name}: {text}" for name, text in value.items())
-        case Kind.HEADER, list() if all(isinstance(line, str) for line in value):
+        case kind, list() if kind.repeats and all(isinstance(line, str) for line in value):
             return tuple(value)
-        case ((Kind.COUNT | Kind.RATE | Kind.SECONDS), int() | float()) if not isinstance(value, bool):
+        case ((Kind.COUNT | Kind.RATE | Kind.SECONDS | Kind.RATIO), int() | float()) if not isinstance(value, bool):
             return str(value)
     raise UsageError(f"{origin}: a value of type {type(value).__name__} cannot be used here.")
 
@@ -124,7 +124,7 @@ def _value(row: Row, given: object, origin: str) -> object:
     try:
         if isinstance(given, bool | Exists):
             return given
-        if row.kind is Kind.HEADER:
+        if row.kind.repeats:
             lines = (given,) if isinstance(given, str) else given
             assert isinstance(lines, tuple)
             return tuple(parse_value(row, line) for line in lines)
@@ -179,9 +179,13 @@ def _shown(row: Row, value: object) -> str:
         case Kind.URL, str():
             head, at, host = value.rpartition("@")
             return f"{head.partition('://')[0]}://***@{host}" if at else value
+        case Kind.PEER, tuple():
+            return ", ".join(f"{host}:{port}" for host, port in value)
+        case Kind.TRACKER, tuple():
+            return ", ".join(map(shown_url, value))
         case Kind.SWITCH, bool():
             return "yes" if value else "no"
-        case _, Exists() | Priority():
+        case _, Exists() | Priority() | Encryption():
             return str(value.value)
     return str(value)
 

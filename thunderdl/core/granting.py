@@ -8,6 +8,8 @@ connection idles for a round trip.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, least_gain_s, on_its_way
 from thunderdl.core.protocol import Command, Fetch, Shrink
 from thunderdl.core.ranges import RangeSet
@@ -26,7 +28,10 @@ class Granting:
 
     def __init__(self, *, size: int, filled: RangeSet, align: int) -> None:
         self.size, self.align, self.filled = size, align, filled
-        self.missing, self.contested = RangeSet(), RangeSet()
+        self.missing, self.contested, self.reserved = RangeSet(), RangeSet(), RangeSet()
+        self._beside_rate = 0.0
+        # Where grants begin, around the end of the file: downloaders that share what they bring begin apart.
+        self.begin_at = 0
         for start, end in filled.gaps(0, size):
             self.missing.add(start, end)
         self.roster = Roster()
@@ -167,7 +172,15 @@ class Granting:
     def _end_s(self) -> float:
         """How long it takes all of them together to bring what is left."""
         rate = self._rate()
-        return (self.size - self.filled.total) / rate if rate else float("inf")
+        return (self.size - self.filled.total) / (rate + self._beside_rate) if rate else float("inf")
+
+    def _miss(self, start: int, end: int) -> None:
+        """``[start, end)`` is to be fetched, as far as it is not reserved for the swarm."""
+        if not self.reserved:
+            self.missing.add(start, end)
+            return
+        for first, last in list(self.reserved.gaps(start, end)):
+            self.missing.add(first, last)
 
     def _before_the_end(self, lane: Lane, want: int, at: int) -> int:
         """``want``, or as much of it as the lane can bring until all are done; 0 where others are better."""
@@ -204,10 +217,17 @@ class Granting:
 
     # -- where
 
+    def _in_order(self) -> Iterable[tuple[int, int]]:
+        if not self.begin_at:
+            return self.missing
+        spans = list(self.missing)
+        ahead = [(max(start, self.begin_at), end) for start, end in spans if end > self.begin_at]
+        return [*ahead, *((start, min(end, self.begin_at)) for start, end in spans if start < self.begin_at)]
+
     def _gap_for(self, source: Source, held: RangeSet | None = None) -> tuple[int, int] | None:
-        """The lowest missing range that this source may bring: low first, so that readers in order follow closely."""
+        """The first missing range that this source may bring: low first, so that readers in order follow closely."""
         others = [s for s in self.roster.sources.values() if s.usable and s is not source] if source.avoid else []
-        for start, end in self.missing:
+        for start, end in self._in_order():
             if start >= self.horizon or (not source.random_access and start != 0):
                 return None
             end = min(end, self.horizon)

@@ -152,13 +152,44 @@ class Horizon:
 
 
 @dataclass(frozen=True, slots=True)
+class Reserved:
+    """``[start, end)`` comes from the swarm from now on: it is not to be fetched, and leases are cut back to it."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """``[start, end)`` was reserved, and is to be fetched again as far as it is missing."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """``[start, end)`` is here: the swarm brought it."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the swarm brings meanwhile, in bytes/s: the end comes sooner by that."""
+
+    rate_bytes_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed."""
 
 
 Event = (
     SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
-    | HostPause | Budget | Limited | Horizon | Tick
+    | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Beside | Tick
 )  # fmt: skip
 
 

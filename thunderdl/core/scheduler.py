@@ -22,7 +22,9 @@ from thunderdl.core.backing_off import MIN_BACK_OFF_S, back_off_s, is_hopeless
 from thunderdl.core.climbing import Climb
 from thunderdl.core.leasing import CUT_BYTES
 from thunderdl.core.protocol import (
+    Beside,
     Blamed,
+    Brought,
     Budget,
     Cleared,
     Command,
@@ -40,6 +42,8 @@ from thunderdl.core.protocol import (
     Limited,
     Moved,
     PieceBad,
+    Released,
+    Reserved,
     Shrunk,
     SourceLost,
     SourceOpened,
@@ -48,7 +52,7 @@ from thunderdl.core.protocol import (
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
 from thunderdl.core.roster import Lane, Lease, Source
-from thunderdl.core.staffing import Staffing
+from thunderdl.core.reserving import Reserving
 
 # A connection that hung while its siblings flowed is lost; one that asks whether a silent source is back is given
 # up soon, since a connection that slept through the dark wakes up late (RFC 6298: time-outs double).
@@ -62,7 +66,7 @@ MOST_BAD_TIMES = 3
 E = TypeVar("E", bound=Event)
 
 
-class Scheduler(Staffing):
+class Scheduler(Reserving):
     """``size``: bytes of the file; ``filled``: what is there already; ``align``: border that leases prefer
     (piece or journal granule); ``host_lanes``: lanes to one host; ``retries``: passing faults in a row until a
     source counts as exhausted; ``stall_s``: silence after which a lane is given up."""
@@ -79,7 +83,8 @@ class Scheduler(Staffing):
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
             Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
             HostPause: self._host_pause, Budget: self._budget, Limited: self._limit,
-            Horizon: self._moved_horizon, Tick: self._tick,
+            Horizon: self._moved_horizon, Reserved: self._reserve, Released: self._release_reserved,
+            Brought: self._brought, Beside: self._beside, Tick: self._tick,
         }  # fmt: skip
 
     # -- the two verbs
@@ -194,12 +199,12 @@ class Scheduler(Staffing):
             # It had come further than that: the end is where it is.
             self._account(lease, event.end)
         end, lease.end = lease.end, max(lease.position, min(event.end, lease.end))
-        self.missing.add(lease.end, end)
+        self._miss(lease.end, end)
         return self._hand_over(lease, lease.end, end) + self._serve()
 
     def _piece_bad(self, event: PieceBad) -> list[Command]:
         self.filled.remove(event.start, event.end)
-        self.missing.add(event.start, event.end)
+        self._miss(event.start, event.end)
         for lease in self.roster.leases.values():
             self.missing.remove(lease.position, lease.end)
         # Of mixed origin: whoever brings it alone next time is right, or found out.
@@ -361,7 +366,7 @@ class Scheduler(Staffing):
 
     def _release(self, lease: Lease) -> None:
         if lease.position < lease.end:
-            self.missing.add(lease.position, lease.end)
+            self._miss(lease.position, lease.end)
         self.roster.drop_lease(lease, self._now)
 
     def _drop_lane(self, lane: Lane) -> None:

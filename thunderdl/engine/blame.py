@@ -96,7 +96,7 @@ class Blame:
     def void(self, start: int, end: int) -> None:
         """``[start, end)`` counts no more, and was fetched for nothing."""
         for first, last, source_id in self._ledger.origin.within(start, end):
-            if source := self._candidates.by_id(source_id).source:
+            if source := self._candidates.source_of(source_id):
                 source.wasted_bytes += last - first
                 source.bytes -= last - first
         self._ledger.origin.remove(start, end)

@@ -74,6 +74,10 @@ class Candidates:
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
 
+    def source_of(self, source: int) -> OpenSource | None:
+        """The source that is open by this id, None where it is none of a URL."""
+        return next((candidate.source for candidate in self.all if candidate.id == source), None)
+
     async def first(self, first_range: FirstRange) -> Candidate:
         """The candidate that decides name and version: the origin where it answers soon, else the first that does.
 
@@ -89,6 +93,11 @@ class Candidates:
                 async with asyncio.timeout(ORIGIN_GRACE_S):
                     await self._origin_heard.wait()
         return self._opened()
+
+    def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
+        """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
+        self._late = join
+        self._tasks = [asyncio.create_task(self._open(candidate, first_range)) for candidate in self.all]
 
     async def next_after(self, failed: Candidate) -> Candidate:
         """Another candidate, for what ``failed`` could not bring. Raises as :meth:`first` does."""

@@ -33,11 +33,13 @@ LONG_S, LONG_LEFT_S = 3.0, 10.0
 
 
 class Download:
-    """``urls``: the origin first, then its mirrors."""
+    """``urls``: the origin first, then its mirrors; none where ``options.torrent`` names what it is. ``url``: what the
+    user asked for, where that is none of them."""
 
-    def __init__(self, session: Session, urls: Sequence[str], options: Options) -> None:
+    def __init__(self, session: Session, urls: Sequence[str], options: Options, url: str = "") -> None:
         self.session, self.options = session, options
         self.candidates = Candidates(session, urls, options)
+        self.url = url or self.candidates.origin.url
         self.status = Status.QUEUED
         self.notes: list[str] = []
         self.target: Target | None = None
@@ -92,14 +94,21 @@ class Download:
         sources = source_progress(self)
         size = self.version.size if self.version.size is not None else self.single_bytes
         return Result(
-            url=self.candidates.origin.url, path=path, bytes=size if path else 0,
+            url=self.url, path=path, bytes=size if path else 0,
             seconds=time.monotonic() - self.started, status=self.status, verified=verified,
             resumed_bytes=self.ranged.resumed_bytes if self.ranged else 0,
             wasted_bytes=sum(source.wasted_bytes for source in sources), sources=sources,
             content_key=self.content_key, notes=tuple(self.notes), error=error,
         )  # fmt: skip
 
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence."""
+        return shown_url(self.target.path if self.target else self.url)
+
     async def _download(self) -> tuple[str, tuple[str, ...]]:
+        if self.options.torrent is not None:
+            return await self._by_torrent(self.options.torrent)
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
@@ -115,6 +124,15 @@ class Download:
             except BadContent as error:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
+
+    async def _by_torrent(self, reference: str) -> tuple[str, tuple[str, ...]]:
+        """What a torrent names: from its peers, and from the URLs."""
+        from thunderdl.engine.joint import Joint
+        from thunderdl.engine.torrents import torrent_of
+
+        torrent = await torrent_of(self.session, reference, self.options)
+        self.ranged = joint = Joint(self, torrent)
+        return await joint.fetch_all()
 
     def _range(self) -> Ranged:
         from thunderdl.engine.ranged import Ranged

@@ -31,7 +31,7 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import Candidate, Candidates, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
@@ -78,6 +78,10 @@ class Driver:
         """Begin with ``first``; the other candidates join as they open."""
         self._admit(first, opening)
         self._candidates.admit_to(self._join, first)
+
+    def start_open(self, first_range: FirstRange) -> None:
+        """Begin without a source; all candidates join as they open."""
+        self._candidates.open_all(first_range, self._join)
 
     async def run_until(self, settled: asyncio.Future[None], each_tick: Callable[[], None]) -> None:
         """Tick until ``settled``; raises what it holds."""

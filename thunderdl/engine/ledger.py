@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from thunderdl.core.ranges import RangeSet
@@ -26,7 +26,7 @@ from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
 from thunderdl.storage.journal import Journal, current_boot_id
-from thunderdl.storage.records import Filled, Header, JournalDamaged, PieceFacts, Sources
+from thunderdl.storage.records import Filled, Header, JournalDamaged, Kept, PieceFacts, Sources, Verified
 from thunderdl.storage.recovery import is_whole, resume
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
@@ -62,6 +62,8 @@ class Resumed:
 
     header: Header
     written: RangeSet = field(default_factory=RangeSet)
+    # Against the piece hashes that the header tells of.
+    verified: RangeSet = field(default_factory=RangeSet)
 
     @property
     def version(self) -> Version:
@@ -91,6 +93,7 @@ class Ledger:
         self.on_bad_piece: Callable[[int, int], None] = lambda start, end: None
         self.on_fault: Callable[[StorageError], None] = lambda error: None
         self.on_verified: Callable[[], None] = lambda: None
+        self.on_piece: Callable[[int], None] = lambda piece: None
 
     # -- beginning
 
@@ -112,11 +115,13 @@ class Ledger:
                 # Of a download that is over: nothing of it is left to go on from.
                 return cls(session, options, part, journal)
             ledger = cls(session, options, part, journal)
-            # Not what it says was verified: that was against hashes which this run may not have been given.
             ledger.resumed = Resumed(found.header)
             if found.header.size == part.found_bytes > 0:
                 # A part file of another length, or of a size that nobody told, is none that this journal speaks of.
                 ledger.resumed.written = RangeSet((e.start, e.end) for e in extents)
+                ledger.resumed.verified = RangeSet(
+                    pair for pair in found.verified if ledger.resumed.written.covers(*pair)
+                )
             elif found.header.size == 0:
                 ledger.resumed = None
             return ledger
@@ -149,11 +154,14 @@ class Ledger:
         finished, self.part = self.part, PartFile.open(self.part.target)
         finished.close()
 
-    def go_on(self, version: Version) -> None:
-        """Continue from what the journal brought back."""
+    def go_on(self, version: Version, *, trust_verified: bool = False) -> None:
+        """Continue from what the journal brought back. ``trust_verified``: what was compared with the same piece
+        hashes by an earlier run is not compared again."""
         assert self.resumed is not None
         self.written = self.resumed.written.copy()
         self.resumed_bytes = self.written.total
+        if trust_verified and self.resumed.header.piece_hash == self._piece_facts():
+            self.verified = self.resumed.verified.copy()
         self._set_up(version.size)
 
     def _set_up(self, size: int | None) -> None:
@@ -182,20 +190,37 @@ class Ledger:
 
     def _header(self, identity: Identity) -> Header:
         options, known = self._options, identity.version.validators
-        pieces = options.piece_hashes
-        facts = None
-        if pieces is not None:
-            digest = hashlib.sha256(b"".join(pieces.digests)).hexdigest()
-            facts = PieceFacts(algorithm=pieces.algorithm, piece_length=pieces.piece_length, digest=digest)
         return Header(
             url=identity.url, mirrors=identity.mirrors, name=identity.name, size=identity.version.size,
             etag=known.etag, last_modified=known.last_modified,
-            checksum=str(options.checksum) if options.checksum else None, piece_hash=facts,
+            checksum=str(options.checksum) if options.checksum else None, piece_hash=self._piece_facts(),
             boot_id=current_boot_id(), created=int(time.time()),
             granule_bytes=granule_bytes(identity.version.size or 0),
         )  # fmt: skip
 
+    def _piece_facts(self) -> PieceFacts | None:
+        pieces = self._options.piece_hashes
+        if pieces is None:
+            return None
+        digest = hashlib.sha256(b"".join(pieces.digests)).hexdigest()
+        return PieceFacts(algorithm=pieces.algorithm, piece_length=pieces.piece_length, digest=digest)
+
     # -- growing
+
+    def take_proven(self, pieces: Sequence[tuple[int, int]], source: int) -> None:
+        """These are written and compared with their hashes, by ``source``, whose bytes come not through the movers."""
+        for start, end in pieces:
+            self.written.add(start, end)
+            self.verified.add(start, end)
+            self.origin.add(start, end, source)
+            self._since_barrier += end - start
+            if self._tree is not None:
+                for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
+                    self._tree.drop(index)
+        if self._journal is not None:
+            self._journal.append([r for start, end in pieces for r in (Kept(start, end), Verified(start, end))])
+        self._advance()
+        self.on_verified()
 
     def take(self, extents: Iterable[Extent], source: int) -> None:
         """These extents are written, by ``source``."""
@@ -294,7 +319,10 @@ class Ledger:
             self._checking.pop(index, None)
         if right:
             self.verified.add(start, end)
+            if self._journal is not None:
+                self._journal.append([Verified(start, end)])
             self._advance()
+            self.on_piece(index)
             self.on_verified()
             return
         try:

@@ -49,7 +49,17 @@ def choose_target(url: str, head: ResponseHead, options: Options) -> Target:
 
     A redirect has no say in the name (wget CVE-2016-4971): it comes from the URL that the user gave.
     """
-    guess = suggested_target(url, head, options)
+    return settled_target(suggested_target(url, head, options), options)
+
+
+def named_target(name: str, options: Options) -> Target:
+    """The target where the name is known (from a torrent), by the same policy. Raises as :func:`choose_target`."""
+    chosen = user_name(options.out) if options.out else safe_name(name)
+    return settled_target(Target(os.path.join(options.dir, chosen)), options)
+
+
+def settled_target(guess: Target, options: Options) -> Target:
+    """The target by the policy for names that exist. Raises as :func:`choose_target`."""
     if guess.free or options.exists is Exists.OVERWRITE:
         return guess
     remove_leftover(guess.path)

@@ -18,7 +18,7 @@ from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
 from thunderdl.errors import BadContent, ThunderdlError, clause, shown_url
-from thunderdl.model import Status
+from thunderdl.model import SourceProgress, Status
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
@@ -108,6 +108,10 @@ class Ranged:
             await self.ledger.close([(c.url, c.source.bytes) for c in self._candidates.all if c.source])
         else:
             await self.ledger.discard()
+
+    def others(self) -> tuple[SourceProgress, ...]:
+        """Sources that are no URLs."""
+        return ()
 
     def losses(self) -> Iterator[str]:
         """A note on each source that was of no use, or not to the end, where none tells of it yet."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thunderdl.engine.pacing import Pacing
+from thunderdl.engine.pacing import Pacing, second_of_week
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
@@ -27,6 +27,8 @@ from thunderdl.storage.files import sync_folder
 
 if TYPE_CHECKING:
     from thunderdl.engine.tracing import Trace
+    from thunderdl.sources.swarm.host import Host
+    from thunderdl.timetable import Timetable
 
 MAX_MOVERS = 4
 DISK_THREADS = 4
@@ -56,6 +58,7 @@ class Session:
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
+        self._swarm: Host | None = None
 
     def _own_context(self) -> ssl.SSLContext | None:
         """The TLS context that the user's settings ask for, None where they say nothing of it."""
@@ -102,8 +105,27 @@ class Session:
             )  # fmt: skip
         return self._policies[proxy]
 
+    async def swarm(self) -> Host:
+        """libtorrent's session; made when first needed. Raises UsageError where its port is taken."""
+        if self._swarm is None:
+            from thunderdl.sources.swarm.host import Host, free_listen
+            from thunderdl.sources.swarm.settings import SwarmSettings
+
+            options = self.options
+            self._swarm = Host(
+                SwarmSettings(
+                    listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
+                    lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
+                    download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
+                    proxy=options.proxy or self.own_proxy,
+                )  # fmt: skip
+            )
+        return self._swarm
+
     async def close(self) -> None:
         """End every connection and thread."""
+        if self._swarm is not None:
+            await self._swarm.close()
         self.pool.close()
         self.pacing.close()
         for mover in self._movers:
@@ -136,6 +158,13 @@ class Session:
             while events:
                 notify, event = events.popleft()
                 notify(event)
+
+
+def _rate_of(limit: int | Timetable | None) -> int:
+    """A limit for libtorrent: bytes/s, 0 for none; of a timetable what holds now."""
+    if limit is None or isinstance(limit, int):
+        return limit or 0
+    return limit.rate_at(second_of_week()) or 0
 
 
 def _trace_of(options: Options) -> Trace | None:

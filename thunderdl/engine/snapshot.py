@@ -24,7 +24,7 @@ def progress_of(download: Download) -> Progress:
     sources = source_progress(download)
     rate = sum(source.rate_bytes_per_s for source in sources)
     eta = (size - done) / rate if size is not None and rate > 0 else None
-    name = os.path.basename(download.target.path) if download.target else download.candidates.origin.url
+    name = os.path.basename(download.target.path) if download.target else download.url
     return Progress(
         name=printable(name), status=download.status, size_bytes=size, done_bytes=done,
         resumed_bytes=download.ranged.resumed_bytes if download.ranged else 0,
@@ -64,7 +64,9 @@ def cells_of(filled: RangeSet, size: int, count: int) -> bytes:
 
 def source_progress(download: Download) -> tuple[SourceProgress, ...]:
     """Each URL of the download, in the order given."""
-    return tuple(_one(download, candidate) for candidate in sorted(download.candidates.all, key=lambda c: c.id))
+    ranged = download.ranged
+    urls = tuple(_one(download, candidate) for candidate in sorted(download.candidates.all, key=lambda c: c.id))
+    return (*urls, *(ranged.others() if ranged else ()))
 
 
 def _one(download: Download, candidate: Candidate) -> SourceProgress:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from thunderdl.errors import UsageError, printable
+from thunderdl.formats.merkle import SubtreeHasher, subtree_leaves
 from thunderdl.model import Digest, PieceHashes
 
 #: Algorithm -> digest length in bytes. Only what every build of Python has: ``sha512_256`` hangs on OpenSSL.
@@ -75,6 +76,8 @@ def common_name(algorithm: str) -> str:
 
 def new_hasher(algorithm: str) -> Hasher:
     """A fresh hasher for a canonical name; ValueError for any other."""
+    if leaves := subtree_leaves(algorithm):
+        return SubtreeHasher(leaves)
     if algorithm not in ALGORITHMS:
         raise ValueError(f"{printable(algorithm)[:40]!r} is not a canonical algorithm name")
     if algorithm == "blake3":

@@ -1,0 +1,44 @@
+"""What the swarm brings beside the lanes: the part of the scheduler that stays away from it. Pure.
+
+Who brings which piece is decided in :mod:`thunderdl.core.division`; here its outcome is kept to.
+"""
+
+from __future__ import annotations
+
+from thunderdl.core.protocol import Beside, Brought, Command, Released, Reserved
+from thunderdl.core.staffing import Staffing
+
+
+class Reserving(Staffing):
+    """See :class:`thunderdl.core.scheduler.Scheduler`."""
+
+    def _reserve(self, event: Reserved) -> list[Command]:
+        self.reserved.add(event.start, event.end)
+        self.missing.remove(event.start, event.end)
+        return self._cut_back(event.start, event.end)
+
+    def _release_reserved(self, event: Released) -> list[Command]:
+        self.reserved.remove(event.start, event.end)
+        for start, end in list(self.filled.gaps(event.start, event.end)):
+            self.missing.add(start, end)
+        for lease in self.roster.leases.values():
+            self.missing.remove(lease.position, lease.end)
+        return self._serve()
+
+    def _brought(self, event: Brought) -> list[Command]:
+        self.filled.add(event.start, event.end)
+        self.reserved.remove(event.start, event.end)
+        self.missing.remove(event.start, event.end)
+        return self._cut_back(event.start, event.end)
+
+    def _beside(self, event: Beside) -> list[Command]:
+        self._beside_rate = event.rate_bytes_per_s
+        return []
+
+    def _cut_back(self, start: int, end: int) -> list[Command]:
+        """Leases that reach from before into ``[start, end)``, or lie in it, and end there, end before it."""
+        return [
+            self._shrink(lease, max(start, lease.position))
+            for lease in self.roster.leases.values()
+            if start < lease.end <= end and lease.left_bytes and not lease.shrinking and not lease.cancelled
+        ]

@@ -1,0 +1,124 @@
+"""libtorrent at work: one session for all torrents of a program, its alerts on the event loop.
+
+Calls that libtorrent answers at once are made here; those that wait for its own thread are made in a thread of ours
+(a synchronous ``status()`` waits while its network thread works). Alerts come through a socket that the loop watches
+(``set_alert_notify`` would call Python from libtorrent's thread).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import libtorrent as lt
+
+from thunderdl.errors import ThunderdlError, UsageError
+from thunderdl.sources.swarm.settings import DEFAULT_PORTS, SwarmSettings, settings_pack
+
+Hear = Callable[[object], None]
+T = TypeVar("T")
+
+
+class SwarmFault(ThunderdlError):
+    """What libtorrent could not do. The message is a sentence."""
+
+    exit_code = 4
+
+
+class Host:
+    """One libtorrent session. Lives on the event loop that is running when it is made; end it with :meth:`close`."""
+
+    def __init__(self, settings: SwarmSettings) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(2, "thunderdl-swarm")
+        self._reading, self._writing = socket.socketpair()
+        self._reading.setblocking(False)
+        self._writing.setblocking(False)
+        self._utp = settings.utp
+        self._hearers: list[tuple[lt.torrent_handle, Hear]] = []
+        self.listen_errors: list[str] = []
+        self.session = lt.session(settings_pack(settings))
+        self.session.set_alert_fd(self._writing.fileno())
+        self._loop.add_reader(self._reading.fileno(), self._drain)
+
+    async def call(self, work: Callable[..., T], *args: object) -> T:
+        """Make a call that waits for libtorrent's thread."""
+        return await self._loop.run_in_executor(self._threads, work, *args)
+
+    async def add(self, params: lt.add_torrent_params, hear: Hear) -> lt.torrent_handle:
+        """Add a torrent, whose alerts ``hear`` is told. Raises SwarmFault."""
+        try:
+            handle = await self.call(self.session.add_torrent, params)
+        except RuntimeError as error:
+            raise SwarmFault(f"the torrent cannot be started: {error}.") from None
+        self._hearers.append((handle, hear))
+        self._drain()
+        return handle
+
+    async def remove(self, handle: lt.torrent_handle) -> None:
+        """Stop a torrent and forget it; its files stay."""
+        self._hearers = [each for each in self._hearers if each[0] != handle]
+        await self.call(self.session.remove_torrent, handle)
+
+    def reach_further(self) -> None:
+        """Try peers over uTP, too, where TCP found nobody."""
+        if self._utp:
+            self._utp = False
+            self.session.apply_settings({"enable_outgoing_utp": True})
+
+    def port(self) -> int:
+        """Where peers may connect to."""
+        return self.session.listen_port()
+
+    async def close(self) -> None:
+        """End the session: trackers are told, for a second at most."""
+        self._loop.remove_reader(self._reading.fileno())
+        session, self.session = self.session, None
+        with contextlib.suppress(RuntimeError):
+            await self.call(session.pause)
+        del session
+        await asyncio.to_thread(self._threads.shutdown)
+        self._reading.close()
+        self._writing.close()
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while len(self._reading.recv(4096)) == 4096:
+                pass
+        for alert in self.session.pop_alerts():
+            if isinstance(alert, lt.listen_failed_alert):
+                self.listen_errors.append(f"{alert.address}:{alert.port}: {alert.error.message()}")
+            handle = getattr(alert, "handle", None)
+            if handle is None:
+                continue
+            for known, hear in self._hearers:
+                if known == handle:
+                    hear(alert)
+                    break
+
+
+def free_listen(port: int | None, address: str = "") -> str:
+    """Interfaces to listen on: those of ``address`` (all where empty), at ``port``, or at the first free one of the
+    usual ones. Raises UsageError where ``port`` was named and is taken."""
+    ports = [port] if port else [*DEFAULT_PORTS, 0]
+    for each in ports:
+        if each == 0 or _is_free(address, each):
+            hosts = [address] if address else ["0.0.0.0", "[::]"]
+            return ",".join(f"{host}:{each}" for host in hosts)
+    raise UsageError(f"port {port} is in use or not allowed; choose another with --port.")
+
+
+def _is_free(address: str, port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as trial:
+            if kind == socket.SOCK_STREAM:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((address.strip("[]"), port))
+            except OSError:
+                return False
+    return True

@@ -1,0 +1,203 @@
+"""One torrent in the swarm, its file on the disk shared with the movers: pieces in from peers, pieces in from us.
+
+libtorrent and the movers write to the same part file, each to other bytes: the swarm to the pieces that were assigned
+to it, the movers to all else. A piece that the movers brought is handed over by :meth:`Member.feed`, so that peers can
+have it from us; libtorrent writes it once more, the same bytes to the same place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import libtorrent as lt
+
+from thunderdl.core.division import SwarmView
+from thunderdl.errors import printable
+from thunderdl.sources.swarm.host import Host, SwarmFault
+from thunderdl.sources.swarm.torrent import Torrent
+
+_ASSIGNED, _LEFT_ALONE = 4, 0
+_RATE_S = 2.0
+# More than this handed over and not yet written: the rest waits (add_piece has no back-pressure).
+MAX_FED_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerView:
+    """One peer at one moment; rates in bytes/s."""
+
+    address: str
+    client: str
+    down_bytes_per_s: int
+    up_bytes_per_s: int
+    progress: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Look:
+    """What was last seen of a torrent. Bytes are payload."""
+
+    down_bytes: int = 0
+    up_bytes: int = 0
+    redundant_bytes: int = 0
+    failed_bytes: int = 0
+    peers: tuple[PeerView, ...] = ()
+    seeds: int = 0
+    leechers: int = 0
+    up_bytes_per_s: int = 0
+    view: SwarmView = field(default_factory=lambda: SwarmView(rate_bytes_per_s=0.0, available=b""))
+
+
+class Member:
+    """``on_piece``: a piece is here and right; ``on_bad``: pieces that did not match, with who sent them;
+    ``on_fault``: what ends it."""
+
+    def __init__(self, host: Host, torrent: Torrent) -> None:
+        self._host, self.torrent = host, torrent
+        self._handle: lt.torrent_handle | None = None
+        self.on_piece: Callable[[int], None] = lambda piece: None
+        self.on_bad: Callable[[int], None] = lambda piece: None
+        self.on_fault: Callable[[SwarmFault], None] = lambda fault: None
+        self.on_note: Callable[[str], None] = lambda note: None
+        self.last = Look()
+        self._seen: list[tuple[float, int]] = []
+        self._moved_at = 0.0
+        self._fed: dict[int, int] = {}
+        self._flushed: asyncio.Future[None] | None = None
+
+    async def start(
+        self, folder: str, names: dict[int, str], *, have: list[bool], assigned: Iterable[int] | None,
+        peers: Iterable[tuple[str, int]] = (), trackers: Iterable[str] = (), flags: int = 0,
+    ) -> None:  # fmt: skip
+        """Join the swarm. ``names``: of the files below ``folder``, by index; ``have``: for each piece whether it is
+        there; ``assigned``: the pieces to fetch at first, None for all. Raises SwarmFault."""
+        params = lt.load_torrent_buffer(self.torrent.metainfo)
+        params.save_path, params.have_pieces = folder, have
+        params.renamed_files = {**params.renamed_files, **names}
+        params.url_seeds, params.http_seeds = [], []
+        params.trackers = list(dict.fromkeys((*params.trackers, *trackers)))
+        params.peers = list(peers)
+        if assigned is not None:
+            wanted = set(assigned)
+            params.piece_priorities = [
+                _ASSIGNED if piece in wanted else _LEFT_ALONE for piece in range(self.torrent.piece_count)
+            ]
+        params.flags |= lt.torrent_flags.no_verify_files | flags
+        params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+        self._moved_at = asyncio.get_running_loop().time()
+        self._handle = await self._host.add(params, self._hear)
+
+    def assign(self, pieces: Iterable[int]) -> None:
+        """Fetch these, too."""
+        self._prioritize(pieces, _ASSIGNED)
+
+    def leave_alone(self, pieces: Iterable[int]) -> None:
+        """Ask for no more of these; what was asked for still comes."""
+        self._prioritize(pieces, _LEFT_ALONE)
+
+    def _prioritize(self, pieces: Iterable[int], priority: int) -> None:
+        pairs = [(piece, priority) for piece in pieces]
+        if self._handle is not None and pairs:
+            self._handle.prioritize_pieces(pairs)
+
+    @property
+    def may_feed(self) -> bool:
+        """Whether more may be handed over now."""
+        return self._handle is not None and sum(self._fed.values()) < MAX_FED_BYTES
+
+    def feed(self, piece: int, data: bytes) -> None:
+        """Hand over a piece that was brought by others and is proven."""
+        if self._handle is not None:
+            self._fed[piece] = len(data)
+            self._handle.add_piece(piece, data, 0)
+
+    async def look(self) -> Look:
+        """See how things are; a few times a second."""
+        if self._handle is None:
+            return self.last
+        try:
+            self.last = await self._host.call(self._look, asyncio.get_running_loop().time())
+        except RuntimeError as error:
+            raise SwarmFault(f"the torrent has stopped: {error}.") from None
+        return self.last
+
+    def _look(self, now: float) -> Look:
+        """In a thread."""
+        handle = self._handle
+        assert handle is not None
+        status, queue = handle.status(0), handle.get_download_queue()
+        peers = [peer for peer in handle.get_peer_info() if not peer.flags & lt.peer_info.connecting]
+        down = status.total_payload_download - status.total_redundant_bytes - status.total_failed_bytes
+        self._seen = [(at, seen) for at, seen in self._seen if at > now - _RATE_S] + [(now, down)]
+        if len(self._seen) > 1 and down > self._seen[-2][1]:
+            self._moved_at = now
+        seeds = sum(1 for peer in peers if peer.flags & lt.peer_info.seed)
+        view = SwarmView(
+            rate_bytes_per_s=self._rate(), available=bytes(min(255, count) for count in handle.piece_availability()),
+            begun=dict(_begun(row) for row in queue), silent_s=now - self._moved_at,
+        )  # fmt: skip
+        return Look(
+            down_bytes=status.total_payload_download, up_bytes=status.total_payload_upload,
+            redundant_bytes=status.total_redundant_bytes, failed_bytes=status.total_failed_bytes,
+            peers=tuple(map(_peer, peers)), seeds=seeds, leechers=len(peers) - seeds,
+            up_bytes_per_s=status.upload_payload_rate, view=view,
+        )  # fmt: skip
+
+    def _rate(self) -> float:
+        (since, before), (now, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (now - since) if now - since > 0.2 else 0.0
+
+    async def flush(self) -> None:
+        """Wait until all that is here has been written to the file."""
+        if self._handle is None:
+            return
+        flushed = self._flushed = asyncio.get_running_loop().create_future()
+        self._handle.flush_cache()
+        await flushed
+
+    async def stop(self) -> None:
+        """Leave the swarm, with all written."""
+        if self._handle is None:
+            return
+        await self.flush()
+        handle, self._handle = self._handle, None
+        await self._host.remove(handle)
+
+    def _hear(self, alert: object) -> None:
+        if isinstance(alert, lt.piece_finished_alert):
+            piece = alert.piece_index
+            if self._fed.pop(piece, None) is None:
+                self.on_piece(piece)
+        elif isinstance(alert, lt.hash_failed_alert):
+            self._failed(alert.piece_index)
+        elif isinstance(alert, lt.cache_flushed_alert):
+            if self._flushed is not None and not self._flushed.done():
+                self._flushed.set_result(None)
+        elif isinstance(alert, lt.peer_ban_alert):
+            self.on_note(f"peer {printable(str(alert.ip[0]))} served wrong bytes and is banned")
+        elif isinstance(alert, lt.file_error_alert | lt.torrent_error_alert):
+            self.on_fault(SwarmFault(f"{printable(alert.message())}."))
+
+    def _failed(self, piece: int) -> None:
+        self._fed.pop(piece, None)
+        self.on_bad(piece)
+
+
+def _begun(row: dict[str, object]) -> tuple[int, float]:
+    """(piece, share of its bytes that is here) of one row of libtorrent's queue; blocks are equal but for the last."""
+    blocks = row["blocks"]
+    assert isinstance(blocks, list) and isinstance(row["piece_index"], int)
+    # States: 0 none, 1 requested, 2 writing, 3 finished.
+    done = sum(1.0 if block["state"] >= 2 else block["bytes_progress"] / max(block["block_size"], 1) for block in blocks)
+    return row["piece_index"], done / max(len(blocks), 1)
+
+
+def _peer(peer: lt.peer_info) -> PeerView:
+    host, port = peer.ip
+    return PeerView(
+        address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        client=printable(peer.client.decode("utf-8", "replace") if isinstance(peer.client, bytes) else peer.client),
+        down_bytes_per_s=peer.payload_down_speed, up_bytes_per_s=peer.payload_up_speed, progress=peer.progress,
+    )  # fmt: skip

@@ -1,0 +1,136 @@
+"""A torrent as values: what libtorrent read from a .torrent file, or what peers sent for a magnet link.
+
+libtorrent does the reading (its names are safe for any file system, its checks cover 42 hostile files of its own
+tests); here its answers become our values, and its error codes our sentences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import libtorrent as lt
+
+from thunderdl.errors import UsageError, printable
+from thunderdl.formats.content_key import LEAF_BYTES, tree_leaves
+from thunderdl.formats.merkle import subtree_algorithm
+from thunderdl.model import PieceHashes
+
+# Larger than any that is in use (100,000 files, a million pieces), and no bomb.
+MAX_TORRENT_BYTES = 64 * 1024 * 1024
+
+
+class BadTorrent(UsageError):
+    """What was given is no torrent, or one that no client could use. ``where``: path or URL; ``reason``: a clause."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(where, reason)
+        self.where, self.reason = where, reason
+
+    def __str__(self) -> str:
+        return f"{printable(self.where)}: {printable(self.reason)}."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentFile:
+    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space."""
+
+    path: str
+    size_bytes: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Torrent:
+    """``files``: without padding and links; ``info_hash``: hexadecimal, v1 and v2, "" where there is none;
+    ``metainfo``: the .torrent file, bencoded."""
+
+    name: str
+    files: tuple[TorrentFile, ...]
+    size_bytes: int
+    piece_length: int
+    piece_count: int
+    piece_hashes: PieceHashes | None
+    info_hash_v1: str
+    info_hash_v2: str
+    trackers: tuple[str, ...]
+    web_seeds: tuple[str, ...]
+    private: bool
+    comment: str
+    metainfo: bytes
+
+    @property
+    def is_single(self) -> bool:
+        """Whether it is one file, without a folder of its own."""
+        return len(self.files) == 1 and "/" not in self.files[0].path
+
+    @property
+    def magnet(self) -> str:
+        """The shortest magnet link that names it."""
+        topics = [f"xt=urn:btih:{self.info_hash_v1}"] if self.info_hash_v1 else []
+        topics += [f"xt=urn:btmh:1220{self.info_hash_v2}"] if self.info_hash_v2 else []
+        return "magnet:?" + "&".join(topics)
+
+
+def load(metainfo: bytes, where: str) -> Torrent:
+    """The torrent in ``metainfo``. Raises BadTorrent."""
+    try:
+        params = lt.load_torrent_buffer(metainfo)
+    except (RuntimeError, ValueError) as error:
+        raise BadTorrent(where, f"no usable torrent ({_said(error)})") from None
+    if params.ti is None:
+        raise BadTorrent(where, "no usable torrent (it holds no file list)")
+    return of_params(params, metainfo)
+
+
+def of_params(params: lt.add_torrent_params, metainfo: bytes) -> Torrent:
+    """The values of what libtorrent has read."""
+    info = params.ti
+    files = info.files()
+    hashes = info.info_hashes()
+    listed = tuple(
+        TorrentFile(
+            # Two files of one name are told apart by the loader.
+            path=params.renamed_files.get(index) or files.file_path(index),
+            size_bytes=files.file_size(index), start=files.file_offset(index),
+        )
+        for index in range(files.num_files())
+        if not files.file_flags(index) & (lt.file_flags_t.flag_pad_file | lt.file_flags_t.flag_symlink)
+    )
+    return Torrent(
+        name=info.name(), files=listed, size_bytes=info.total_size(), piece_length=info.piece_length(),
+        piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, hashes, metainfo),
+        info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
+        trackers=tuple(params.trackers), web_seeds=tuple(dict.fromkeys(params.url_seeds)), private=info.priv(),
+        comment=params.comment, metainfo=metainfo,
+    )  # fmt: skip
+
+
+def _piece_hashes(info: lt.torrent_info, hashes: lt.info_hash_t, metainfo: bytes) -> PieceHashes | None:
+    """Of a single file: SHA-1 where v1 has them, else the piece layer (BEP 52); None where neither is known."""
+    length, count = info.piece_length(), info.num_pieces()
+    if info.num_files() != 1 or not count:
+        return None
+    if hashes.has_v1():
+        digests = tuple(bytes(info.hash_for_piece(index)) for index in range(count))
+        return PieceHashes(algorithm="sha1", piece_length=length, digests=digests)
+    layers = _layers(metainfo)
+    root = bytes(info.files().root(0).to_bytes())
+    layer = root if count == 1 else layers.get(root, b"")
+    if len(layer) != 32 * count:
+        return None
+    digests = tuple(layer[at : at + 32] for at in range(0, len(layer), 32))
+    # A piece of several is a whole subtree; the only one is as high as the tree of its file.
+    leaves = length // LEAF_BYTES if count > 1 else tree_leaves(info.total_size())
+    return PieceHashes(algorithm=subtree_algorithm(leaves), piece_length=length, digests=digests)
+
+
+def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
+    decoded = lt.bdecode(metainfo)
+    layers = decoded.get(b"piece layers") if isinstance(decoded, dict) else None
+    return layers if isinstance(layers, dict) else {}
+
+
+def _said(error: Exception) -> str:
+    """libtorrent's own words: ``message (category, number)`` without what stands in brackets."""
+    return str(error).partition(" [")[0].rstrip(".").lower() or "unknown reason"
