@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 
 from thunderdl.core.ranges import RangeSet
 
 # What the swarm has ahead: enough for its peers' queues, little enough to be given back at the end.
 LOOK_S = 0.6
 MIN_PIECES = 2
+# With less than this share of it left it is given more at once: a quick swarm is through between two looks.
+SHORT = 0.75
 # A swarm that has shown no rate yet.
 FIRST_BYTES = 4 * 1024 * 1024
 # A move at the end is worth it from so much on.
@@ -79,6 +80,11 @@ class Division:
         pieces = list(self._from_the_far_end(missing))
         return self._take(pieces[: self._first_pieces()] if mirrors else pieces)
 
+    def is_short(self, swarm: SwarmView) -> bool:
+        """Whether the swarm is soon through with what it has: to look again is worth it now."""
+        have = sum(self._left_bytes(piece, swarm) for piece in self.assigned)
+        return have < self._wanted_bytes(swarm) * SHORT
+
     def brought(self, piece: int) -> None:
         """The piece is here, whoever brought it."""
         self.done.add(piece)
@@ -106,16 +112,16 @@ class Division:
         taken: list[int] = []
         for piece in self._free(swarm, missing):
             if have >= wanted:
-                return self._take(taken)
+                break
             taken.append(piece)
             have += self._left_bytes(piece, swarm)
-        if have >= wanted:
-            return self._take(taken)
+        left = next(self._from_the_far_end(missing), None)
+        if left is None:
+            return self._even_out(swarm, missing, leases, mirrors_rate)
         if not taken and not self.assigned:
             # Nobody has any of them yet: who comes is to find something that we want.
-            taken = list(islice(self._from_the_far_end(missing), 1))
-        moves = self._take(taken)
-        return moves if taken else self._even_out(swarm, missing, leases, mirrors_rate)
+            taken.append(left)
+        return self._take(taken)
 
     # -- while there is enough for both
 

@@ -241,6 +241,8 @@ class Joint(Ranged):
         self.swarm_bytes += end - start
         self._to_record.append(piece)
         driver.tell(Brought(start, end))
+        if self.member is not None and division.is_short(self.member.last.view):
+            self._divide()
         if len(division.done) == division.count:
             # The last one is recorded as soon as it is on the disk; then all of it is here.
             self._recorded_at = 0.0
