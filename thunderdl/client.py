@@ -24,6 +24,7 @@ from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
 from thunderdl.formats.hashes import parse_checksum
+from thunderdl.formats.links import names_torrent
 from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
 from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
@@ -170,7 +171,10 @@ class Task:
         return self._download.result(None, (), Cancelled())
 
     def _new_download(self) -> Download:
-        return Download(self._session, (self._request.url, *self._request.mirrors), self._options)
+        request, options = self._request, self._options
+        if names_torrent(request.url) and options.follow:
+            return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
+        return Download(self._session, (request.url, *request.mirrors), options)
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self._result().__await__()
@@ -353,7 +357,8 @@ def request_from_journal(path: str, options: Options) -> Request:
     from thunderdl.storage.journal import read_header
 
     header = read_header(path)
-    if header.piece_hash is not None and options.piece_hashes is None:
+    by_torrent = header.url is not None and names_torrent(header.url)
+    if header.piece_hash is not None and not by_torrent and options.piece_hashes is None:
         raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
     folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
     checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)

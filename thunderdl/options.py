@@ -179,6 +179,9 @@ class Options:
     torrent: str | None = _option(
         None, "Torrent of the same file: its peers join the URLs.", Kind.TORRENT, short="t", once=True
     )
+    follow: bool = _option(
+        True, "Download what a .torrent names, not the .torrent itself.", Kind.SWITCH, aria2="follow-torrent"
+    )
     files: str | None = _option(
         None, "Files of a torrent: numbers as 1,3-5, or patterns as '*.iso'; info lists them.", Kind.FILES,
         once=True, aria2="select-file",

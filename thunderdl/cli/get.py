@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import entries, is_pipe, open_list, piped_entries
-from thunderdl.cli.links import checked
+from thunderdl.cli.links import checked, checked_target
 from thunderdl.cli.live import choose_view
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
@@ -113,13 +113,17 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
     """Refuse what cannot work before anything is tried."""
     if not urls and input_list is None:
         raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
-    for url in (*urls, *mirrors):
+    for url in urls:
+        checked_target(url)
+    for url in mirrors:
         checked(url)
     of_one_file = {
         "--mirror": bool(mirrors),
         "--out": options.out is not None,
         "--checksum": options.checksum is not None,
         "--piece-hashes": options.piece_hashes is not None,
+        "--torrent": options.torrent is not None,
+        "--files": options.files is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]
     if named and (len(urls) != 1 or input_list is not None):

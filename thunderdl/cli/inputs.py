@@ -79,7 +79,8 @@ def entry_of(line: str, where: str, on_bad_line: Callable[[UsageError], None], *
     if not text or text.startswith("#"):
         return None
     try:
-        url, *mirrors = (checked(part.strip(" ")) for part in text.split("\t") if part.strip(" "))
+        first, *others = (part.strip(" ") for part in text.split("\t") if part.strip(" "))
+        url, mirrors = checked_target(first), [checked(other) for other in others]
     except InvalidUrl as error:
         on_bad_line(UsageError(f"{where}: {error}"))
         return None

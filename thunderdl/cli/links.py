@@ -10,12 +10,21 @@ from __future__ import annotations
 import re
 
 from thunderdl.errors import InvalidUrl
+from thunderdl.formats.links import is_magnet, names_torrent
 
 SCHEMES = ("http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _HOST_LIKE = r"(localhost|\[[0-9A-Fa-f:.]+\]|[^\s/:?#@]+\.[^\s/:?#@]+)(:\d+)?([/?#].*)?"
 LONGEST = 65536
+
+
+def checked_target(text: str) -> str:
+    """What may stand where a download is named: a URL, a magnet link, the path of a .torrent file. Raises InvalidUrl."""
+    if "://" not in text and names_torrent(text) and not is_magnet(text):
+        # A path may hold spaces; whether it is there is seen when it is opened.
+        return text
+    return checked(text)
 
 
 def checked(url: str) -> str:
@@ -26,6 +35,8 @@ def checked(url: str) -> str:
         raise InvalidUrl(url, f"it is longer than {LONGEST} characters")
     if unsafe := _UNSAFE.search(url):
         raise InvalidUrl(url, f"it holds {_what_is_unsafe(unsafe[0])}")
+    if is_magnet(url):
+        return url
     if "://" not in url and re.fullmatch(_HOST_LIKE, url):
         raise InvalidUrl(url, f"it has no scheme; did you mean https://{url[:200]}")
     match = _SCHEME.match(url)
