@@ -38,7 +38,7 @@ class Host:
         self._reading, self._writing = socket.socketpair()
         self._reading.setblocking(False)
         self._writing.setblocking(False)
-        self._utp = settings.utp
+        self._utp, self._adding = settings.utp, 0
         self._hearers: list[tuple[lt.torrent_handle, Hear]] = []
         self.listen_errors: list[str] = []
         self.session = lt.session(settings_pack(settings))
@@ -51,13 +51,17 @@ class Host:
 
     async def add(self, params: lt.add_torrent_params, hear: Hear) -> lt.torrent_handle:
         """Add a torrent, whose alerts ``hear`` is told. Raises SwarmFault."""
+        # Its first alerts may come before it is known here whose they are.
+        self._adding += 1
         try:
             handle = await self.call(self.session.add_torrent, params)
+            self._hearers.append((handle, hear))
+            return handle
         except RuntimeError as error:
             raise SwarmFault(f"the torrent cannot be started: {error}.") from None
-        self._hearers.append((handle, hear))
-        self._drain()
-        return handle
+        finally:
+            self._adding -= 1
+            self._drain()
 
     async def remove(self, handle: lt.torrent_handle) -> None:
         """Stop a torrent and forget it; its files stay."""
@@ -89,6 +93,8 @@ class Host:
         with contextlib.suppress(BlockingIOError):
             while len(self._reading.recv(4096)) == 4096:
                 pass
+        if self._adding or self.session is None:
+            return
         for alert in self.session.pop_alerts():
             if isinstance(alert, lt.listen_failed_alert):
                 self.listen_errors.append(f"{alert.address}:{alert.port}: {alert.error.message()}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 
 import libtorrent as lt
 
 from thunderdl.errors import shown_url
 from thunderdl.sources.swarm.host import Host, SwarmFault
-from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, of_params
+from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, load
 
 LOOK_S = 0.5
 
@@ -42,13 +43,14 @@ async def metadata_of(
     params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
     loop = asyncio.get_running_loop()
     came: asyncio.Future[None] = loop.create_future()
-    saved: asyncio.Future[lt.add_torrent_params] = loop.create_future()
+    saved: asyncio.Future[bytes] = loop.create_future()
 
     def hear(alert: object) -> None:
         if isinstance(alert, lt.metadata_received_alert) and not came.done():
             came.set_result(None)
         elif isinstance(alert, lt.save_resume_data_alert) and not saved.done():
-            saved.set_result(alert.params)
+            # At once: what an alert refers to is gone with the next ones.
+            saved.set_result(_metainfo(alert.params))
 
     with tempfile.TemporaryDirectory(prefix="thunderdl-") as folder:
         # Nothing is written there: no piece is asked for.
@@ -58,7 +60,8 @@ async def metadata_of(
             await _wait(host, handle, came, link, timeout_s)
             # With the piece layers, as far as peers have sent them.
             handle.save_resume_data(lt.save_resume_flags_t.save_info_dict)
-            return _torrent(await saved, params)
+            torrent = load(await saved, shown_url(link)[:200])
+            return replace(torrent, trackers=tuple(params.trackers), web_seeds=tuple(params.url_seeds))
         finally:
             await host.remove(handle)
 
@@ -81,7 +84,5 @@ async def _wait(
             )
 
 
-def _torrent(params: lt.add_torrent_params, asked: lt.add_torrent_params) -> Torrent:
-    params.trackers, params.url_seeds = asked.trackers, asked.url_seeds
-    metainfo = lt.bencode(lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer))
-    return of_params(params, metainfo)
+def _metainfo(params: lt.add_torrent_params) -> bytes:
+    return lt.bencode(lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer))

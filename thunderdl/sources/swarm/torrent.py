@@ -80,11 +80,10 @@ def load(metainfo: bytes, where: str) -> Torrent:
         raise BadTorrent(where, f"no usable torrent ({_said(error)})") from None
     if params.ti is None:
         raise BadTorrent(where, "no usable torrent (it holds no file list)")
-    return of_params(params, metainfo)
+    return _values(params, metainfo)
 
 
-def of_params(params: lt.add_torrent_params, metainfo: bytes) -> Torrent:
-    """The values of what libtorrent has read."""
+def _values(params: lt.add_torrent_params, metainfo: bytes) -> Torrent:
     info = params.ti
     files = info.files()
     hashes = info.info_hashes()
