@@ -113,7 +113,8 @@ class Joint(Ranged):
             driver.tell(Reserved(start, end))
         await member.start(
             folder, {0: name}, have=here, assigned=first.taken,
-            peers=self._options.peers, trackers=self._options.trackers,
+            peers=(*self._options.peers, *self._torrent.peers),
+            trackers=(*self._torrent.trackers, *self._options.trackers),
         )  # fmt: skip
         driver.start_open(self.first_range)
         try:

@@ -61,7 +61,12 @@ async def metadata_of(
             # With the piece layers, as far as peers have sent them.
             handle.save_resume_data(lt.save_resume_flags_t.save_info_dict)
             torrent = load(await saved, shown_url(link)[:200])
-            return replace(torrent, trackers=tuple(params.trackers), web_seeds=tuple(params.url_seeds))
+            # Whoever sent it, and whoever is named, is asked for the pieces, too.
+            known = [*params.peers, *(tuple(peer.ip) for peer in await host.call(handle.get_peer_info))]
+            return replace(
+                torrent, trackers=tuple(params.trackers), web_seeds=tuple(params.url_seeds),
+                peers=tuple(dict.fromkeys(known)),
+            )  # fmt: skip
         finally:
             await host.remove(handle)
 

@@ -43,7 +43,7 @@ class TorrentFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Torrent:
     """``files``: without padding and links; ``info_hash``: hexadecimal, v1 and v2, "" where there is none;
-    ``metainfo``: the .torrent file, bencoded."""
+    ``metainfo``: the .torrent file, bencoded; ``peers``: address and port of those that are known already."""
 
     name: str
     files: tuple[TorrentFile, ...]
@@ -58,6 +58,7 @@ class Torrent:
     private: bool
     comment: str
     metainfo: bytes
+    peers: tuple[tuple[str, int], ...] = ()
 
     @property
     def is_single(self) -> bool:
