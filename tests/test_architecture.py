@@ -41,6 +41,7 @@ HOMES = {
     "httptools": ("thunderdl.sources.http",),
     "python_socks": ("thunderdl.sources.http",),
     "idna": ("thunderdl.sources.http",),
+    "libtorrent": ("thunderdl.sources.swarm",),
     "xxhash": ("thunderdl.formats.fast_digest",),
     "blake3": ("thunderdl.formats.hashes",),
     "rich": ("thunderdl.cli",),

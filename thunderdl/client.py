@@ -357,7 +357,7 @@ def request_from_journal(path: str, options: Options) -> Request:
     from thunderdl.storage.journal import read_header
 
     header = read_header(path)
-    by_torrent = header.url is not None and names_torrent(header.url)
+    by_torrent = names_torrent(header.url)
     if header.piece_hash is not None and not by_torrent and options.piece_hashes is None:
         raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
     folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -227,10 +227,7 @@ class Options:
                 raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
             if row.kind is Kind.RATE:
                 check_limit(row.name, value)
-        if self.ratio is not None and not 0 <= self.ratio < math.inf:
-            raise UsageError(f"ratio must be 0 or more, not {self.ratio}.")
-        if self.port > 65535:
-            raise UsageError(f"port must be at most 65535, not {self.port}.")
+        self._check_sharing()
         if not self.timeout > 0:
             raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout}.")
         for text in (self.user_agent, *(part for header in self.headers for part in header)):
@@ -239,6 +236,12 @@ class Options:
         for name, _ in self.headers:
             if not re.fullmatch(_TOKEN, name):
                 raise UsageError(f"{printable(name)!r} is not a header's name.")
+
+    def _check_sharing(self) -> None:
+        if self.ratio is not None and not 0 <= self.ratio < math.inf:
+            raise UsageError(f"ratio must be 0 or more, not {self.ratio}.")
+        if self.port > 65535:
+            raise UsageError(f"port must be at most 65535, not {self.port}.")
 
 
 class Row(NamedTuple):
@@ -418,28 +421,13 @@ def parse_text(text: str) -> str:
 
 def parse_value(row: Row, text: str) -> object:
     """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
-    match row.kind:
-        case Kind.COUNT:
-            return parse_count(text, row.least)
-        case Kind.SECONDS:
-            return parse_seconds(text)
-        case Kind.RATE:
-            return parse_limit(text)
-        case Kind.SWITCH:
-            return parse_switch(text)
-        case Kind.HEADER:
-            return parse_header(text)
-        case Kind.EXISTS:
-            return parse_exists(text)
-        case Kind.PRIORITY:
-            return parse_priority(text)
-        case Kind.ENCRYPTION:
-            return parse_encryption(text)
-        case Kind.PEER:
-            return parse_peer(text)
-        case Kind.TRACKER:
-            return parse_tracker(text)
-        case Kind.RATIO:
-            return parse_ratio(text)
-        case _:
-            return parse_text(text)
+    if row.kind is Kind.COUNT:
+        return parse_count(text, row.least)
+    return _PARSERS.get(row.kind, parse_text)(text)
+
+
+_PARSERS: Mapping[Kind, Callable[[str], object]] = {
+    Kind.SECONDS: parse_seconds, Kind.RATE: parse_limit, Kind.SWITCH: parse_switch, Kind.HEADER: parse_header,
+    Kind.EXISTS: parse_exists, Kind.PRIORITY: parse_priority, Kind.ENCRYPTION: parse_encryption,
+    Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
+}  # fmt: skip

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import TextIO
 
-from thunderdl.cli.links import LONGEST, checked
+from thunderdl.cli.links import LONGEST, checked, checked_target
 from thunderdl.errors import InvalidUrl, UsageError, printable
 
 Entry = tuple[str, tuple[str, ...]]  # the URL and its mirrors

@@ -20,7 +20,7 @@ LONGEST = 65536
 
 
 def checked_target(text: str) -> str:
-    """What may stand where a download is named: a URL, a magnet link, the path of a .torrent file. Raises InvalidUrl."""
+    """What may name a download: a URL, a magnet link, the path of a .torrent file. Raises InvalidUrl."""
     if "://" not in text and names_torrent(text) and not is_magnet(text):
         # A path may hold spaces; whether it is there is seen when it is opened.
         return text

@@ -135,7 +135,9 @@ class Division:
     def _surplus(self, swarm: SwarmView, surplus: float) -> list[int]:
         """Pieces of which nothing has begun, as many as are too many; those that the mirrors come to first."""
         back: list[int] = []
-        for piece in sorted(self.assigned - swarm.begun.keys(), key=lambda each: (each - self.first_piece) % self.count):
+        for piece in sorted(
+            self.assigned - swarm.begun.keys(), key=lambda each: (each - self.first_piece) % self.count
+        ):
             start, end = self.bounds(piece)
             if surplus < end - start:
                 break
@@ -218,7 +220,11 @@ class Division:
             while True:
                 piece = (end - 1) // self.piece_bytes
                 start, last = self.bounds(piece)
-                if start <= lease.position or last > end or not (piece < len(swarm.available) and swarm.available[piece]):
+                if (
+                    start <= lease.position
+                    or last > end
+                    or not (piece < len(swarm.available) and swarm.available[piece])
+                ):
                     break
                 after_s = swarm_s + (last - start) / rate
                 if speed and after_s + MIN_GAIN_S > (end - lease.position) / speed:

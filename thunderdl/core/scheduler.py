@@ -51,8 +51,8 @@ from thunderdl.core.protocol import (
 )  # fmt: skip
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
-from thunderdl.core.roster import Lane, Lease, Source
 from thunderdl.core.reserving import Reserving
+from thunderdl.core.roster import Lane, Lease, Source
 
 # A connection that hung while its siblings flowed is lost; one that asks whether a silent source is back is given
 # up soon, since a connection that slept through the dark wakes up late (RFC 6298: time-outs double).

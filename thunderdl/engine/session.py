@@ -112,14 +112,13 @@ class Session:
             from thunderdl.sources.swarm.settings import SwarmSettings
 
             options = self.options
-            self._swarm = Host(
-                SwarmSettings(
-                    listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
-                    lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
-                    download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
-                    proxy=options.proxy or self.own_proxy,
-                )  # fmt: skip
-            )
+            chosen = SwarmSettings(
+                listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
+                lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
+                download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
+                proxy=options.proxy or self.own_proxy,
+            )  # fmt: skip
+            self._swarm = Host(chosen)
         return self._swarm
 
     async def close(self) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import libtorrent as lt
 
@@ -38,10 +38,10 @@ class Host:
         self._reading, self._writing = socket.socketpair()
         self._reading.setblocking(False)
         self._writing.setblocking(False)
-        self._utp, self._adding = settings.utp, 0
+        self._utp, self._adding, self._closed = settings.utp, 0, False
         self._hearers: list[tuple[lt.torrent_handle, Hear]] = []
         self.listen_errors: list[str] = []
-        self.session = lt.session(settings_pack(settings))
+        self.session: lt.session = lt.session(cast(Any, settings_pack(settings)))
         self.session.set_alert_fd(self._writing.fileno())
         self._loop.add_reader(self._reading.fileno(), self._drain)
 
@@ -54,7 +54,7 @@ class Host:
         # Its first alerts may come before it is known here whose they are.
         self._adding += 1
         try:
-            handle = await self.call(self.session.add_torrent, params)
+            handle: lt.torrent_handle = await self.call(self.session.add_torrent, params)
             self._hearers.append((handle, hear))
             return handle
         except RuntimeError as error:
@@ -76,15 +76,15 @@ class Host:
 
     def port(self) -> int:
         """Where peers may connect to."""
-        return self.session.listen_port()
+        return int(self.session.listen_port())
 
     async def close(self) -> None:
         """End the session: trackers are told, for a second at most."""
         self._loop.remove_reader(self._reading.fileno())
-        session, self.session = self.session, None
+        self._closed = True
         with contextlib.suppress(RuntimeError):
-            await self.call(session.pause)
-        del session
+            await self.call(self.session.pause)
+        del self.session
         await asyncio.to_thread(self._threads.shutdown)
         self._reading.close()
         self._writing.close()
@@ -93,7 +93,7 @@ class Host:
         with contextlib.suppress(BlockingIOError):
             while len(self._reading.recv(4096)) == 4096:
                 pass
-        if self._adding or self.session is None:
+        if self._adding or self._closed:
             return
         for alert in self.session.pop_alerts():
             if isinstance(alert, lt.listen_failed_alert):

@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any, cast
 
 import libtorrent as lt
 
@@ -62,7 +63,7 @@ async def metadata_of(
             handle.save_resume_data(lt.save_resume_flags_t.save_info_dict)
             torrent = load(await saved, shown_url(link)[:200])
             # Whoever sent it, and whoever is named, is asked for the pieces, too.
-            known = [*params.peers, *(tuple(peer.ip) for peer in await host.call(handle.get_peer_info))]
+            known = [*params.peers, *(peer.ip for peer in await host.call(handle.get_peer_info))]
             return replace(
                 torrent, trackers=tuple(params.trackers), web_seeds=tuple(params.url_seeds),
                 peers=tuple(dict.fromkeys(known)),
@@ -90,4 +91,4 @@ async def _wait(
 
 
 def _metainfo(params: lt.add_torrent_params) -> bytes:
-    return lt.bencode(lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer))
+    return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))

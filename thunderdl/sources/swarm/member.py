@@ -136,7 +136,7 @@ class Member:
         seeds = sum(1 for peer in peers if peer.flags & lt.peer_info.seed)
         view = SwarmView(
             rate_bytes_per_s=self._rate(), available=bytes(min(255, count) for count in handle.piece_availability()),
-            begun=dict(_begun(row) for row in queue), silent_s=now - self._moved_at,
+            begun={row["piece_index"]: _share_here(row["blocks"]) for row in queue}, silent_s=now - self._moved_at,
         )  # fmt: skip
         return Look(
             down_bytes=status.total_payload_download, up_bytes=status.total_payload_upload,
@@ -185,19 +185,17 @@ class Member:
         self.on_bad(piece)
 
 
-def _begun(row: dict[str, object]) -> tuple[int, float]:
-    """(piece, share of its bytes that is here) of one row of libtorrent's queue; blocks are equal but for the last."""
-    blocks = row["blocks"]
-    assert isinstance(blocks, list) and isinstance(row["piece_index"], int)
+def _share_here(blocks: list[lt.BlockInfodict]) -> float:
+    """The share of a piece that is here; blocks are equal but for the last."""
     # States: 0 none, 1 requested, 2 writing, 3 finished.
-    done = sum(1.0 if block["state"] >= 2 else block["bytes_progress"] / max(block["block_size"], 1) for block in blocks)
-    return row["piece_index"], done / max(len(blocks), 1)
+    done = sum(1.0 if each["state"] >= 2 else each["bytes_progress"] / max(each["block_size"], 1) for each in blocks)
+    return done / max(len(blocks), 1)
 
 
 def _peer(peer: lt.peer_info) -> PeerView:
     host, port = peer.ip
     return PeerView(
         address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        client=printable(peer.client.decode("utf-8", "replace") if isinstance(peer.client, bytes) else peer.client),
+        client=printable(peer.client.decode("utf-8", "replace")),
         down_bytes_per_s=peer.payload_down_speed, up_bytes_per_s=peer.payload_up_speed, progress=peer.progress,
     )  # fmt: skip

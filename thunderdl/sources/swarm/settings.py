@@ -10,6 +10,9 @@ import libtorrent as lt
 _PROXY_TYPES = {"socks4": (1, 1), "socks5": (2, 3), "http": (4, 5), "https": (4, 5)}
 _ENCRYPTION = {"prefer": (1, 1), "require": (0, 0), "off": (2, 2)}
 # libtorrent's own first port and the nine behind it, as clients have always done; then any that is free.
+DHT_NODES = (
+    "router.bittorrent.com:6881", "dht.transmissionbt.com:6881", "router.utorrent.com:6881", "dht.libtorrent.org:25401",
+)  # fmt: skip
 DEFAULT_PORTS = range(6881, 6891)
 
 
@@ -29,7 +32,6 @@ class SwarmSettings:
     download_limit: int = 0
     upload_limit: int = 0
     proxy: str | None = None
-    dht_nodes: str = "router.bittorrent.com:6881,dht.transmissionbt.com:6881,router.utorrent.com:6881,dht.libtorrent.org:25401"
 
 
 def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
@@ -41,7 +43,8 @@ def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
         "alert_mask": _ALERTS,
         # A wide mask with the default of 2,000 lost alerts of 512 pieces.
         "alert_queue_size": 100_000,
-        "enable_dht": chosen.dht, "enable_lsd": chosen.lsd, "dht_bootstrap_nodes": chosen.dht_nodes if chosen.dht else "",
+        "enable_dht": chosen.dht, "enable_lsd": chosen.lsd,
+        "dht_bootstrap_nodes": ",".join(DHT_NODES) if chosen.dht else "",
         # A port mapping outlives us, and its reply may name any address (libtorrent 2ccfa1948): not by itself.
         "enable_upnp": chosen.upnp, "enable_natpmp": chosen.upnp,
         # Over uTP 5 MB/s on loopback where TCP brought 250, and where a peer speaks none it is 5 s until TCP is tried:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import libtorrent as lt
 
@@ -81,18 +82,18 @@ def load(metainfo: bytes, where: str) -> Torrent:
         raise BadTorrent(where, f"no usable torrent ({_said(error)})") from None
     if params.ti is None:
         raise BadTorrent(where, "no usable torrent (it holds no file list)")
-    return _values(params, metainfo)
+    return _values(params, params.ti, metainfo)
 
 
-def _values(params: lt.add_torrent_params, metainfo: bytes) -> Torrent:
-    info = params.ti
+def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes) -> Torrent:
     files = info.files()
     hashes = info.info_hashes()
     listed = tuple(
         TorrentFile(
             # Two files of one name are told apart by the loader.
             path=params.renamed_files.get(index) or files.file_path(index),
-            size_bytes=files.file_size(index), start=files.file_offset(index),
+            size_bytes=files.file_size(index),
+            start=files.file_offset(index),
         )
         for index in range(files.num_files())
         if not files.file_flags(index) & (lt.file_flags_t.flag_pad_file | lt.file_flags_t.flag_symlink)
@@ -127,8 +128,8 @@ def _piece_hashes(info: lt.torrent_info, hashes: lt.info_hash_t, metainfo: bytes
 
 def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
     decoded = lt.bdecode(metainfo)
-    layers = decoded.get(b"piece layers") if isinstance(decoded, dict) else None
-    return layers if isinstance(layers, dict) else {}
+    layers = cast(dict[bytes, object], decoded).get(b"piece layers") if isinstance(decoded, dict) else None
+    return cast(Mapping[bytes, bytes], layers) if isinstance(layers, dict) else {}
 
 
 def _said(error: Exception) -> str:

@@ -1,0 +1,201 @@
+"""While mirrors and peers bring one file: a few times a second the division looks, and its outcome is performed.
+
+Movers and libtorrent write to one part file, each its own pieces (:mod:`thunderdl.core.division` says which). A piece
+of the swarm is recorded in the ledger once libtorrent says that it has written it; a piece of the movers is handed to
+the swarm once it is proven, where a peer could want it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from thunderdl.core.division import Division, Held, Moves
+from thunderdl.core.protocol import Beside, Brought, Released, Reserved
+from thunderdl.engine.candidates import Candidates
+from thunderdl.engine.driver import Driver
+from thunderdl.engine.ledger import Ledger
+from thunderdl.engine.session import Session
+from thunderdl.errors import StorageError, ThunderdlError
+from thunderdl.sources.swarm.host import Host, SwarmFault
+from thunderdl.sources.swarm.member import Member
+
+SWARM = 0
+"""The swarm's id among the sources; those of URLs begin with 1."""
+LOOK_EVERY_S = 0.25
+RECORD_EVERY_S = 1.0
+# Without a peer for so long, others are tried than those that speak TCP.
+REACH_FURTHER_S = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an exchange is made of."""
+
+    session: Session
+    ledger: Ledger
+    driver: Driver
+    division: Division
+    candidates: Candidates
+    host: Host
+    member: Member
+
+
+class Exchange:
+    """``patience_s``: how long nothing may come where nobody is there; ``on_fault``: an error that ends it."""
+
+    def __init__(
+        self, parts: Parts, *, name: str, patience_s: float, on_fault: Callable[[ThunderdlError], None]
+    ) -> None:  # fmt: skip
+        self._parts, self._name, self._patience_s, self._fault = parts, name, patience_s, on_fault
+        self._to_feed: deque[int] = deque()
+        self._to_record: list[int] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._looked_at = self._recorded_at = 0.0
+        self._alive_at, self._moved_bytes = time.monotonic(), 0
+        self.swarm_bytes = 0
+        parts.member.on_piece, parts.member.on_fault = self._brought, on_fault
+        parts.member.on_bad = parts.division.assigned.discard
+        parts.ledger.on_piece = self._proven
+
+    def first_pieces(self) -> tuple[int, ...]:
+        """What the swarm has at first."""
+        parts = self._parts
+        first = parts.division.begin(parts.driver.scheduler.missing, mirrors=bool(parts.candidates.all))
+        for start, end in _spans(first.taken, parts.division):
+            parts.driver.tell(Reserved(start, end))
+        return first.taken
+
+    def tick(self) -> None:
+        """Ten times a second."""
+        now = time.monotonic()
+        self._parts.ledger.keep_durable()
+        if now - self._looked_at >= LOOK_EVERY_S and (self._looking is None or self._looking.done()):
+            self._looked_at = now
+            self._looking = asyncio.create_task(self._look_around())
+
+    async def end(self) -> None:
+        """Leave the swarm, with all recorded that it brought."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait({self._looking})
+        await self._parts.member.stop()
+        self._record()
+
+    async def _look_around(self) -> None:
+        try:
+            await self._parts.member.look()
+            self._divide()
+            await self._feed()
+            if self._to_record and time.monotonic() - self._recorded_at >= RECORD_EVERY_S:
+                self._recorded_at = time.monotonic()
+                await self._flush_and_record()
+            self._check_alive()
+        except ThunderdlError as error:
+            self._fault(error)
+
+    # -- who brings what
+
+    def _divide(self) -> None:
+        driver, candidates, view = self._parts.driver, self._parts.candidates, self._parts.member.last.view
+        roster = driver.scheduler.roster
+        held = [
+            Held(
+                position=lease.position, end=lease.end,
+                rate_bytes_per_s=lease.lane.likely_rate() if lease.lane.rate.known else 0.0,
+            )
+            for lease in roster.leases.values() if lease.left_bytes and not lease.shrinking and not lease.cancelled
+        ]  # fmt: skip
+        mirrors = candidates.still_opening or any(s.usable and not s.is_down for s in roster.sources.values())
+        rate = roster.likely_rate(time.monotonic()) if held else 0.0
+        self._perform(self._parts.division.look(view, driver.scheduler.missing, held, rate, mirrors=mirrors))
+        driver.tell(Beside(view.rate_bytes_per_s))
+
+    def _perform(self, moves: Moves) -> None:
+        driver, division, member = self._parts.driver, self._parts.division, self._parts.member
+        for start, end in _spans(moves.taken, division):
+            driver.tell(Reserved(start, end))
+        member.assign(moves.taken)
+        member.leave_alone(moves.given_back)
+        for start, end in _spans(moves.given_back, division):
+            driver.tell(Released(start, end))
+
+    def _check_alive(self) -> None:
+        """A swarm without peers, and no mirror either: not for ever."""
+        now, last = time.monotonic(), self._parts.member.last
+        written = self._parts.ledger.written.total
+        if not last.peers and now - self._alive_at > REACH_FURTHER_S:
+            self._parts.host.reach_further()
+        if (moved := last.down_bytes + written) > self._moved_bytes or self._is_hopeful():
+            self._moved_bytes, self._alive_at = moved, now
+        if now - self._alive_at > self._patience_s:
+            raise SwarmFault(
+                f"{self._name}: no peer has it, and no mirror works (waited {self._patience_s:g} seconds); "
+                "give mirrors with -m, trackers with --tracker, or wait longer with --timeout."
+            )
+
+    def _is_hopeful(self) -> bool:
+        sources = self._parts.driver.scheduler.roster.sources.values()
+        mirrors = self._parts.candidates.still_opening or any(s.usable and not s.exhausted for s in sources)
+        return mirrors or any(self._parts.member.last.view.available)
+
+    # -- pieces
+
+    def _brought(self, piece: int) -> None:
+        """The swarm has brought a piece, and it is right."""
+        division, driver = self._parts.division, self._parts.driver
+        if piece in division.done:
+            return
+        start, end = division.bounds(piece)
+        division.brought(piece)
+        self.swarm_bytes += end - start
+        self._to_record.append(piece)
+        driver.tell(Brought(start, end))
+        if division.is_short(self._parts.member.last.view):
+            self._divide()
+        if len(division.done) == division.count:
+            # The last ones are recorded as soon as they are in the file: then all of it is here.
+            self._recorded_at = 0.0
+
+    def _proven(self, piece: int) -> None:
+        """The movers have brought a piece, and it is right."""
+        if piece not in self._parts.division.done:
+            self._parts.division.brought(piece)
+            self._to_feed.append(piece)
+
+    async def _feed(self) -> None:
+        """Hand pieces of the movers to the swarm, where somebody may want them."""
+        member, fd = self._parts.member, self._parts.ledger.part.fd
+        while self._to_feed and member.last.leechers and member.may_feed:
+            piece = self._to_feed.popleft()
+            start, end = self._parts.division.bounds(piece)
+            member.feed(piece, await self._parts.session.on_disk(os.pread, fd, end - start, start))
+
+    async def _flush_and_record(self) -> None:
+        count = len(self._to_record)
+        await self._parts.member.flush()
+        self._record(count)
+
+    def _record(self, count: int | None = None) -> None:
+        """The first ``count`` pieces of the swarm that wait (all: None) are in the file."""
+        pieces, division = self._to_record[:count], self._parts.division
+        del self._to_record[:count]
+        try:
+            if pieces:
+                self._parts.ledger.take_proven([division.bounds(piece) for piece in pieces], SWARM)
+        except StorageError as error:
+            self._fault(error)
+
+
+def _spans(pieces: tuple[int, ...], division: Division) -> Iterator[tuple[int, int]]:
+    """The byte ranges of pieces, neighbours together."""
+    ordered = sorted(pieces)
+    breaks = [0, *(at for at, (one, two) in enumerate(pairwise(ordered), 1) if two != one + 1), len(ordered)]
+    for first, after in pairwise(breaks):
+        if first < after:
+            yield division.bounds(ordered[first])[0], division.bounds(ordered[after - 1])[1]
