@@ -137,6 +137,15 @@ def test_a_busy_lane_that_could_bring_next_to_nothing_until_then_gets_nothing() 
     assert desk.scheduler._before_the_end(lane, 8 * MIB, 0) == 0
 
 
+def test_nothing_smaller_than_its_source_finds_worth_it_is_left_for_a_lane_until_then() -> None:
+    desk, lane = in_sight_of_the_end(MIN_WORK_FOR_LANE_S + 1, mine=MIB, theirs=MIB)
+    lane.source.min_bytes = 5 * MIB
+    assert lane.leases
+    assert desk.scheduler._before_the_end(lane, 20 * MIB, 0) == 0
+    idle(desk, lane)
+    assert desk.scheduler._before_the_end(lane, 20 * MIB, 0) == 5 * MIB
+
+
 def idle(desk: Desk, lane: Lane) -> None:
     for lease in list(lane.leases):
         desk.scheduler.roster.drop_lease(lease, desk.now)
