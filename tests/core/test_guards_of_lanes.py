@@ -7,7 +7,9 @@ import pytest
 from tests.core.desk import KIB, MIB, Desk, asked_lanes, of
 from tests.core.test_guards import at_the_brim
 from thunderdl.core.climbing import MIN_WINDOW_S
-from thunderdl.core.protocol import Budget, Cancel, Ended, Fetch, PieceBad, Shrunk
+from thunderdl.core.protocol import Budget, Cancel, Ended, Failed, FaultKind, Fetch, PieceBad, Shrunk
+from thunderdl.core.roster import SILENT_S
+from thunderdl.core.staffing import START_LANES
 
 FAR = 1024 * MIB
 
@@ -73,6 +75,35 @@ def test_until_one_that_is_given_up_has_answered_no_other_is_in_its_stead() -> N
     assert of(Cancel, desk.tick()) == []
 
 
+def test_a_trial_is_not_judged_before_the_new_lanes_have_brought_something() -> None:
+    """They may take longer than a round trip: to judge it by the old ones would condemn every trial."""
+    desk = Desk(FAR, host_lanes=16)
+    desk.open()
+    while len(desk.lanes()) <= START_LANES:
+        desk.flow(0.1, {1: MIB})
+    old = desk.lanes()[:START_LANES]
+    assert desk.source().climb.trying
+    for _ in range(round(2 * MIN_WINDOW_S / 0.1)):
+        for lane in old:
+            desk.advance(lane, 100 * KIB)
+        desk.obey(desk.tick(after_s=0.1))
+    assert desk.source().climb.trying
+
+
+def test_a_lane_refused_beside_one_that_hangs_is_a_fault_of_the_source() -> None:
+    desk = Desk(FAR, host_lanes=4)
+    desk.open(start=0, end=256 * MIB)
+    desk.move(desk.lease(), MIB)
+    desk.now += SILENT_S + 1.0
+    desk.open(start=512 * MIB, end=768 * MIB)
+    hanging, fresh = desk.lanes()[:2]
+    assert hanging.worked
+    assert hanging.is_silent(desk.now)
+    desk.tell(Failed(fresh.leases[0].id, 512 * MIB, FaultKind.PASSING))
+    assert desk.source().failures == 1
+    assert not desk.source().climb.rests(desk.now), "it did not refuse one more"
+
+
 # -- when a lane is opened
 
 
@@ -95,13 +126,15 @@ def test_a_stream_is_not_asked_twice_at_once_though_its_start_was_wrong() -> Non
 
 
 def test_beside_a_lane_that_has_not_been_answered_none_asks_whether_the_source_is_back() -> None:
-    desk = Desk(FAR, host_lanes=4)
+    """Nor is the source given up, without retries, before that one has been heard of."""
+    desk = Desk(FAR, host_lanes=4, retries=0)
     for part in range(2):
         desk.open(start=part * 256 * MIB, end=part * 256 * MIB + MIB, latency_s=1.0)
     desk.fail()
     assert desk.source().failures == 1
     (waiting,) = desk.lanes()
     assert not waiting.probe
+    assert not desk.source().exhausted
     said = desk.tick(after_s=0.8)
     assert desk.source().retry_at < desk.now
     assert {fetch.lane for fetch in of(Fetch, said)} <= {waiting.id}

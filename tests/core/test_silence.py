@@ -192,6 +192,17 @@ def test_where_lanes_are_too_many_the_one_that_found_the_source_well_stays() -> 
     assert of(Close, desk.finish(probe.leases[0])) == [], "those that hang are one too many"
 
 
+def test_what_its_source_did_before_is_remembered_all_the_same() -> None:
+    desk = Desk(FAR)
+    desk.open(start=0, end=MIB)
+    desk.finish(desk.lease(), after_s=1.0)
+    desk.flow(10, {})
+    desk.move(desk.lease(), KIB)
+    assert not desk.lane().rate.known
+    assert desk.source().known
+    assert desk.source().lane_rate() == pytest.approx(MIB, rel=0.1)
+
+
 def test_a_lane_that_looks_in_vain_is_given_up_soon_and_the_next_one_comes_later() -> None:
     desk = Desk(FAR, host_lanes=4, stall_s=1000.0, retries=9)
     desk.open()
@@ -205,6 +216,15 @@ def test_a_lane_that_looks_in_vain_is_given_up_soon_and_the_next_one_comes_later
     assert waits[0] < PROBE_S + 4 * MIN_BACK_OFF_S + 1.0
     down_s = said_at[-1] - said_at[0]
     assert PROBE_S < waits[-1] < PROBE_S + 1.0 + down_s * BACK_OFF_SHARE * 1.25
+
+
+def test_it_counts_as_a_fault_only_where_nothing_else_is_waited_for() -> None:
+    desk = with_lanes_to_spare()
+    said = desk.flow(STALL_S - 1, {})
+    assert len(of(Cancel, said)) > 1
+    assert desk.source().failures == 0
+    desk.flow(STALL_S, {})
+    assert desk.source().failures > 0
 
 
 @pytest.mark.parametrize("which", ["host", "budget", "wish"])
@@ -318,6 +338,19 @@ def test_it_is_taken_back_when_the_others_would_soon_have_nothing_else_to_do() -
     said += desk.flow(10, {2: 4 * MIB})
     assert Complete() in said
     assert fetched(said, 1).total <= PROBE_BYTES * 8
+
+
+def test_to_end_for_a_cut_alone_is_no_sign_of_life() -> None:
+    desk = Desk(10 * MIB)
+    desk.open(1, start=0, end=8 * MIB)
+    desk.open(2, start=8 * MIB, end=10 * MIB)
+    desk.flow(0.5, {1: MIB, 2: 100 * KIB})
+    lease = desk.lease(1)
+    desk.flow(HUSH_S, {2: 100 * KIB})
+    assert desk.source(1).silent
+    assert lease.end == lease.position
+    desk.tell(Ended(lease.id, lease.end))
+    assert desk.source(1).silent
 
 
 def test_nothing_is_taken_back_from_a_lane_twice() -> None:
