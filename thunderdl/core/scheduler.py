@@ -304,7 +304,8 @@ class Scheduler(Staffing):
             commands += self._give_up(stalled, FaultKind.STALLED)
             if not silent:
                 continue
-            if len(silent) < len(busy):
+            if any(lane.worked and lane not in silent for lane in busy):
+                # A probe that was opened a moment ago does not count: it flows no more than they do.
                 lost_s = max(LOST_S, LOST_TRIPS * source.latency.value)
                 commands += self._give_up([lane for lane in silent if lane.silent_s(self._now) >= lost_s])
             elif source.silent or source.failures:
