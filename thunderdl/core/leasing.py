@@ -152,12 +152,13 @@ def _spared(lease: Lease, thief: Lane, end_s: float, now: float) -> bool:
 def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: float, now: float) -> Steal | None:
     victim, position, speed = victim_rate(lease, now), position_now(lease, now), max(thief.likely_rate(), 1.0)
     take = (before_s - ready_s) * victim * speed / (speed + victim)
-    # What the two of them could win; how much of that is this thief's, and how much is left for others, follows.
-    gain = take / victim
     border = max(cut_bytes(speed + victim), thief.source.min_bytes)
     # In sight of the end there are no others to come: what two lanes can halve, they halve.
     if end_s > MIN_LEASE_S and (within := speed * (end_s - ready_s)) > border:
         take = min(take, within)
+    if thief.probe:
+        # It may find nobody there.
+        take = min(take, max(PROBE_BYTES, border))
     cut = max(position, (lease.end - int(take)) // border * border)
     if cut - position < border:
         # What is hardly more than the border is not worth two.
@@ -165,9 +166,8 @@ def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: floa
     taken = lease.end - cut
     if taken <= 0 or taken < WORTH_OF_WAY * on_its_way(victim, lease.lane.source.latency.value):
         return None
-    if taken > take:
-        gain = before_s - max(before_s - taken / victim, ready_s + taken / speed)
-    return Steal(lease, cut, gain)
+    # What this thief wins; what others may take of the rest is theirs.
+    return Steal(lease, cut, before_s - max(before_s - taken / victim, ready_s + taken / speed))
 
 
 def on_its_way(rate: float, latency_s: float) -> float:
