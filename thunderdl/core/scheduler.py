@@ -220,16 +220,17 @@ class Scheduler(Staffing):
             return
         # Of mixed origin: whoever brings it alone next time is right, or found out.
         self.contested.add(event.start, event.end)
-        # Wrong again with the same ones among them: others bring it now. (At the end of a download a liar had a part in
-        # one piece a dozen times, each time taking from the lane that was to bring it alone.)
+        # Wrong again with the same ones among them: others, if there are any, bring it now. (At the end of a download a
+        # liar had a part in one piece a dozen times, each time taking from the lane that was to bring it alone.)
         again = self._suspects_of.get(event.start, frozenset()) & event.suspects
         self._suspects_of[event.start] = again or event.suspects
         # One that is banned explains it: what it brought before comes to light piece by piece. (The quickest source of
         # a world was doubted for that, and idle for two thirds of the time.)
         explained = any(source.banned for source in suspects)
+        others = any(source.usable and source.id not in again for source in self.roster.sources.values())
         for source in suspects:
             source.suspected += not explained
-            if source.id in again:
+            if others and source.id in again:
                 source.avoid.add(event.start, event.end)
 
     def _doubt(self) -> None:
