@@ -257,7 +257,7 @@ def test_after_dear_cuts_small_gains_are_left() -> None:
     for lost_share, cuts in ((0.0, 1), (10 * LOSS_SHARE, 0)):
         desk = Desk(16 * MIB)
         desk.open(1, start=0, end=16 * MIB)
-        desk.flow(12, {1: MIB})
+        desk.flow(14, {1: MIB})
         desk.scheduler._lost_bytes = lost_share * desk.scheduler.size
         assert len(of(Shrink, [*desk.open(2), *desk.tick(after_s=0.1)])) == cuts
 

@@ -9,7 +9,7 @@ from thunderdl.core.granting import MIN_WORK_FOR_LANE_S
 from thunderdl.core.leasing import CUT_BYTES, cut_bytes
 from thunderdl.core.protocol import Budget, Cancel, Fetch, HostCap, Shrink, Shrunk
 from thunderdl.core.roster import SILENT_S, Lane
-from thunderdl.core.staffing import UNTRIED_WORTH, USELESS_WORTH, _gain, _loss
+from thunderdl.core.staffing import UNTRIED_END_S, UNTRIED_WORTH, USELESS_WORTH, _gain, _loss
 
 FAR = 1024 * MIB
 
@@ -294,6 +294,10 @@ def test_to_steal_one_more_lane_is_opened_only_where(why: str) -> None:
     if why == "idle":
         desk.scheduler.roster.add_lane(source)
     desk.lease().shrinking = why == "shrinking"
+    if why == "unsettled":
+        # With a long way to go it is found out.
+        assert desk.scheduler._may_steal(source)
+        desk.scheduler._end_in_s = UNTRIED_END_S - 1.0
     assert desk.scheduler._may_steal(source) is not bool(why)
 
 

@@ -34,6 +34,7 @@ class Granting:
         self._now = self._begun_at = 0.0
         self._lost_bytes, self._limited = 0.0, False
         self._pace_at, self._total_rate = -1.0, 0.0
+        self._end_at, self._end_in_s = -1.0, 0.0
 
     # -- work for a lane
 
@@ -166,8 +167,9 @@ class Granting:
 
     def _end_s(self) -> float:
         """How long it takes all of them together to bring what is left."""
-        rate = self._rate()
-        return (self.size - self.filled.total) / rate if rate else float("inf")
+        if self._end_at != self._now:
+            self._end_at, self._end_in_s = self._now, self.roster.end_s(self.size - self.filled.total, self._now)
+        return self._end_in_s
 
     def _before_the_end(self, lane: Lane, want: int, at: int) -> int:
         """``want``, or as much of it as the lane can bring until all are done; 0 where others are better."""

@@ -116,6 +116,10 @@ class Lane:
         silent_s = now - (lease.moved_at if lease.moved_at > lease.due_at else lease.due_at)
         return silent_s > SILENT_S and silent_s > SILENT_TRIPS * self.source.latency.value
 
+    def flows_in_s(self, now: float) -> float:
+        """When bytes can come from it at the earliest."""
+        return max(0.0, self.leases[0].due_at - now) if self.leases else self.asking_s
+
     def left_s(self, now: float) -> float:
         """How long until all of its leases are done."""
         if not self.leases:
@@ -277,6 +281,20 @@ class Roster:
         """What all lanes that are of use bring together; 0 where nothing is known yet."""
         lanes = [lane for lane in self.lanes.values() if lane.rate.known and lane.source.usable]
         return sum([lane.rate.mean for lane in lanes if not lane.source.silent and not lane.is_silent(now)])
+
+    def end_s(self, left_bytes: int, now: float) -> float:
+        """How long all of them together take for ``left_bytes``, those that have to ask first from then on."""
+        lanes = [lane for lane in self.lanes.values() if lane.rate.known and lane.source.usable]
+        offers = sorted(
+            (lane.flows_in_s(now), lane.rate.mean)
+            for lane in lanes if not lane.source.silent and not lane.is_silent(now)
+        )  # fmt: skip
+        rate = missed_bytes = 0.0
+        for wait_s, each in offers:
+            if rate and left_bytes + missed_bytes <= wait_s * rate:
+                break
+            rate, missed_bytes = rate + each, missed_bytes + each * wait_s
+        return (left_bytes + missed_bytes) / rate if rate else float("inf")
 
     def leased_bytes(self) -> int:
         """What is granted and not here yet."""
