@@ -2,8 +2,8 @@
 
 The origin is opened first (mirrors meanwhile). A file that came whole with the first answer is checked and saved
 right here; anything larger goes to :mod:`thunderdl.engine.ranged`, which is loaded then (scheduler, journal and
-hashing cost a small file's start 40 ms for nothing). :meth:`Download.run` never raises but for cancellation: how
-it ended is in the Result.
+hashing cost a small file's start 40 ms for nothing), or with mirrors while they are asked: whoever names mirrors
+means a large file. :meth:`Download.run` never raises but for cancellation: how it ended is in the Result.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Download:
         self.single_bytes = 0
         self.started = time.monotonic()
         self.ranged: Ranged | None = None
+        # Held, or the garbage collector may take the task.
+        self._loading: asyncio.Task[None] | None = None
 
     def progress(self) -> Progress:
         """A snapshot of now."""
@@ -108,6 +110,9 @@ class Download:
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
             return await ranged.fetch(await self.candidates.first(ranged.first_range))
+        if len(self.candidates.all) > 1:
+            # In a thread: on the loop it would hold back the requests that it is to overlap with.
+            self._loading = asyncio.create_task(self.session.on_disk(_load_ranged))
         first = await self.candidates.first(from_the_start)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
@@ -157,3 +162,7 @@ class Download:
         found = await self.candidates.next_after(first)
         self.notes.append(f"{shown_url(first.url)} served wrong bytes; fetched again elsewhere")
         return found
+
+
+def _load_ranged() -> None:
+    import thunderdl.engine.ranged  # noqa: F401 - for the next who imports it
