@@ -20,7 +20,7 @@ from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
-from thunderdl.errors import BadContent, ThunderdlError, printable, shown_url
+from thunderdl.errors import BadContent, ThunderdlError, foreseen, printable, shown_url
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 
@@ -80,8 +80,8 @@ class Download:
         except asyncio.CancelledError:
             await asyncio.shield(self._leave())
             raise
-        except ThunderdlError as caught:
-            error, self.status = caught, Status.FAILED
+        except Exception as caught:
+            error, self.status = foreseen(caught), Status.FAILED
             await self._leave()
         self.candidates.close()
         if self.status is Status.COMPLETE and self.ranged is not None:
