@@ -9,7 +9,6 @@ from thunderdl.core.protocol import (
     Cancel,
     Command,
     Complete,
-    Failed,
     FaultKind,
     Fetch,
     Horizon,
@@ -172,21 +171,6 @@ def test_a_thief_that_is_being_given_up_gets_nothing() -> None:
     desk.tell(HostCap("host2", 0))
     assert of(Cancel, desk.tick()) == [Cancel(thief.leases[0].id, FaultKind.CANCELLED)]
     assert of(Fetch, desk.tell(Shrunk(shrink.lease, shrink.end))) == []
-
-
-def test_a_thief_whose_source_has_failed_for_good_on_another_lane_gets_nothing() -> None:
-    desk = Desk(16 * MIB, host_lanes=2)
-    desk.open(1, start=0, end=16 * MIB, max_lanes=1)
-    desk.flow(2, {1: MIB})
-    (shrink,) = of(Shrink, [*desk.open(2), *desk.tick(after_s=0.1)])
-    desk.open(2)
-    desk.tell(PieceBad(0, MIB, frozenset({1}), frozenset()))
-    thief, sibling = desk.lanes(2)
-    assert desk.scheduler.roster.leases[shrink.lease].thief == thief.id
-    failed = sibling.leases[0]
-    desk.tell(Failed(failed.id, failed.position, FaultKind.LASTING))
-    assert thief.id in desk.scheduler.roster.lanes
-    assert fetched(desk.tell(Shrunk(shrink.lease, shrink.end)), 2).total == 0
 
 
 def test_who_has_had_what_it_stole_may_steal_from_the_same_lease_again() -> None:

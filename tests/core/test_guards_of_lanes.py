@@ -154,3 +154,11 @@ def test_where_an_answer_was_cut_the_lane_has_to_connect_anew(*, cut: bool) -> N
         desk.tell(Shrunk(lease.id, 2 * MIB))
     desk.tell(Ended(lease.id, lease.end))
     assert lane.connected is not cut
+
+
+@pytest.mark.parametrize(("shared", "lanes", "bound"), [(True, 4, False), (False, 6, True)])
+def test_a_trial_that_the_budget_cuts_short_is_judged_all_the_same(*, shared: bool, lanes: int, bound: bool) -> None:
+    desk = Desk(4 * FAR, host_lanes=16, all_lanes=6)
+    desk.open()
+    desk.flow(60, {1: MIB}, shared=shared)
+    assert (len(desk.lanes()), desk.source().climb.lane_bound) == (lanes, bound)

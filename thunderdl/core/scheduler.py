@@ -178,7 +178,7 @@ class Scheduler(Staffing):
             return []
         lane, source = lease.lane, lease.lane.source
         self._account(lease, event.position)
-        worked = lane.worked or lease.position - lease.start >= CUT_BYTES
+        worked = lane.worked
         self._release(lease)
         if lane.id in self.roster.lanes:
             self._drop_lane(lane)

@@ -128,6 +128,9 @@ class Staffing(Granting):
     def _climb(self) -> None:
         """Measure what the lanes of each source bring, and let it try more where the budget allows."""
         free = self._all_lanes - len(self.roster.lanes)
+        # Lanes that a trial was promised come as soon as those end that are one too many; without any it is judged by
+        # those that it got (with a budget of 6, a climb from 4 to 8 was never judged, and kept them all).
+        ending = any(len(source.lanes) > source.climb.lanes for source in self.roster.sources.values())
         for source in self.roster.sources.values():
             if not source.lanes:
                 continue
@@ -138,7 +141,7 @@ class Staffing(Granting):
                 source.climb.step_down(len(source.lanes) - 1)
             elif flowing:
                 room = self._host_room(source)
-                cap = room if free > 0 or source.climb.trying else min(room, len(source.lanes))
+                cap = room if free > 0 or (ending and source.climb.trying) else min(room, len(source.lanes))
                 source.climb.observe(flowing, cap, source.total_bytes, source.latency.value, self._now)
 
     def _make_room(self) -> list[Command]:
