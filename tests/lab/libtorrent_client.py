@@ -1,4 +1,4 @@
-"""``python -m tests.lab.libtorrent_client TORRENT FOLDER [URL...]``: plain libtorrent downloads, with web seeds or not.
+"""``libtorrent_client.py TORRENT FOLDER [URL...]``: plain libtorrent downloads, with web seeds or not.
 
 Its settings are the library's own, but for the ways of finding peers other than the tracker.
 """
@@ -9,8 +9,8 @@ import sys
 
 import libtorrent as lt
 
-from tests.lab.libtorrent_seed import QUIET
-
+QUIET: lt.settings_pack = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False}
+"""Nobody is to be found but by the tracker."""
 _LOOK_MS = 1000
 
 

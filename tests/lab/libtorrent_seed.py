@@ -10,8 +10,8 @@ import sys
 
 import libtorrent as lt
 
-QUIET: lt.settings_pack = {"enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False}
-"""Nobody is to be found but by the tracker."""
+from tests.lab.libtorrent_client import QUIET
+
 _NO_DISCOVERY = lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
 
 
