@@ -22,7 +22,7 @@ class Mirror(Member):
 
     def command(self) -> list[str]:
         conf = self._folder / "nginx.conf"
-        conf.write_text(_configuration(self.kind, self._folder, self.link.address))
+        conf.write_text(configuration(self.kind, self._folder, self.link.address))
         return [self._program, "-p", str(self._folder), "-e", f"{self._folder}/error.log", "-c", str(conf)]
 
     def serves(self) -> bool:
@@ -39,7 +39,8 @@ class Mirror(Member):
         return sum(map(int, log.read_text().split())) if log.exists() else 0
 
 
-def _configuration(kind: Kind, folder: Path, address: str) -> str:
+def configuration(kind: Kind, folder: Path, address: str) -> str:
+    """Of an nginx that serves ``folder``/www on ``address``."""
     limits = [f"limit_rate {kind.connection_bytes_per_s};"] if kind.connection_bytes_per_s else []
     if kind.connections:
         limits += [f"limit_conn client {kind.connections};", f"limit_conn_status {kind.refusal};"]
