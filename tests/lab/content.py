@@ -18,6 +18,7 @@ PIECE_BYTES = 1 << 20
 _FLIPPED_EVERY_BYTES = 64 * 1024
 _WRONG_PIECES = 50, 1
 """Of how many pieces one is wrong, and which."""
+_DRAWN_BYTES = 128 << 20
 _DAY_S = 86400
 _WRITTEN_AT_S = 1_700_000_000
 """Of the right file; nginx makes Last-Modified and ETag from this and the size."""
@@ -47,7 +48,7 @@ class Contents:
 
 def make_contents(folder: Path, size_bytes: int) -> Contents:
     """Write all of them below ``folder``, the same in every run."""
-    right = bytearray(random.Random(size_bytes).randbytes(size_bytes))
+    right = _random(size_bytes)
     folders = {content: folder / content.name.lower() for content in Content}
     _write(folders[Content.RIGHT], right, _WRITTEN_AT_S)
     digests = [hashlib.sha256(right[at : at + PIECE_BYTES]).digest() for at in range(0, size_bytes, PIECE_BYTES)]
@@ -66,6 +67,14 @@ def make_contents(folder: Path, size_bytes: int) -> Contents:
     _write(folders[Content.FIFTIETH], fiftieth, _WRITTEN_AT_S)
     _write(folders[Content.OTHER], right[::-1], _WRITTEN_AT_S + _DAY_S)
     return Contents(folders=folders, pieces=pieces, sha256=sha256, size_bytes=size_bytes, info=info)
+
+
+def _random(size_bytes: int) -> bytearray:
+    # At once it takes no more than 256 MiB: the bits are counted in a C int.
+    source, drawn = random.Random(size_bytes), bytearray()
+    while left := size_bytes - len(drawn):
+        drawn += source.randbytes(min(left, _DRAWN_BYTES))
+    return drawn
 
 
 def _write(folder: Path, content: bytes | bytearray, written_at_s: int) -> None:
