@@ -91,6 +91,8 @@ def notes_of(told: str) -> list[str]:
             result = json.loads(line)
             shares = " ".join(f"{source['bytes'] / 1e6:.1f}" for source in result["sources"])
             lines.append(f"wasted {result['wasted_bytes'] / 1e6:.2f} MB; MB of each source: {shares}")
+            if error := result.get("error"):
+                lines.append(error["message"])
         elif line.strip():
             lines.append(line.strip())
     return lines

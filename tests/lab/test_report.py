@@ -102,3 +102,5 @@ def test_contents_are_told_apart(tmp_path: Path) -> None:
 def test_notes() -> None:
     told = 'a note\n{"wasted_bytes": 2000000, "sources": [{"bytes": 1500000}, {"bytes": 0}]}\n'
     assert notes_of(told) == ["a note", "wasted 2.00 MB; MB of each source: 1.5 0.0"]
+    failed = '{"wasted_bytes": 0, "sources": [], "error": {"message": "no source is left"}}'
+    assert notes_of(failed)[1:] == ["no source is left"]
