@@ -6,10 +6,14 @@ socket: a tool can therefore come a little below this.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from tests.lab.link import GOODPUT
 from tests.lab.scenarios import Content, Scenario, Turn
+
+_USEFUL = (Content.RIGHT, Content.FIFTIETH)
+_SUFFICES = 4
 
 
 @dataclass(slots=True)
@@ -17,10 +21,11 @@ class _State:
     rate_mbit: float
     dark: bool = False
     dead: bool = False
+    useless: bool = False
 
     @property
     def bytes_per_s(self) -> float:
-        return 0.0 if self.dark or self.dead else self.rate_mbit * 1e6 / 8 * GOODPUT
+        return 0.0 if self.dark or self.dead or self.useless else self.rate_mbit * 1e6 / 8 * GOODPUT
 
     def take(self, to: float | Turn) -> None:
         if not isinstance(to, Turn):
@@ -31,22 +36,51 @@ class _State:
             self.dead = to is Turn.DIES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ideal:
+    """``brought_bytes``: what each member could have brought until then."""
+
+    seconds: float
+    brought_bytes: tuple[float, ...]
+
+    def http_part(self, mirrors: int) -> float:
+        """The share of the first ``mirrors`` members: their part of the bandwidth, over all that happened."""
+        return sum(self.brought_bytes[:mirrors]) / sum(self.brought_bytes)
+
+
 def ideal_s(scenario: Scenario) -> float:
-    """Seconds, of the links' goodput over time; a mirror that serves anything but the right bytes counts nothing.
+    """The seconds of :func:`ideal_of`."""
+    return ideal_of(scenario).seconds
+
+
+def ideal_of(scenario: Scenario, *, without_http: bool = False) -> Ideal:
+    """Of the links' goodput over time. A member whose bytes are all wrong counts nothing; one with wrong bytes in
+    some pieces counts in full, as those pieces can be had from the others.
 
     ValueError where the file never comes through.
     """
-    states = [_State(mirror.rate_mbit, dead=mirror.starts_dead) for mirror in scenario.mirrors]
-    useful = [s for s, m in zip(states, scenario.mirrors, strict=True) if m.content is Content.RIGHT]
-    at_s, left_bytes = 0.0, float(scenario.size_bytes)
-    for happening in sorted(scenario.happenings, key=lambda happening: happening.at_s):
-        rate = sum(state.bytes_per_s for state in useful)
-        if left_bytes <= rate * (happening.at_s - at_s):
-            return at_s + left_bytes / rate
-        left_bytes -= rate * (happening.at_s - at_s)
-        at_s = happening.at_s
-        states[happening.mirror].take(happening.to)
-    rate = sum(state.bytes_per_s for state in useful)
-    if not rate:
-        raise ValueError(f"{scenario.name}: it ends without a mirror")
-    return at_s + left_bytes / rate
+    states = [_State(member.rate_mbit, dead=member.starts_dead) for member in scenario.members]
+    for number, member in enumerate(scenario.members):
+        if member.content not in _USEFUL or (without_http and number < len(scenario.mirrors)):
+            states[number].useless = True
+    at_s, brought = 0.0, [0.0] * len(states)
+    for happening in (*sorted(scenario.happenings, key=lambda happening: happening.at_s), None):
+        rates = [state.bytes_per_s for state in states]
+        left_bytes, rate = scenario.size_bytes - sum(brought), sum(rates)
+        if happening is None and not rate:
+            break
+        lasts_s = min(left_bytes / rate if rate else math.inf, happening.at_s - at_s if happening else math.inf)
+        at_s += lasts_s
+        brought = [was + each * lasts_s for was, each in zip(brought, rates, strict=True)]
+        if happening is None or at_s < happening.at_s:
+            return Ideal(seconds=at_s, brought_bytes=tuple(brought))
+        states[happening.member].take(happening.to)
+    raise ValueError(f"{scenario.name}: it ends without a mirror")
+
+
+def seeds_suffice(scenario: Scenario) -> bool:
+    """Whether the seeds alone would bring it in at most four times the ideal: a client without HTTP may then race."""
+    try:
+        return ideal_of(scenario, without_http=True).seconds <= _SUFFICES * ideal_s(scenario)
+    except ValueError:
+        return False

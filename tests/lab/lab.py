@@ -1,9 +1,9 @@
-"""The lab: a mirror for each link, all of it gone at the end however that comes.
+"""The lab: a mirror or seed for each link, and where there are seeds a torrent and its tracker; all gone at the end.
 
-    with laid(scenario.mirrors, contents) as lab:
-        lab.urls()
+    with laid(scenario.members, contents) as lab:
+        lab.urls(), lab.torrent
 
-Needs root, iproute2 and nginx; :func:`why_not` says what is missing.
+Needs root, iproute2, nginx, and for seeds their programs; :func:`why_not` says what is missing.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from tests.lab.content import NAME, Contents
+from tests.lab.content import NAME, PIECE_BYTES, Contents
 from tests.lab.link import Link, LinkFailed, call, free_net
 from tests.lab.mirror import Mirror
 from tests.lab.scenarios import Mirror as Kind
+from tests.lab.scenarios import Seed, SeedProgram
+from tests.lab.seeder import PROGRAMS, Seeder
+from tests.lab.torrent import metainfo
+from tests.lab.tracker import Swarm, tracking
 
 _PROGRAM_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin"
 _labs = itertools.count()
@@ -28,29 +32,29 @@ _NET_STEP = 7919
 
 
 class Lab:
-    """Mirrors in order."""
+    """Members in order. ``torrent``: names the lab's tracker, and no mirror; None where there are no seeds."""
 
-    def __init__(self, mirrors: Sequence[Mirror]) -> None:
-        self.mirrors = tuple(mirrors)
+    def __init__(self, members: Sequence[Mirror | Seeder], torrent: Path | None) -> None:
+        self.members, self.torrent = tuple(members), torrent
         self._before_bytes = self._crossed_bytes()
 
     def urls(self) -> list[str]:
-        return [mirror.url(NAME) for mirror in self.mirrors]
+        return [member.url(NAME) for member in self.members if isinstance(member, Mirror)]
 
-    def crossed_bytes(self) -> int:
-        """TCP payload that crossed all links towards the reader since the lab was laid."""
-        return self._crossed_bytes() - self._before_bytes
+    def crossed_bytes(self) -> tuple[int, ...]:
+        """TCP payload that crossed each member's link towards the reader since the lab was laid."""
+        return tuple(now - before for now, before in zip(self._crossed_bytes(), self._before_bytes, strict=True))
 
     def served_bytes(self) -> int:
-        """Bytes of bodies as the servers count them: with what was still in their sockets when one was cut."""
-        return sum(mirror.served_bytes() for mirror in self.mirrors)
+        """Bytes of bodies as the mirrors count them: with what was still in their sockets when one was cut."""
+        return sum(member.served_bytes() for member in self.members if isinstance(member, Mirror))
 
-    def _crossed_bytes(self) -> int:
-        return sum(mirror.link.crossed_bytes() for mirror in self.mirrors)
+    def _crossed_bytes(self) -> list[int]:
+        return [member.link.crossed_bytes() for member in self.members]
 
 
 @contextlib.contextmanager
-def laid(kinds: Sequence[Kind], contents: Contents) -> Iterator[Lab]:
+def laid(kinds: Sequence[Kind | Seed], contents: Contents) -> Iterator[Lab]:
     """Lay a lab and take it down again. Raises LinkFailed or RuntimeError where it cannot be laid."""
     number = next(_labs)
     # Another net each time: what a tool before left half closed still sends to its old addresses.
@@ -59,20 +63,24 @@ def laid(kinds: Sequence[Kind], contents: Contents) -> Iterator[Lab]:
     name = f"t{os.getpid():x}.{number % 256:x}"
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="thunderdl-lab-")))
-        mirrors = []
+        members: list[Mirror | Seeder] = []
         for place, (kind, subnet) in enumerate(zip(kinds, net.subnets(new_prefix=30), strict=False)):
             link = Link(f"{name}m{place}", subnet, kind.rate_mbit, midway=kind.midway)
             stack.callback(link.remove)
             link.make()
-            mirror = Mirror(kind, link, _own_folder(folder, place, kind, contents), program() or "nginx")
-            stack.callback(mirror.kill)
-            mirrors.append(mirror)
-        alive = [mirror for mirror in mirrors if not mirror.kind.starts_dead]
-        for mirror in alive:
-            mirror.start()
-        for mirror in alive:
-            mirror.await_ready()
-        yield Lab(mirrors)
+            member = _member(kind, link, folder / str(place), contents)
+            stack.callback(member.kill)
+            members.append(member)
+        alive = [member for member in members if not member.kind.starts_dead]
+        for member in alive:
+            member.start()
+        for member in alive:
+            member.await_ready()
+        peers = [member.peer for member in members if isinstance(member, Seeder)]
+        torrent = folder / "file.torrent" if peers else None
+        if torrent:
+            torrent.write_bytes(metainfo(contents.info, stack.enter_context(tracking(Swarm(peers)))))
+        yield Lab(members, torrent)
 
 
 def program() -> str | None:
@@ -80,11 +88,12 @@ def program() -> str | None:
     return shutil.which("nginx", path=_PROGRAM_PATH)
 
 
-def why_not() -> str:
-    """What keeps a lab from being laid here; empty if nothing does."""
+def why_not(seeds: Iterable[SeedProgram] = ()) -> str:
+    """What keeps a lab, with seeds of these programs, from being laid here; empty if nothing does."""
     if os.geteuid() != 0:
         return "needs root, for network namespaces"
-    for needed, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nginx", "nginx")):
+    programs = [(PROGRAMS[seed], PROGRAMS[seed]) for seed in seeds if seed in PROGRAMS]
+    for needed, package in (("ip", "iproute2"), ("tc", "iproute2"), ("nginx", "nginx"), *programs):
         if shutil.which(needed, path=_PROGRAM_PATH) is None:
             return f"needs {needed} ({package}); `make test-setup` installs it"
     trial = Link(f"t{os.getpid():x}.try", ipaddress.IPv4Network("10.255.255.252/30"), 1.0)
@@ -104,8 +113,10 @@ def leftovers() -> list[str]:
     return [word for word in said if word.startswith(own)]
 
 
-def _own_folder(folder: Path, number: int, kind: Kind, contents: Contents) -> Path:
-    own = folder / str(number)
-    own.mkdir()
-    (own / "www").symlink_to(contents.folders[kind.content])
-    return own
+def _member(kind: Kind | Seed, link: Link, folder: Path, contents: Contents) -> Mirror | Seeder:
+    folder.mkdir()
+    if isinstance(kind, Seed):
+        pieces = -(-contents.size_bytes // PIECE_BYTES)
+        return Seeder(kind, link, folder, contents.file(kind.content), contents.info, pieces)
+    (folder / "www").symlink_to(contents.folders[kind.content])
+    return Mirror(kind, link, folder, program() or "nginx")

@@ -1,73 +1,37 @@
-"""One nginx in the namespace of its link. It ends by the process started here, never by name."""
+"""One nginx in the namespace of its link."""
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import subprocess
-import time
 from pathlib import Path
 
 from tests.lab.link import Link
+from tests.lab.member import Member
 from tests.lab.scenarios import Mirror as Kind
-from tests.lab.scenarios import Turn
-
-_READY_WITHIN_S = 10.0
 
 
-class Mirror:
+class Mirror(Member):
     """``folder``: its own; what it serves is in ``www`` there."""
 
     def __init__(self, kind: Kind, link: Link, folder: Path, program: str) -> None:
-        self.kind, self.link = kind, link
-        self._folder, self._program = folder, program
-        self._process: subprocess.Popen[bytes] | None = None
+        super().__init__(link, folder)
+        self.kind, self._program = kind, program
 
     def url(self, name: str) -> str:
         return f"http://{self.link.address}/{name}"
 
-    def start(self) -> None:
-        """Start the server."""
+    def command(self) -> list[str]:
         conf = self._folder / "nginx.conf"
-        conf.write_text(_configuration(self.kind, self._folder, self.link.address))
-        log = f"{self._folder}/error.log"
-        inside = ["ip", "netns", "exec", self.link.namespace]
-        # A session of its own: Ctrl-C is for us, who then end it.
-        self._process = subprocess.Popen(
-            [*inside, self._program, "-p", str(self._folder), "-e", log, "-c", str(conf)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        conf.write_text(configuration(self.kind, self._folder, self.link.address))
+        return [self._program, "-p", str(self._folder), "-e", f"{self._folder}/error.log", "-c", str(conf)]
 
-    def await_ready(self) -> None:
-        """Wait until the server accepts. Raises RuntimeError with what it said."""
-        give_up = time.monotonic() + _READY_WITHIN_S
-        while self._process is not None and self._process.poll() is None and time.monotonic() < give_up:
-            with contextlib.suppress(OSError), socket.create_connection((self.link.address, 80), 1.0):
-                return
-            time.sleep(0.005)
+    def serves(self) -> bool:
+        with socket.create_connection((self.link.address, 80), 1.0):
+            return True
+
+    def said(self) -> str:
         log = self._folder / "error.log"
-        said = log.read_text() if log.exists() else "nothing"
-        raise RuntimeError(f"a mirror's nginx does not serve; it said: {said}")
-
-    def kill(self) -> None:
-        """End the server as a crash would: its kernel still sends what is in its sockets."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def take(self, to: float | Turn) -> None:
-        """Let a happening happen."""
-        if not isinstance(to, Turn):
-            self.link.change_rate(to)
-        elif to is Turn.DARK:
-            self.link.go_dark()
-        elif to is Turn.LIGHT:
-            self.link.go_light()
-        elif to is Turn.DIES:
-            self.kill()
-        else:
-            self.start()
+        return log.read_text() if log.exists() else ""
 
     def served_bytes(self) -> int:
         """Bytes of bodies that nginx wrote to its sockets, whether they left them or not."""
@@ -75,7 +39,8 @@ class Mirror:
         return sum(map(int, log.read_text().split())) if log.exists() else 0
 
 
-def _configuration(kind: Kind, folder: Path, address: str) -> str:
+def configuration(kind: Kind, folder: Path, address: str) -> str:
+    """Of an nginx that serves ``folder``/www on ``address``."""
     limits = [f"limit_rate {kind.connection_bytes_per_s};"] if kind.connection_bytes_per_s else []
     if kind.connections:
         limits += [f"limit_conn client {kind.connections};", f"limit_conn_status {kind.refusal};"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab.race import MOST_IDEALS
 from tests.lab.report import FAULT_TARGET, STEADY_TARGET, Result
-from tests.lab.tools import OURS, RACERS
+from tests.lab.tools import OURS, RACERS, Racer
 
 if TYPE_CHECKING:
     from numpy import float64
@@ -21,6 +21,8 @@ _STYLES = {
     "aria2c -s16 -x4 -k1M": ("#7ea6c8", "s", 26),
     "aria2-next": ("#2e8b57", "^", 32),
     "axel -n8": ("#9a8c98", "v", 30),
+    "libtorrent": ("#b08968", "P", 34),
+    "libtorrent + web seeds": ("#e9a03b", "X", 34),
 }
 _PARTED = 0.14
 """Rows apart so much, so that tools of one time do not hide each other."""
@@ -41,15 +43,19 @@ def _gathered(spread: NDArray[float64]) -> NDArray[float64]:
     return numpy.exp(spread) + _LEAST
 
 
-def save_plot(results: Sequence[Result], path: Path) -> None:
+def save_plot(results: Sequence[Result], path: Path, racers: Sequence[Racer] = RACERS) -> None:
     """Write a PNG."""
     os.environ.setdefault("MPLBACKEND", "Agg")
     from matplotlib import pyplot, ticker
 
     figure, axis = pyplot.subplots(figsize=(9, 1.6 + 0.46 * len(results)), layout="constrained")
-    for index, racer in enumerate(RACERS):
+    for index, racer in enumerate(racers):
         colour, marker, area = _STYLES[racer.name]
-        points = [point for row, result in enumerate(results) for point in _points(result, racer.name, row, index)]
+        points = [
+            point
+            for row, result in enumerate(results)
+            for point in _points(result, racer.name, row, index - (len(racers) - 1) / 2)
+        ]
         done = [(x, y) for x, y, late in points if not late]
         late = [(x, y) for x, y, late in points if late]
         axis.scatter([x for x, _ in done], [y for _, y in done], s=area, c=colour, marker=marker, label=racer.name,
@@ -77,13 +83,13 @@ def save_plot(results: Sequence[Result], path: Path) -> None:
     axis.tick_params(axis="x", labelsize=8)
     axis.grid(axis="x", linewidth=0.4, color="#cccccc")
     axis.spines[["top", "right", "left"]].set_visible(False)
-    figure.legend(loc="outside upper center", ncols=len(RACERS), fontsize=8, frameon=False)
+    figure.legend(loc="outside upper center", ncols=len(racers), fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
 
 
-def _points(result: Result, name: str, row: int, index: int) -> list[tuple[float, float, bool]]:
-    y = row + (index - (len(RACERS) - 1) / 2) * _PARTED
+def _points(result: Result, name: str, row: int, place: float) -> list[tuple[float, float, bool]]:
+    y = row + place * _PARTED
     if any(run.is_late for run in result.runs.get(name, [])):
         return [(float(MOST_IDEALS), y, True)]
     of_ideal = result.of_ideal(name)

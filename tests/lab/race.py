@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.bench.measure import clean_environment
 from tests.lab.content import NAME, Contents
-from tests.lab.ideal import ideal_s
+from tests.lab.ideal import ideal_s, seeds_suffice
 from tests.lab.lab import Lab, laid
 from tests.lab.scenarios import Happening, Scenario
 from tests.lab.tools import Racer, Wish
@@ -31,20 +31,28 @@ _DRAIN_S = 0.3
 class Run:
     """``fault``: why there is no result, in plain words; ``told``: what the tool said.
 
-    ``crossed_bytes``: what came over the links, ``served_bytes``: what the servers say they sent.
+    ``member_bytes``: what came over the link of each member, ``served_bytes``: what the mirrors say they sent.
     """
 
     seconds: float
     of_ideal: float
-    crossed_bytes: int
+    member_bytes: tuple[int, ...]
     served_bytes: int
     size_bytes: int
     fault: str = ""
     told: str = ""
 
     @property
+    def crossed_bytes(self) -> int:
+        return sum(self.member_bytes)
+
+    @property
     def is_late(self) -> bool:
         return self.of_ideal >= MOST_IDEALS
+
+    def http_share(self, mirrors: int) -> float:
+        """What came from the first ``mirrors`` members, of all that came."""
+        return sum(self.member_bytes[:mirrors]) / max(1, self.crossed_bytes)
 
     @property
     def twice(self) -> float:
@@ -54,8 +62,13 @@ class Run:
 
 def run(racer: Racer, scenario: Scenario, contents: Contents) -> Run | None:
     """Lay the lab, let the tool fetch, take the lab down; None where the tool cannot do this."""
-    with laid(scenario.mirrors, contents) as lab, _folders() as (out, home):
-        command = racer.command(Wish(folder=out, urls=lab.urls(), check=scenario.check, contents=contents))
+    with laid(scenario.members, contents) as lab, _folders() as (out, home):
+        command = racer.command(
+            Wish(
+                folder=out, urls=lab.urls(), check=scenario.check, contents=contents, torrent=lab.torrent,
+                seeds_suffice=seeds_suffice(scenario),
+            )
+        )  # fmt: skip
         if command is None:
             return None
         ideal = ideal_s(scenario)
@@ -65,7 +78,7 @@ def run(racer: Racer, scenario: Scenario, contents: Contents) -> Run | None:
         time.sleep(_DRAIN_S)
         return Run(
             seconds=seconds, of_ideal=seconds / ideal, size_bytes=scenario.size_bytes,
-            crossed_bytes=lab.crossed_bytes(), served_bytes=lab.served_bytes(),
+            member_bytes=lab.crossed_bytes(), served_bytes=lab.served_bytes(),
             fault=_fault(code, contents.is_right(out / NAME)), told=said.read_text(errors="replace"),
         )  # fmt: skip
 
@@ -78,6 +91,8 @@ def notes_of(told: str) -> list[str]:
             result = json.loads(line)
             shares = " ".join(f"{source['bytes'] / 1e6:.1f}" for source in result["sources"])
             lines.append(f"wasted {result['wasted_bytes'] / 1e6:.2f} MB; MB of each source: {shares}")
+            if error := result.get("error"):
+                lines.append(error["message"])
         elif line.strip():
             lines.append(line.strip())
     return lines
@@ -128,7 +143,7 @@ def _watched(
                 process.kill()
                 return process.wait(), limit_s
             happening = to_come.pop(0)
-            lab.mirrors[happening.mirror].take(happening.to)
+            lab.members[happening.member].take(happening.to)
     finally:
         os.close(descriptor)
 

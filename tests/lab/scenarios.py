@@ -12,7 +12,7 @@ MB = 1_000_000
 
 
 class Turn(enum.Enum):
-    """What may happen to a mirror, besides another rate of its link."""
+    """What may happen to a mirror or seed, besides another rate of its link."""
 
     DARK = "its link drops every frame, silently"
     LIGHT = "its link carries again"
@@ -21,11 +21,12 @@ class Turn(enum.Enum):
 
 
 class Content(enum.Enum):
-    """What a mirror serves under the file's name."""
+    """What a mirror or seed serves under the file's name."""
 
     RIGHT = "right"
     WRONG = "bytes flipped all over it, its validators as the others'"
     OTHER = "another version of equal size, its validators other too"
+    FIFTIETH = "bytes flipped in one of 50 pieces, its validators as the others'"
 
 
 class Check(enum.Enum):
@@ -51,25 +52,51 @@ class Mirror:
     midway: bool = False
 
 
+class SeedProgram(enum.Enum):
+    """What a seed is made with."""
+
+    LIBTORRENT = "libtorrent"
+    TRANSMISSION = "transmission"
+    ARIA2 = "aria2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """A BitTorrent peer that has all of the file, or thinks so: only libtorrent's can be made to seed wrong bytes."""
+
+    rate_mbit: float
+    program: SeedProgram = SeedProgram.LIBTORRENT
+    content: Content = Content.RIGHT
+    starts_dead: bool = False
+    midway: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """At ``at_s`` after the tool was started, ``mirror``'s link gets another rate, or it takes a turn."""
+    """At ``at_s`` after the tool was started, ``member``'s link gets another rate, or it takes a turn."""
 
     at_s: float
-    mirror: int
+    member: int
     to: float | Turn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """``fails``: whether something goes wrong in it, which costs a few per cent at best."""
+    """``fails``: whether something goes wrong in it, which costs a few per cent at best; ``seeds``: with any, the
+    tools get a torrent and the mirrors' URLs."""
 
     name: str
     mirrors: tuple[Mirror, ...]
+    seeds: tuple[Seed, ...] = ()
     size_bytes: int = 100 * MB
     happenings: tuple[Happening, ...] = ()
     fails: bool = False
     check: Check = Check.NOTHING
+
+    @property
+    def members(self) -> tuple[Mirror | Seed, ...]:
+        """As happenings count them: the mirrors, then the seeds."""
+        return (*self.mirrors, *self.seeds)
 
 
 def of_rates(*rates_mbit: float) -> tuple[Mirror, ...]:
@@ -183,10 +210,10 @@ SCENARIOS = (
 )  # fmt: skip
 
 
-def selected(words: str) -> tuple[Scenario, ...]:
+def selected(words: str, known: tuple[Scenario, ...] = SCENARIOS) -> tuple[Scenario, ...]:
     """The scenarios whose name holds one of the comma-separated ``words``; ValueError where there is none."""
     wanted = [word.strip() for word in words.split(",") if word.strip()]
-    found = tuple(scenario for scenario in SCENARIOS if any(word in scenario.name for word in wanted))
+    found = tuple(scenario for scenario in known if any(word in scenario.name for word in wanted))
     if not found:
         raise ValueError(f"no scenario has {words!r} in its name")
     return found

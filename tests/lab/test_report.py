@@ -26,7 +26,7 @@ def _no_tool_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def runs(*of_ideal: float, twice: float = 0.005, fault: str = "") -> list[Run]:
     return [
-        Run(seconds=4 * of, of_ideal=of, size_bytes=1000, crossed_bytes=round(1000 * (1 + twice)), served_bytes=1000,
+        Run(seconds=4 * of, of_ideal=of, size_bytes=1000, member_bytes=(round(1000 * (1 + twice)),), served_bytes=1000,
             fault=fault)
         for of in of_ideal
     ]  # fmt: skip
@@ -90,15 +90,17 @@ def test_who_can_do_what(tmp_path: Path) -> None:
 
 
 def test_contents_are_told_apart(tmp_path: Path) -> None:
-    contents = make_contents(tmp_path, 200_000)
+    contents = make_contents(tmp_path, 1_200_000)
     files = {content: folder / "file.bin" for content, folder in contents.folders.items()}
     assert [content for content, path in files.items() if contents.is_right(path)] == [Content.RIGHT]
-    right, wrong, other = (files[content].stat() for content in Content)
-    assert right.st_size == wrong.st_size == other.st_size
-    assert right.st_mtime == wrong.st_mtime != other.st_mtime
+    right, wrong, other, fiftieth = (files[content].stat() for content in Content)
+    assert right.st_size == wrong.st_size == other.st_size == fiftieth.st_size
+    assert right.st_mtime == wrong.st_mtime == fiftieth.st_mtime != other.st_mtime
     assert not contents.is_right(tmp_path / "absent")
 
 
 def test_notes() -> None:
     told = 'a note\n{"wasted_bytes": 2000000, "sources": [{"bytes": 1500000}, {"bytes": 0}]}\n'
     assert notes_of(told) == ["a note", "wasted 2.00 MB; MB of each source: 1.5 0.0"]
+    failed = '{"wasted_bytes": 0, "sources": [], "error": {"message": "no source is left"}}'
+    assert notes_of(failed)[1:] == ["no source is left"]

@@ -13,12 +13,15 @@ from tests.lab.scenarios import Check
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """``folder``: where the file is to be; ``check``: what is given to check it with."""
+    """``folder``: where the file is to be; ``check``: what is given to check it with; ``torrent``: of the file, where
+    there are seeds; ``seeds_suffice``: whether they would bring it without the mirrors, in some time."""
 
     folder: Path
     urls: Sequence[str]
     check: Check
     contents: Contents
+    torrent: Path | None = None
+    seeds_suffice: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
