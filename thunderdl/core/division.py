@@ -12,20 +12,33 @@ Invariants:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from thunderdl.core.ranges import RangeSet
 
 # What the swarm has ahead: enough for its peers' queues, little enough to be given back at the end.
 LOOK_S = 0.6
 MIN_PIECES = 2
+# Once every piece that it may fetch is begun, libtorrent asks several peers for the same blocks (end-game): 8 % of
+# what came, came twice. So much of its rate is never begun, and so many pieces.
+SPARE_S, SPARE_PIECES = 0.4, 2
 # With less than this share of it left it is given more at once: a quick swarm is through between two looks.
 SHORT = 0.75
 # A swarm that has shown no rate yet.
 FIRST_BYTES = 4 * 1024 * 1024
 # A move at the end is worth it from so much on.
 MIN_GAIN_S = 0.25
+# So close to the end a lane that is late is not helped by the other lanes any more.
+NEAR_S = 1.0
+# So much quicker than the mirrors is clearly quicker.
+CLEARLY = 1.5
+# Peers that have this much for us and no more keep up with what they have.
+BACKLOG_BYTES, BACKLOG_S = 4 * 1024 * 1024, 1.0
+SHARING_LANES = 2
+MOST_SCARCE = 64
 # A swarm that brings nothing for so long is given no more than one piece to show that it lives.
 SILENT_S = 2.0
 
@@ -34,12 +47,13 @@ SILENT_S = 2.0
 class SwarmView:
     """The swarm at one moment. ``rate_bytes_per_s``: lately; ``available``: for each piece how many peers have it,
     at most 255; ``begun``: pieces of which blocks came or were asked for, with the share that is here;
-    ``silent_s``: since it last brought anything."""
+    ``silent_s``: since it last brought anything; ``leechers``: peers that want something themselves."""
 
     rate_bytes_per_s: float
     available: bytes
     begun: Mapping[int, float] = field(default_factory=dict)
     silent_s: float = 0.0
+    leechers: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +84,7 @@ class Division:
         self.assigned: set[int] = set()
         # What they last brought together: idle ones have no rate, and could work.
         self._mirrors_rate = 0.0
+        self._sparing = False
 
     def bounds(self, piece: int) -> tuple[int, int]:
         """The bytes ``[start, end)`` of a piece."""
@@ -77,13 +92,22 @@ class Division:
 
     def begin(self, missing: RangeSet, *, mirrors: bool) -> Moves:
         """What the swarm has at first, before it is known who is there: with nothing to fetch it would call nobody."""
-        pieces = list(self._from_the_far_end(missing))
-        return self._take(pieces[: self._first_pieces()] if mirrors else pieces)
+        if not mirrors:
+            return self._take(self._unheld([]))
+        return self._take(list(islice(self._from_the_far_end(missing), self._first_pieces())))
 
     def is_short(self, swarm: SwarmView) -> bool:
         """Whether the swarm is soon through with what it has: to look again is worth it now."""
         have = sum(self._left_bytes(piece, swarm) for piece in self.assigned)
-        return have < self._wanted_bytes(swarm) * SHORT
+        spare, least = self._spare(swarm)
+        return have < self._wanted_bytes(swarm) * SHORT or spare < least
+
+    def scarce(self, swarm: SwarmView, order: Sequence[int]) -> list[int]:
+        """Pieces that are not here and that no peer has, the first :data:`MOST_SCARCE` of them in ``order``."""
+        if not swarm.leechers:
+            return []
+        found = (piece for piece in order if piece not in self.done and not self._may_bring(swarm, piece))
+        return list(islice(found, MOST_SCARCE))
 
     def brought(self, piece: int) -> None:
         """The piece is here, whoever brought it."""
@@ -100,28 +124,83 @@ class Division:
         """What is to change now. ``missing``: what nobody holds; ``mirrors_rate``: bytes/s that all lanes bring;
         ``mirrors``: whether there is one that works, or may turn out to."""
         leases = list(held)
+        self._sparing = False
         if not mirrors:
-            # Nobody else is there: all that the swarm can bring is its own.
-            return self._take(list(self._from_the_far_end(missing)))
+            # Nobody else is there: all is its own, what mirrors have begun and left, too.
+            return self._take(self._unheld(leases))
         self._mirrors_rate = mirrors_rate = mirrors_rate or self._mirrors_rate
-        wanted = self._wanted_bytes(swarm)
-        have = sum(self._left_bytes(piece, swarm) for piece in self.assigned)
-        if have > 2 * wanted and (back := self._surplus(swarm, have - wanted)):
+        idle = [piece for piece in self.assigned if not self._may_bring(swarm, piece)]
+        if len(idle) > 1 and (any(swarm.available) or swarm.begun):
+            # Asked for before it was known that nobody has them, or begun by who has left.
+            self.assigned.difference_update(idle[1:])
+            return Moves(given_back=tuple(idle[1:]))
+        have = sum(self._left_bytes(piece, swarm) for piece in self.assigned.difference(idle))
+        theirs = missing.total + sum(lease.end - lease.position for lease in leases)
+        share = self._share(swarm, have + theirs, mirrors_rate)
+        wanted = min(self._wanted_bytes(swarm), share)
+        self._sparing = self._spares_mirrors(swarm, mirrors_rate)
+        if self._sparing:
+            wanted = share = float(have + theirs)
+            if waiting := self._had_meanwhile(swarm, leases):
+                return self._take(waiting)
+        if have > 3 * wanted and (back := self._surplus(swarm, have - wanted)):
             self.assigned.difference_update(back)
             return Moves(given_back=tuple(back))
         taken: list[int] = []
+        spare, least = self._spare(swarm)
         for piece in self._free(swarm, missing):
-            if have >= wanted:
+            if have >= wanted and (spare >= least or have >= share):
                 break
             taken.append(piece)
-            have += self._left_bytes(piece, swarm)
+            have, spare = have + self._left_bytes(piece, swarm), spare + 1
         left = next(self._from_the_far_end(missing), None)
         if left is None:
-            return self._even_out(swarm, missing, leases, mirrors_rate)
+            return Moves() if self._sparing else self._even_out(swarm, theirs, leases, mirrors_rate)
         if not taken and not self.assigned:
             # Nobody has any of them yet: who comes is to find something that we want.
             taken.append(left)
         return self._take(taken)
+
+    @property
+    def most_lanes(self) -> int | None:
+        """How many lanes a mirror is to have at most, None for as many as help.
+
+        Among downloaders that share, more lanes win nothing but a part of each other's: and a piece that comes quickly
+        as a whole can be handed on (of eight with 16 lanes each, 128 of 191 pieces were under way at once).
+        """
+        return SHARING_LANES if self._sparing else None
+
+    def _spares_mirrors(self, swarm: SwarmView, mirrors_rate: float) -> bool:
+        """Whether what peers have is left to them, and mirrors are there for what none of them has yet: where peers
+        share among themselves, and bring what they have soon (eight downloaders had the origin send the file 3.9
+        times)."""
+        if not swarm.leechers or swarm.silent_s > SILENT_S:
+            return False
+        if swarm.rate_bytes_per_s > CLEARLY * mirrors_rate:
+            return True
+        waiting = sum(1 for piece, peers in enumerate(swarm.available) if peers and piece not in self.done)
+        return waiting * self.piece_bytes <= max(BACKLOG_BYTES, swarm.rate_bytes_per_s * BACKLOG_S)
+
+    def _had_meanwhile(self, swarm: SwarmView, leases: list[Held]) -> list[int]:
+        """Whole pieces at the ends of leases, not begun there, that a peer has by now."""
+        last = {(lease.end - 1) // self.piece_bytes: lease for lease in leases if lease.end > lease.position}
+        return [
+            piece for piece, lease in last.items()
+            if self._may_bring(swarm, piece) and lease.position <= self.bounds(piece)[0]
+            and lease.end == self.bounds(piece)[1]
+        ]  # fmt: skip
+
+    def _share(self, swarm: SwarmView, left_bytes: float, mirrors_rate: float) -> float:
+        """What the swarm would have of it if both ended together; all where one of the rates is not known yet."""
+        rate = swarm.rate_bytes_per_s
+        return left_bytes * rate / (rate + mirrors_rate) if rate and mirrors_rate else left_bytes
+
+    def _spare(self, swarm: SwarmView) -> tuple[int, int]:
+        """(how many pieces are not begun, how many ought to be)"""
+        if not swarm.rate_bytes_per_s or swarm.silent_s > SILENT_S:
+            return 0, 0
+        least = max(SPARE_PIECES, math.ceil(swarm.rate_bytes_per_s * SPARE_S / self.piece_bytes))
+        return len(self.assigned - swarm.begun.keys()), least
 
     # -- while there is enough for both
 
@@ -155,8 +234,14 @@ class Division:
     def _free(self, swarm: SwarmView, missing: RangeSet) -> Iterator[int]:
         """Pieces that are missing as a whole and that a peer has, those that the mirrors would come to last first."""
         for piece in self._from_the_far_end(missing):
-            if piece < len(swarm.available) and swarm.available[piece]:
+            if self._may_bring(swarm, piece):
                 yield piece
+
+    def _unheld(self, leases: list[Held]) -> list[int]:
+        """Pieces that are not here, and of which no lease brings a part."""
+        held = RangeSet((lease.position, lease.end) for lease in leases)
+        left = (piece for piece in range(self.count) if piece not in self.done and piece not in self.assigned)
+        return [piece for piece in left if held.first_gap(*self.bounds(piece)) == self.bounds(piece)]
 
     def _from_the_far_end(self, missing: RangeSet) -> Iterator[int]:
         spans = list(self._whole_pieces(missing))
@@ -178,12 +263,9 @@ class Division:
 
     # -- the end in sight
 
-    def _even_out(
-        self, swarm: SwarmView, missing: RangeSet, leases: list[Held], mirrors_rate: float
-    ) -> Moves:  # fmt: skip
+    def _even_out(self, swarm: SwarmView, theirs: float, leases: list[Held], mirrors_rate: float) -> Moves:
         """All is given out: who would end later hands pieces to the other."""
         left = sum(self._left_bytes(piece, swarm) for piece in self.assigned)
-        theirs = missing.total + sum(lease.end - lease.position for lease in leases)
         rate = swarm.rate_bytes_per_s
         swarm_s = left / rate if rate else float("inf")
         mirrors_s = theirs / mirrors_rate if mirrors_rate else float("inf")
@@ -192,7 +274,7 @@ class Division:
         if swarm_s > mirrors_s + MIN_GAIN_S and mirrors_rate:
             return self._give_back(swarm, left, theirs, mirrors_rate)
         if rate and mirrors_s > swarm_s + MIN_GAIN_S:
-            return self._cut(swarm, leases, swarm_s)
+            return self._cut(swarm, leases, swarm_s, mirrors_s)
         return Moves()
 
     def _give_back(self, swarm: SwarmView, left: float, theirs: float, mirrors_rate: float) -> Moves:
@@ -211,29 +293,37 @@ class Division:
         self.assigned.difference_update(back)
         return Moves(given_back=tuple(back))
 
-    def _cut(self, swarm: SwarmView, leases: list[Held], swarm_s: float) -> Moves:
-        """The last pieces of the lease that would end last, as many as the swarm has sooner."""
-        rate, taken = swarm.rate_bytes_per_s, []
-        for lease in sorted(leases, key=_left_s, reverse=True):
-            speed = lease.rate_bytes_per_s
-            end = lease.end
-            while True:
-                piece = (end - 1) // self.piece_bytes
-                start, last = self.bounds(piece)
-                if (
-                    start <= lease.position
-                    or last > end
-                    or not (piece < len(swarm.available) and swarm.available[piece])
-                ):
-                    break
-                after_s = swarm_s + (last - start) / rate
-                if speed and after_s + MIN_GAIN_S > (end - lease.position) / speed:
-                    break
-                taken.append(piece)
-                swarm_s, end = after_s, start
-            if taken:
-                return self._take(taken)
-        return Moves()
+    def _cut(self, swarm: SwarmView, leases: list[Held], swarm_s: float, mirrors_s: float) -> Moves:
+        """Pieces of the leases that would end last, from their ends on, as many as the swarm has sooner.
+
+        Until close to the end no more than what lets both end together: lanes still take from each other.
+        What is there already of a piece is fetched twice then, which must be worth it.
+        """
+        taken: list[int] = []
+        rate = sum(lease.rate_bytes_per_s for lease in leases) or 1.0
+        open_leases = [lease for lease in leases if lease.end > lease.position]
+        while open_leases:
+            last = max(open_leases, key=_left_s)
+            piece = (last.end - 1) // self.piece_bytes
+            start, end = self.bounds(piece)
+            parts = [lease for lease in open_leases if lease.position < end and lease.end > start]
+            after_s = swarm_s + (end - start) / swarm.rate_bytes_per_s
+            is_begun = any(lease.position > start for lease in parts)
+            worth_s = MIN_GAIN_S + (after_s if is_begun else 0.0)
+            left_s = _left_s(last) if mirrors_s < NEAR_S else min(mirrors_s, _left_s(last))
+            if any(lease.end > end for lease in parts) or after_s + worth_s > left_s:
+                break
+            if not self._may_bring(swarm, piece):
+                break
+            taken.append(piece)
+            swarm_s = after_s
+            mirrors_s -= (end - start) / rate
+            cut = [replace(lease, end=start) for lease in parts if lease.position < start]
+            open_leases = [lease for lease in open_leases if lease not in parts] + cut
+        return self._take(taken)
+
+    def _may_bring(self, swarm: SwarmView, piece: int) -> bool:
+        return piece < len(swarm.available) and swarm.available[piece] > 0
 
 
 def _left_s(lease: Held) -> float:

@@ -9,6 +9,7 @@ connection idles for a round trip.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, least_gain_s, on_its_way
 from thunderdl.core.protocol import Command, Fetch, Shrink
@@ -32,6 +33,7 @@ class Granting:
         self._beside_rate = 0.0
         # Where grants begin, around the end of the file: downloaders that share what they bring begin apart.
         self.begin_at = 0
+        self.scarce: tuple[tuple[int, int], ...] = ()
         for start, end in filled.gaps(0, size):
             self.missing.add(start, end)
         self.roster = Roster()
@@ -221,9 +223,19 @@ class Granting:
     # -- where
 
     def _in_order(self) -> Iterable[tuple[int, int]]:
-        if not self.begin_at:
+        """What is missing, as it is to be fetched: scarce bytes first, from ``begin_at`` on around the end."""
+        if not self.begin_at and not self.scarce:
             return self.missing
-        spans = list(self.missing)
+        return chain(self._scarce_missing(), self._from_begin(self.missing))
+
+    def _scarce_missing(self) -> Iterable[tuple[int, int]]:
+        return [
+            (max(start, low), min(end, high))
+            for low, high in self.scarce for start, end in self.missing if start < high and low < end
+        ]  # fmt: skip
+
+    def _from_begin(self, ranges: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
+        spans = list(ranges)
         ahead = [(max(start, self.begin_at), end) for start, end in spans if end > self.begin_at]
         return [*ahead, *((start, min(end, self.begin_at)) for start, end in spans if start < self.begin_at)]
 

@@ -176,6 +176,14 @@ class Brought:
 
 
 @dataclass(frozen=True, slots=True)
+class Scarce:
+    """Of what is missing, these ranges no peer has: they are fetched first, in this order, so that peers have something
+    to give."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Beside:
     """What the swarm brings meanwhile, in bytes/s: the end comes sooner by that."""
 
@@ -189,7 +197,8 @@ class Tick:
 
 Event = (
     SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
-    | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Beside | Tick
+    | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Scarce | Beside
+    | Tick
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Who brings which piece is decided in :mod:`thunderdl.core.division`; here its ou
 
 from __future__ import annotations
 
-from thunderdl.core.protocol import Beside, Brought, Command, Released, Reserved
+from thunderdl.core.protocol import Beside, Brought, Command, Released, Reserved, Scarce
 from thunderdl.core.staffing import Staffing
 
 
@@ -30,6 +30,10 @@ class Reserving(Staffing):
         self.reserved.remove(event.start, event.end)
         self.missing.remove(event.start, event.end)
         return self._cut_back(event.start, event.end)
+
+    def _note_scarce(self, event: Scarce) -> list[Command]:
+        self.scarce = event.ranges
+        return []
 
     def _beside(self, event: Beside) -> list[Command]:
         self._beside_rate = event.rate_bytes_per_s

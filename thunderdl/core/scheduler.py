@@ -44,6 +44,7 @@ from thunderdl.core.protocol import (
     PieceBad,
     Released,
     Reserved,
+    Scarce,
     Shrunk,
     SourceLost,
     SourceOpened,
@@ -85,7 +86,7 @@ class Scheduler(Reserving):
             Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
             HostPause: self._host_pause, Budget: self._budget, Limited: self._limit,
             Horizon: self._moved_horizon, Reserved: self._reserve, Released: self._release_reserved,
-            Brought: self._brought, Beside: self._beside, Tick: self._tick,
+            Brought: self._brought, Scarce: self._note_scarce, Beside: self._beside, Tick: self._tick,
         }  # fmt: skip
 
     # -- the two verbs

@@ -71,6 +71,8 @@ class Driver:
         self._queue: deque[Event] = deque()
         self._telling = self._stopped = self._limited = False
         self._caps: dict[str, int] = {}
+        # To one host, where there is a reason beside what it allows.
+        self.most_lanes: int | None = None
         self._share = Share(lanes=options.connections, hosts={})
         self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
 
@@ -262,6 +264,7 @@ class Driver:
                 continue
             free = self._session.pool.free_slots(source.request.address.endpoint)
             cap = min(self.lanes.slots_of(source.host) + free, self._share.hosts.get(source.host, free + UNBOUNDED))
+            cap = cap if self.most_lanes is None else min(cap, self.most_lanes)
             if self._caps.get(source.host) != cap:
                 self._caps[source.host] = cap
                 for command in self.scheduler.handle(HostCap(source.host, cap), time.monotonic()):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from thunderdl.core.division import Division, Held, Moves
-from thunderdl.core.protocol import Beside, Brought, Released, Reserved
+from thunderdl.core.protocol import Beside, Brought, Released, Reserved, Scarce
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Ledger
@@ -56,8 +56,10 @@ class Exchange:
         self._to_feed: deque[int] = deque()
         self._to_record: list[int] = []
         self._looking: asyncio.Task[None] | None = None
+        self._recording: asyncio.Task[None] | None = None
         self._looked_at = self._recorded_at = 0.0
         self._alive_at, self._moved_bytes = time.monotonic(), 0
+        self._order: list[int] = []
         self.swarm_bytes = 0
         parts.member.on_piece, parts.member.on_fault = self._brought, on_fault
         parts.member.on_bad = parts.division.assigned.discard
@@ -81,15 +83,17 @@ class Exchange:
 
     async def end(self) -> None:
         """Leave the swarm, with all recorded that it brought."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait({self._looking})
+        for task in (self._looking, self._recording):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
         await self._parts.member.stop()
         self._record()
 
     async def _look_around(self) -> None:
         try:
-            await self._parts.member.look()
+            seen = await self._parts.member.look()
+            self._parts.host.ask_ahead(seen.view.rate_bytes_per_s / max(1, seen.sending))
             self._divide()
             await self._feed()
             if self._to_record and time.monotonic() - self._recorded_at >= RECORD_EVERY_S:
@@ -115,6 +119,17 @@ class Exchange:
         rate = roster.likely_rate(time.monotonic()) if held else 0.0
         self._perform(self._parts.division.look(view, driver.scheduler.missing, held, rate, mirrors=mirrors))
         driver.tell(Beside(view.rate_bytes_per_s))
+        driver.most_lanes = self._parts.division.most_lanes
+        if view.leechers or driver.scheduler.scarce:
+            division = self._parts.division
+            driver.tell(Scarce(tuple(map(division.bounds, division.scarce(view, self._own_order())))))
+
+    def _own_order(self) -> list[int]:
+        """All pieces in an order that is this downloader's own: those that begin at the same gap fetch the same."""
+        if not self._order:
+            self._order = list(range(self._parts.division.count))
+            self._parts.session.jitter.shuffle(self._order)
+        return self._order
 
     def _perform(self, moves: Moves) -> None:
         driver, division, member = self._parts.driver, self._parts.division, self._parts.member
@@ -159,14 +174,17 @@ class Exchange:
         if division.is_short(self._parts.member.last.view):
             self._divide()
         if len(division.done) == division.count:
-            # The last ones are recorded as soon as they are in the file: then all of it is here.
-            self._recorded_at = 0.0
+            # Nothing is left to look at: what is recorded last ends the download.
+            self._recording = asyncio.create_task(self._flush_and_record())
 
     def _proven(self, piece: int) -> None:
         """The movers have brought a piece, and it is right."""
-        if piece not in self._parts.division.done:
-            self._parts.division.brought(piece)
+        division = self._parts.division
+        if piece not in division.done:
+            division.brought(piece)
             self._to_feed.append(piece)
+            if len(division.done) == division.count and self._to_record:
+                self._recording = asyncio.create_task(self._flush_and_record())
 
     async def _feed(self) -> None:
         """Hand pieces of the movers to the swarm, where somebody may want them."""

@@ -99,9 +99,10 @@ class Joint(Ranged):
         driver = self.driver = self._new_driver(ledger, version, first * length)
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece = self._blame.bad_piece
+        # Mirrors connect while libtorrent is loaded and started (50 ms).
+        driver.start_open(self.first_range)
         exchange = await self._new_exchange(ledger, driver, division)
         await self._join_swarm(exchange, here)
-        driver.start_open(self.first_range)
         await driver.run_until(self._settled, exchange.tick)
         await self._leave_swarm()
 

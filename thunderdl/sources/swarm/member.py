@@ -37,7 +37,7 @@ class PeerView:
 
 @dataclass(slots=True, kw_only=True)
 class Look:
-    """What was last seen of a torrent. Bytes are payload."""
+    """What was last seen of a torrent. Bytes are payload; ``sending``: peers that have been asked for something."""
 
     down_bytes: int = 0
     up_bytes: int = 0
@@ -47,6 +47,7 @@ class Look:
     seeds: int = 0
     leechers: int = 0
     up_bytes_per_s: int = 0
+    sending: int = 0
     view: SwarmView = field(default_factory=lambda: SwarmView(rate_bytes_per_s=0.0, available=b""))
 
 
@@ -136,13 +137,15 @@ class Member:
         seeds = sum(1 for peer in peers if peer.flags & lt.peer_info.seed)
         view = SwarmView(
             rate_bytes_per_s=self._rate(), available=bytes(min(255, count) for count in handle.piece_availability()),
-            begun={row["piece_index"]: _share_here(row["blocks"]) for row in queue}, silent_s=now - self._moved_at,
+            begun={row["piece_index"]: _share_here(row["blocks"]) for row in queue},
+            silent_s=now - self._moved_at, leechers=len(peers) - seeds,
         )  # fmt: skip
         return Look(
             down_bytes=status.total_payload_download, up_bytes=status.total_payload_upload,
             redundant_bytes=status.total_redundant_bytes, failed_bytes=status.total_failed_bytes,
             peers=tuple(map(_peer, peers)), seeds=seeds, leechers=len(peers) - seeds,
-            up_bytes_per_s=status.upload_payload_rate, view=view,
+            up_bytes_per_s=status.upload_payload_rate,
+            sending=sum(1 for peer in peers if peer.download_queue_length), view=view,
         )  # fmt: skip
 
     def _rate(self) -> float:

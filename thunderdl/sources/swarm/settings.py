@@ -89,4 +89,6 @@ _ALERTS = (
     | _CATEGORIES.piece_progress_notification
     | _CATEGORIES.status_notification
     | _CATEGORIES.storage_notification
+    # Who is banned for wrong bytes.
+    | _CATEGORIES.peer_notification
 )
