@@ -6,6 +6,7 @@ tests); here its answers become our values, and its error codes our sentences.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -85,8 +86,19 @@ def load(metainfo: bytes, where: str) -> Torrent:
     return _values(params, params.ti, metainfo)
 
 
+def read_metainfo(path: str) -> bytes:
+    """What is in the .torrent file. Blocking. Raises BadTorrent."""
+    try:
+        if os.path.getsize(path) > MAX_TORRENT_BYTES:
+            raise BadTorrent(path, "too large for a torrent")
+        with open(path, "rb") as stream:
+            return stream.read(MAX_TORRENT_BYTES)
+    except OSError as error:
+        raise BadTorrent(path, printable(error.strerror or str(error))) from None
+
+
 def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes) -> Torrent:
-    files = info.files()
+    files = info.layout()
     hashes = info.info_hashes()
     listed = tuple(
         TorrentFile(
@@ -116,7 +128,7 @@ def _piece_hashes(info: lt.torrent_info, hashes: lt.info_hash_t, metainfo: bytes
         digests = tuple(bytes(info.hash_for_piece(index)) for index in range(count))
         return PieceHashes(algorithm="sha1", piece_length=length, digests=digests)
     layers = _layers(metainfo)
-    root = bytes(info.files().root(0).to_bytes())
+    root = bytes(info.layout().root(0).to_bytes())
     layer = root if count == 1 else layers.get(root, b"")
     if len(layer) != 32 * count:
         return None
