@@ -217,11 +217,11 @@ _DOWNLOAD = Flag(
     help="Which download of the trace; without it the largest.",
 )
 _CREATING = (
-    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it; without it NAME.torrent in this folder.", "PATH"),
+    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent here.", "PATH"),
     Flag("v1", ("--v1",), Takes.NOTHING, "For clients that know BitTorrent v1 alone."),
     Flag("v2", ("--v2",), Takes.NOTHING, "For clients that know BitTorrent v2 alone."),
     Flag("hybrid", ("--hybrid",), Takes.NOTHING, "For both; this is what is made without a flag."),
-    Flag("piece_length", ("--piece-length",), Takes.VALUE, "A power of two from 16K; without it one that fits.", "SIZE"),
+    Flag("piece_length", ("--piece-length",), Takes.VALUE, "A power of two from 16K; one that fits else.", "SIZE"),
     Flag("web_seeds", ("--web-seed",), Takes.VALUES, "A URL of the content; may be repeated.", "URL"),
     Flag("private", ("--private",), Takes.NOTHING, "Peers from its trackers only: no DHT, PEX, local search."),
     Flag("comment", ("--comment",), Takes.VALUE, "Text to put into it.", "TEXT"),
