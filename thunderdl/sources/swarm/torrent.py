@@ -116,7 +116,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
         name=info.name(), files=listed, size_bytes=size, piece_length=info.piece_length(),
         piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, listed, metainfo),
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
-        trackers=tuple(params.trackers), web_seeds=tuple(dict.fromkeys(params.url_seeds)), private=info.priv(),
+        trackers=tuple(params.trackers), web_seeds=_web_seeds(params, listed, metainfo), private=info.priv(),
         comment=params.comment, metainfo=metainfo,
     )  # fmt: skip
 
@@ -140,6 +140,18 @@ def _piece_hashes(
     # A piece of several is a whole subtree; the only one is as high as the tree of its file.
     leaves = length // LEAF_BYTES if count > 1 else tree_leaves(listed[0].size_bytes)
     return PieceHashes(algorithm=subtree_algorithm(leaves), piece_length=length, digests=digests)
+
+
+def _web_seeds(
+    params: lt.add_torrent_params, listed: tuple[TorrentFile, ...], metainfo: bytes
+) -> tuple[str, ...]:  # fmt: skip
+    """Those of one file as they stand there: with its padding libtorrent takes a v2 file for a folder, and adds a /."""
+    seeds = dict.fromkeys(params.url_seeds)
+    if len(listed) == 1 and "/" not in listed[0].path and b"8:url-list" in metainfo:
+        decoded = cast(dict[bytes, object], lt.bdecode(metainfo)).get(b"url-list")
+        raw = {each for each in decoded if isinstance(each, bytes)} if isinstance(decoded, list) else {decoded}
+        seeds = dict.fromkeys(s if s.encode() in raw or not s.endswith("/") else s[:-1] for s in seeds)
+    return tuple(seeds)
 
 
 def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
