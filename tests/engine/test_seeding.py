@@ -248,19 +248,22 @@ def test_transmission_downloads_from_a_seed(source: Path, tmp_path: Path, requir
     made = create_torrent(str(source / "f.bin"), str(tmp_path / "t.torrent"), version="v1")
     (tmp_path / "watch").mkdir()
 
+    remote = need("transmission-remote")
+
     async def script(client: Client) -> None:
-        port = free_port()
+        port, asked = free_port(), free_port()
         command = [
             program, "-f", "-g", str(tmp_path / "config"), "-w", str(tmp_path / "got"), "-c", str(tmp_path / "watch"),
-            "-P", str(port), "-p", str(free_port()), "-O", "--no-utp", "--no-portmap",
-            "-er" if required else "-et", "-i", "127.0.0.1",
+            "-P", str(port), "-p", str(asked), "-O", "--no-utp", "--no-portmap", "-er" if required else "-et",
+            "-i", "127.0.0.1",
         ]  # fmt: skip
         with _program(command):
             await _listening(port)
             os.link(made.path, tmp_path / "watch" / "t.torrent")
-            # Who comes before it knows the torrent is sent away for a minute.
-            await until(lambda: any((tmp_path / "config" / "torrents").glob("*")))
+            # Who comes before it has begun is sent away for a minute.
+            await until(lambda: "Idle" in told_by(remote, str(asked), "-l"))
             await client.seed(made.path, dir=str(source), peers=(("127.0.0.1", port),))
+            # It looks every ten seconds whom it wants something from.
             got = tmp_path / "got" / "f.bin"
             await until(lambda: got.exists() and got.read_bytes() == CONTENT)
 
@@ -284,6 +287,10 @@ async def _listening(port: int) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         await asyncio.sleep(0.05)
+
+
+def told_by(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True).stdout
 
 
 async def until(claim: Callable[[], bool]) -> None:
