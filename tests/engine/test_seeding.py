@@ -26,7 +26,7 @@ from thunderdl.errors import BadContent, StorageError, UsageError
 from thunderdl.options import Encryption, Options
 
 CONTENT = random.Random(11).randbytes(2_500_000)
-LIMIT_S = 30.0
+LIMIT_S = 50.0
 
 
 @pytest.fixture(autouse=True)

@@ -23,14 +23,15 @@ def create(typed: Typed) -> int:
     """Make it, tell of it."""
     from thunderdl.engine.creating import create_torrent
 
+    # Not those of the settings: what is published names what its maker typed.
+    trackers = [_tracker(url) for url in typed.texts("trackers")]
     exists = settings.load(typed.settings()).options().exists
     quiet, as_json = typed.is_on("quiet"), typed.is_on("json")
     with Gauge("hashing", shown=not quiet and sys.stderr.isatty()) as gauge:
         created = create_torrent(
             typed.text("path") or "", typed.text("torrent_out"), version=_version(typed),
             piece_length=_piece_length(typed.text("piece_length")),
-            # Not those of the settings: what is published names what its maker typed.
-            trackers=[_tracker(url) for url in typed.texts("trackers")], web_seeds=typed.texts("web_seeds"),
+            trackers=trackers, web_seeds=typed.texts("web_seeds"),
             private=typed.is_on("private"), comment=_comment(typed.text("comment")), exists=exists,
             on_hashed=gauge.show,
         )  # fmt: skip
