@@ -299,7 +299,7 @@ class Client:
 
     async def seed(
         self, path: str, *, options: Options | None = None,
-        on_read: Callable[[int, int], None] = lambda done, whole: None, **changes: Any,
+        on_read: Callable[[int, int], None] | None = None, **changes: Any,
     ) -> Seeding:  # fmt: skip
         """Share ``path`` with peers: a .torrent whose data is in ``dir``, the data of ``torrent``, or a plain file or
         folder, of which a torrent is made. It is compared with its hashes first; ``on_read`` is told of bytes read and
@@ -308,7 +308,9 @@ class Client:
         session = self._running_session()
         from thunderdl.engine.seeding import seed
 
-        return await seed(session, path, _changed(options or self.options, changes), on_read)
+        return await seed(
+            session, path, _changed(options or self.options, changes), on_read or (lambda done, whole: None)
+        )
 
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""

@@ -10,7 +10,6 @@ import pytest
 from thunderdl.cli.app import main
 from thunderdl.sources.swarm.torrent import load
 
-
 _NO_TRACKER = "--tracker: 'ftp://x': not a tracker: write its URL, udp://, http:// or https://."
 _NO_FOLDER = "no/t.torrent: its folder does not exist; make the folder, or choose another place with -o."
 

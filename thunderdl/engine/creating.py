@@ -38,7 +38,7 @@ class Created:
 def create_torrent(
     path: str, out: str | None = None, *, version: str = "hybrid", piece_length: int = 0,
     trackers: Sequence[str] = (), web_seeds: Sequence[str] = (), private: bool = False, comment: str = "",
-    exists: Exists = Exists.REFUSE, on_hashed: Callable[[int, int], None] = lambda done, whole: None,
+    exists: Exists = Exists.REFUSE, on_hashed: Callable[[int, int], None] | None = None,
 ) -> Created:  # fmt: skip
     """Make the torrent of a file or folder; blocks while it hashes. Raises UsageError, TargetExists, StorageError.
 
@@ -62,7 +62,7 @@ def create_torrent(
     made = make(path, Recipe(
         format=Format(version), piece_length=piece_length, trackers=trackers, web_seeds=web_seeds, private=private,
         comment=comment, leave_out=frozenset((os.path.abspath(target), f"{os.path.abspath(target)}.part")),
-        on_hashed=on_hashed,
+        on_hashed=on_hashed or (lambda done, whole: None),
     ))  # fmt: skip
     written = _write(target, made.torrent.metainfo, exists)
     return replace(_created(written, made.torrent), left_out=made.left_out)
