@@ -35,8 +35,8 @@ _HOME = {
 
 __all__ = [
     "Client", "ContentKey", "Created", "Digest", "Exists", "Options", "PieceHashes", "Priority", "Progress", "Request",
-    "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__", "create_torrent",
-    "download", "get",
+    "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__",
+    "create_torrent", "download", "get",
 ]  # fmt: skip
 
 
