@@ -16,6 +16,7 @@ from pathlib import Path
 import thunderdl
 from thunderdl import client, errors, model, options, timetable
 from thunderdl.cli import reference
+from thunderdl.engine import creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -23,7 +24,7 @@ _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ContentKey, options.Exists, options.Priority,
-    timetable.Timetable, client.Info, client.Totals,
+    timetable.Timetable, client.Info, client.Totals, creating.Created, seeding.SeedProgress,
 )  # fmt: skip
 
 
@@ -97,6 +98,9 @@ def _library_page() -> Iterator[str]:
     yield "## Many files\n"
     for kind in (client.Client, client.Task, client.Request):
         yield from _class(kind)
+    yield "## Torrents\n"
+    yield from _function(creating.create_torrent, "thunderdl.create_torrent", "###")
+    yield from _class(seeding.Seeding)
     yield "## Options\n"
     yield f"{_markdown(_doc(options.Options))}\n"
     yield "`scope` session: shared by all downloads of a client.\n"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
 if TYPE_CHECKING:
+    from thunderdl.engine.seeding import Seeding
     from thunderdl.timetable import Timetable
 
 PROGRESS_S = 0.1
@@ -295,6 +296,21 @@ class Client:
             )  # fmt: skip
         finally:
             release(session, opening)
+
+    async def seed(
+        self, path: str, *, options: Options | None = None,
+        on_read: Callable[[int, int], None] | None = None, **changes: Any,
+    ) -> Seeding:  # fmt: skip
+        """Share ``path`` with peers: a .torrent whose data is in ``dir``, the data of ``torrent``, or a plain file or
+        folder, of which a torrent is made. It is compared with its hashes first; ``on_read`` is told of bytes read and
+        bytes in all. Raises UsageError, StorageError, BadContent, ThunderdlError.
+        """
+        session = self._running_session()
+        from thunderdl.engine.seeding import seed
+
+        return await seed(
+            session, path, _changed(options or self.options, changes), on_read or (lambda done, whole: None)
+        )
 
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""

@@ -216,6 +216,20 @@ _DOWNLOAD = Flag(
     metavar="N",
     help="Which download of the trace; without it the largest.",
 )
+_CREATING = (
+    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent here.", "PATH"),
+    Flag("v1", ("--v1",), Takes.NOTHING, "For clients that know BitTorrent v1 alone."),
+    Flag("v2", ("--v2",), Takes.NOTHING, "For clients that know BitTorrent v2 alone."),
+    Flag("hybrid", ("--hybrid",), Takes.NOTHING, "For both; this is what is made without a flag."),
+    Flag("piece_length", ("--piece-length",), Takes.VALUE, "A power of two from 16K; one that fits else.", "SIZE"),
+    Flag("web_seeds", ("--web-seed",), Takes.VALUES, "A URL of the content; may be repeated.", "URL"),
+    Flag("private", ("--private",), Takes.NOTHING, "Peers from its trackers only: no DHT, PEX, local search."),
+    Flag("comment", ("--comment",), Takes.VALUE, "Text to put into it.", "TEXT"),
+)  # fmt: skip
+_SEEDING = (
+    "dir", "torrent", "peers", "trackers", "upload_limit", "ratio", "seed_time", "port", "dht", "pex", "lsd", "utp",
+    "encryption", "proxy",
+)  # fmt: skip
 _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc", "cookies")
@@ -254,6 +268,26 @@ COMMANDS: Mapping[str, Command] = {
             help="Finish every download whose journal is in a folder.",
             flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
+        ),
+        Command(
+            name="create",
+            target="thunderdl.cli.create:create",
+            help="Make a torrent of a file or folder, and print the magnet link that names it.",
+            flags=(*_CREATING, *_options("trackers", "exists"), _QUIET, _JSON),
+            argument=Argument(name="path", metavar="PATH", help="The file or folder.", least=1),
+        ),
+        Command(
+            name="seed",
+            target="thunderdl.cli.seed:seed",
+            help="Share what is there with peers, until --ratio, --seed-time or Ctrl-C.",
+            flags=(*_options(*_SEEDING), _QUIET, _JSON),
+            argument=Argument(
+                name="paths",
+                metavar="PATH…",
+                help="Torrents whose data is in --dir, or plain files.",
+                least=1,
+                many=True,
+            ),
         ),
         Command(
             name="replay",

@@ -20,6 +20,7 @@ from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.naming import named_target
 from thunderdl.engine.opening import MIRROR_FIRST, First
 from thunderdl.engine.ranged import Ranged, Saved
+from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
 from thunderdl.sources.swarm.member import Look, Member
 
@@ -73,6 +74,19 @@ class Joint(Ranged):
                 rate_bytes_per_s=seen.view.rate_bytes_per_s if self._exchange else 0.0,
                 lanes=sum(1 for peer in seen.peers if peer.down_bytes_per_s), note=told,
             ),
+        )  # fmt: skip
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """What peers had from us while it was downloaded."""
+        return self._member.last.up_bytes if self._member else 0
+
+    def shareable(self, path: str) -> Shareable:
+        """The finished file, to be shared as whole."""
+        folder, name = os.path.split(os.path.abspath(path))
+        return Shareable(
+            torrent=self._torrent, folder=folder, names={0: name}, sent_bytes=self.uploaded_bytes,
+            peers=(*self._torrent.peers, *(self._member.met if self._member else ())),
         )  # fmt: skip
 
     async def _begin(self, ledger: Ledger, version: Version) -> None:

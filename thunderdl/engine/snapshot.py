@@ -29,6 +29,7 @@ def progress_of(download: Download) -> Progress:
         name=printable(name), status=download.status, size_bytes=size, done_bytes=done,
         resumed_bytes=download.ranged.resumed_bytes if download.ranged else 0,
         wasted_bytes=sum(source.wasted_bytes for source in sources), rate_bytes_per_s=rate, eta_s=eta,
+        uploaded_bytes=download.uploaded_bytes,
         sources=sources, piece_map=_piece_map(download, size), notes=tuple(download.notes),
     )  # fmt: skip
 
