@@ -123,9 +123,8 @@ class Joint(Ranged):
     def _new_driver(self, ledger: Ledger, version: Version, begin_at: int) -> Driver:
         driver = Driver(
             self._session, self._options, self._candidates, self._notes, ledger, version=version,
-            filled=ledger.verified.copy(), align=self._torrent.piece_length,
+            filled=ledger.verified.copy(), align=self._torrent.piece_length, begin_at=begin_at,
         )  # fmt: skip
-        driver.scheduler.begin_at = begin_at
         driver.on_complete, driver.on_fault = self._look, self._fault
         # Without a mirror the swarm has it all; whether that is hopeless the exchange says.
         driver.begin_again = lambda: True
