@@ -34,11 +34,13 @@ class BadTorrent(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorrentFile:
-    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space."""
+    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space;
+    ``index``: its number there, in which padding and links count."""
 
     path: str
     size_bytes: int
     start: int
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +96,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
             path=params.renamed_files.get(index) or files.file_path(index),
             size_bytes=files.file_size(index),
             start=files.file_offset(index),
+            index=index,
         )
         for index in range(files.num_files())
         if not files.file_flags(index) & (lt.file_flags_t.flag_pad_file | lt.file_flags_t.flag_symlink)
