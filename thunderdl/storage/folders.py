@@ -118,6 +118,8 @@ class PartFolder:
         got. Raises StorageError, TargetExists; all is then still there."""
         self.sync()
         source = os.path.join(self.files, root)
+        if exists in (Exists.REFUSE, Exists.SKIP) and os.path.lexists(self.target):
+            raise TargetExists(self.target)
         try:
             # A torrent may hold nothing but empty files that were not wanted.
             if not os.path.lexists(source):
