@@ -58,7 +58,7 @@ class Collection(Ranged):
         self._wanted_pieces = tuple(_pieces_of(self._files, torrent.piece_length))
         self._folder: PartFolder | None = None
         self._collector: Collector | None = None
-        self._resumed_bytes: int | None = None
+        self._resumed_bytes = 0
         self._saved_at = self._alive_at = time.monotonic()
         self._moved_bytes = 0
 
@@ -69,7 +69,7 @@ class Collection(Ranged):
 
     @property
     def resumed_bytes(self) -> int:
-        return self._resumed_bytes or 0
+        return self._resumed_bytes
 
     @property
     def fetched_bytes(self) -> int:
@@ -103,11 +103,12 @@ class Collection(Ranged):
     def others(self) -> tuple[SourceProgress, ...]:
         """Peers, and web seeds where there are any; their bytes are those that were of use."""
         seen = self._collector.seen if self._collector else Seen()
-        told = f"{seen.peers} peers, {seen.seeds} of them seeds" if seen.peers else "no peer yet"
+        brought = max(0, seen.down_bytes - seen.web_bytes)
+        told = f"{seen.peers} peers, {seen.seeds} of them seeds" if seen.peers else "" if brought else "no peer yet"
         peers = SourceProgress(
-            url="peers", kind=SourceKind.PEERS, state=SourceState.ACTIVE if seen.peers else SourceState.OPENING,
-            bytes=max(0, seen.down_bytes - seen.web_bytes), wasted_bytes=seen.wasted_bytes,
-            rate_bytes_per_s=seen.peer_rate, lanes=seen.peers, note=told,
+            url="peers", kind=SourceKind.PEERS,
+            state=SourceState.ACTIVE if seen.peers or brought else SourceState.OPENING,
+            bytes=brought, wasted_bytes=seen.wasted_bytes, rate_bytes_per_s=seen.peer_rate, lanes=seen.peers, note=told,
         )  # fmt: skip
         if not self._web_seeds:
             return (peers,)
@@ -173,6 +174,7 @@ class Collection(Ranged):
         assert folder is not None
         seen = await collector.look()
         self._count(seen)
+        self._download.status = Status.VERIFYING if seen.checking else Status.ACTIVE
         if seen.checking:
             self._alive_at = time.monotonic()
             return
@@ -187,9 +189,9 @@ class Collection(Ranged):
     def _count(self, seen: Seen) -> None:
         # Whole pieces count, of which a part may belong to files that are not wanted.
         self._download.single_bytes = min(self.size_bytes, seen.done_bytes)
-        self._download.status = Status.VERIFYING if seen.checking else Status.ACTIVE
-        if self._resumed_bytes is None and not seen.checking:
-            self._resumed_bytes = max(0, self._download.single_bytes - seen.down_bytes)
+        if not seen.checking:
+            # What has come and is not written yet counts on one side only: the most of all looks is right.
+            self._resumed_bytes = max(self._resumed_bytes, self._download.single_bytes - seen.down_bytes)
 
     def _check_alive(self, collector: Collector, seen: Seen) -> None:
         now = time.monotonic()

@@ -209,4 +209,9 @@ def _resumed(
         return None
     chosen = [*params.file_priorities, *[_WANTED] * (len(priorities) - len(params.file_priorities))]
     same = params.info_hashes == fresh.ti.info_hashes() and chosen == priorities
-    return params if same and len(params.have_pieces) in (0, fresh.ti.num_pieces()) else None
+    count, here = fresh.ti.num_pieces(), params.have_pieces
+    # They are read by the byte, eight pieces each.
+    if not same or len(here) not in (count, -(-count // 8) * 8):
+        return None
+    params.have_pieces = here[:count]
+    return params

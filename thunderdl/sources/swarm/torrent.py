@@ -88,7 +88,7 @@ def load(metainfo: bytes, where: str) -> Torrent:
 
 
 def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes) -> Torrent:
-    files = info.files()
+    files = info.layout()
     hashes = info.info_hashes()
     listed = tuple(
         TorrentFile(
@@ -105,7 +105,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
         name=info.name(), files=listed, size_bytes=info.total_size(), piece_length=info.piece_length(),
         piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, hashes, metainfo),
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
-        trackers=tuple(params.trackers), web_seeds=tuple(dict.fromkeys(params.url_seeds)), private=info.priv(),
+        trackers=tuple(params.trackers), web_seeds=_web_seeds(metainfo), private=info.priv(),
         comment=params.comment, metainfo=metainfo,
     )  # fmt: skip
 
@@ -119,7 +119,7 @@ def _piece_hashes(info: lt.torrent_info, hashes: lt.info_hash_t, metainfo: bytes
         digests = tuple(bytes(info.hash_for_piece(index)) for index in range(count))
         return PieceHashes(algorithm="sha1", piece_length=length, digests=digests)
     layers = _layers(metainfo)
-    root = bytes(info.files().root(0).to_bytes())
+    root = bytes(info.layout().root(0).to_bytes())
     layer = root if count == 1 else layers.get(root, b"")
     if len(layer) != 32 * count:
         return None
@@ -130,9 +130,21 @@ def _piece_hashes(info: lt.torrent_info, hashes: lt.info_hash_t, metainfo: bytes
 
 
 def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
-    decoded = lt.bdecode(metainfo)
-    layers = cast(dict[bytes, object], decoded).get(b"piece layers") if isinstance(decoded, dict) else None
+    layers = _field(metainfo, b"piece layers")
     return cast(Mapping[bytes, bytes], layers) if isinstance(layers, dict) else {}
+
+
+def _web_seeds(metainfo: bytes) -> tuple[str, ...]:
+    """As the torrent has them (BEP 19), but for the space around: libtorrent makes ``%20/`` of what follows one."""
+    listed = _field(metainfo, b"url-list")
+    urls = listed if isinstance(listed, list) else [listed]
+    texts = (url.decode("utf-8", "replace").strip() for url in urls if isinstance(url, bytes))
+    return tuple(dict.fromkeys(filter(None, texts)))
+
+
+def _field(metainfo: bytes, name: bytes) -> object:
+    decoded = lt.bdecode(metainfo)
+    return cast(dict[bytes, object], decoded).get(name) if isinstance(decoded, dict) else None
 
 
 def _said(error: Exception) -> str:
