@@ -30,6 +30,7 @@ from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
 if TYPE_CHECKING:
+    from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
 PROGRESS_S = 0.1
@@ -295,6 +296,14 @@ class Client:
             )  # fmt: skip
         finally:
             release(session, opening)
+
+    async def torrent(self, reference: str) -> Torrent:
+        """What is in a torrent: a .torrent file's path or URL, or a magnet link, whose metadata peers send. Raises
+        ThunderdlError."""
+        session = self._running_session()
+        from thunderdl.engine.torrents import torrent_of
+
+        return await torrent_of(session, reference, self.options)
 
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""
