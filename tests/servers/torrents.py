@@ -36,7 +36,9 @@ def tree_of(folder: Path) -> dict[str, bytes]:
 
 def metainfo(path: Path, *, kind: str = "v1", piece_bytes: int = 65536, **more: object) -> bytes:
     """The .torrent of a file or folder. ``more``: top-level keys, bencoded as they are."""
-    made = lt.create_torrent(lt.list_files(str(path)), piece_bytes, KINDS[kind])
+    # The order of a folder is the file system's.
+    files = sorted(lt.list_files(str(path)), key=lambda each: each.filename)
+    made = lt.create_torrent(files, piece_bytes, KINDS[kind])
     lt.set_piece_hashes(made, str(path.parent))
     tree = cast(dict[bytes, object], made.generate())
     tree.update({key.replace("_", "-").encode(): value for key, value in more.items()})

@@ -18,6 +18,8 @@ from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent
 
 _WANTED, _NOT_WANTED = 4, 0
+# All is written first, which takes a slow disk its time; whoever stops does not wait for ever.
+_SAVE_S = 60.0
 _CHECKING = (
     lt.torrent_status.states.checking_files,
     lt.torrent_status.states.checking_resume_data,
@@ -100,7 +102,8 @@ class Collector:
         self._saved = saved
         # With hashes of pieces that peers have sent; the list of files is in the torrent.
         self._handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache)
-        return await saved
+        done, _ = await asyncio.wait({saved}, timeout=_SAVE_S)
+        return saved.result() if done else None
 
     def pause(self) -> None:
         """Let nothing more come."""
