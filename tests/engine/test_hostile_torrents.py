@@ -10,14 +10,14 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import libtorrent as lt
 import pytest
 
-from tests.engine.runs import check_result, check_sentence
+from tests.engine.runs import check_result, check_sentence, names
 from tests.servers.torrents import KINDS, content, metainfo, write_tree
 from thunderdl.cli.app import main
 from thunderdl.client import Client
@@ -94,42 +94,46 @@ def test_the_command_lists_or_refuses_them_in_one_line(collected: Path, capsys: 
             assert told.out == ""
 
 
-async def start_all(torrents: list[Path], base: Path) -> list[Result]:
-    """Each in a folder of its own, all at once, with nobody to have it from."""
-    async with asyncio.timeout(15), Client(Options(**ALONE, port=0)) as client:
+async def start_all(torrents: list[Path], base: Path, look: Callable[[], None]) -> list[Result]:
+    """Each in a folder of its own, all at once, with nobody to have it from; ``look`` while they run and after."""
+    async with asyncio.timeout(15), Client(Options(**ALONE)) as client:
         tasks = [client.add(str(path), dir=str(base / path.stem)) for path in torrents]
-        return [await task.outcome() for task in tasks]
+        await asyncio.sleep(START_S / 2)
+        look()
+        results = [await task.outcome() for task in tasks]
+        look()
+        return results
 
 
 def test_none_that_is_started_leaves_its_folder(collected: Path, tmp_path: Path) -> None:
     torrents = sorted((collected / "test_torrents").glob("*.torrent"))
     base = tmp_path / "a" / "b" / "c"
-    results = asyncio.run(start_all(torrents, base))
+
+    def look() -> None:
+        for path in files_of(tmp_path):
+            assert not os.path.islink(path), path
+            assert Path(path).parts[: len(base.parts)] == base.parts, path
+        assert {entry.name for entry in base.iterdir()} <= {path.stem for path in torrents}
+
+    results = asyncio.run(start_all(torrents, base, look))
     for result in results:
         check_result(result)
         assert result.error is None or isinstance(result.error, ThunderdlError), result
-    for path in files_of(tmp_path):
-        assert not os.path.islink(path), path
-        assert Path(path).parts[: len(base.parts)] == base.parts, path
-    assert {entry.name for entry in base.iterdir()} <= {path.stem for path in torrents}
 
 
 def test_links_of_a_torrent_are_not_made(collected: Path, tmp_path: Path) -> None:
     linked = [collected / "test_torrents" / name for name in ("symlink1.torrent", "symlink2.torrent")]
-    linked = [path for path in linked if path.exists()]
-    assert linked
+    looked: list[Path] = []
 
-    async def keep_running() -> None:
-        async with Client(Options(**ALONE)) as client:
-            tasks = [client.add(str(path), dir=str(tmp_path / path.stem)) for path in linked]
-            await asyncio.sleep(0.5)
-            # While it runs, too: at the end all is removed, since nothing came.
-            assert [path for path in tmp_path.rglob("*") if path.is_symlink()] == []
-            assert all((tmp_path / path.stem).is_dir() for path in linked)
-            for task in tasks:
-                task.cancel()
+    def look() -> None:
+        looked.extend(path for path in tmp_path.rglob("*") if path.is_symlink())
+        # While they run there is something to look at; at the end all is removed, since nothing came.
+        seen.append(len(names(tmp_path)))
 
-    asyncio.run(keep_running())
+    seen: list[int] = []
+    asyncio.run(start_all([path for path in linked if path.exists()], tmp_path, look))
+    assert seen[0] > 0
+    assert looked == []
 
 
 def test_path_elements_are_made_safe(collected: Path) -> None:
@@ -191,8 +195,8 @@ def test_a_piece_length_that_cannot_be(length: int) -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"d", b"le", b"i1e", b"d4:info", b"d4:infod4:name" + b"9" * 4000 + b":x", b"d4:infoi" + b"9" * 1_000_000 + b"ee",
-        b"l" * 5_000_000, b"d1:a" * 1_000_000, b"d4:infod" + b"1:al" * 1_000_000,
+        b"", b"d", b"le", b"i1e", b"d4:info", b"d4:infod4:name" + b"9" * 4000 + b":x",
+        b"d4:infoi" + b"9" * 1_000_000 + b"ee", b"l" * 5_000_000, b"d1:a" * 1_000_000, b"d4:infod" + b"1:al" * 1_000_000,
     ],
     ids=["nothing", "open", "list", "number", "cut", "long length", "long number", "deep lists", "deep", "deep info"],
 )  # fmt: skip
