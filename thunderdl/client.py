@@ -374,6 +374,21 @@ def request_from_journal(path: str, options: Options) -> Request:
     return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
 
 
+def request_from_folder(path: str, options: Options) -> Request:
+    """The request that goes on from the part folder at ``path``. Raises JournalUnusable.
+
+    What the folder says is data: where files are saved follows from its own place alone.
+    """
+    from thunderdl.storage.wishes import read_wish
+
+    wish = read_wish(path)
+    folder, name = os.path.split(path.removesuffix(PART_SUFFIX))
+    settled = replace(options, dir=folder or ".", out=name, files=wish.files)
+    if names_torrent(wish.torrent) or not wish.mirrors:
+        return Request(wish.torrent, wish.mirrors, settled)
+    return Request(wish.mirrors[0], wish.mirrors[1:], replace(settled, torrent=wish.torrent))
+
+
 async def download(
     url: str, dir: str = ".", *, mirrors: Sequence[str] = (), checksum: Digest | str | None = None,
     options: Options | None = None, httpx_settings: Mapping[str, Any] | None = None, **changes: Any,

@@ -14,15 +14,27 @@ from typing import Any
 
 import pytest
 
-from tests.engine.runs import drive, failed, fetch, names, stopped_after
+from tests.engine.runs import drive, failed, fetch, names, sha256, stopped_after
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
 from tests.servers.torrents import KINDS, Seed, content, metainfo, seeding, tree_of, write_tree
-from thunderdl.errors import StorageError, TargetExists, TargetLocked, ThunderdlError, UsageError
+from thunderdl.client import request_from_folder
+from thunderdl.errors import (
+    BadContent,
+    JournalUnusable,
+    StorageError,
+    TargetExists,
+    TargetLocked,
+    ThunderdlError,
+    UsageError,
+)
 from thunderdl.model import Progress, Result, SourceKind, Status
-from thunderdl.options import Exists
+from thunderdl.options import Exists, Options
+from thunderdl.sources.swarm.collector import Collector
 from thunderdl.sources.swarm.host import SwarmFault
+from thunderdl.sources.swarm.torrent import load
 from thunderdl.storage.folders import PartFolder
+from thunderdl.storage.wishes import Wish, find_part_folders, read_wish, write_wish
 
 ALONE: dict[str, Any] = {"dht": False, "lsd": False, "utp": False}
 FILES = {"Set/a.bin": content(900_000), "Set/sub/b.iso": content(500_000, 2), "Set/sub/c.txt": b"", "Set/d": b"d"}
@@ -58,6 +70,11 @@ def scene_of(folder: Path, kind: str = "v1", **more: Any) -> Scene:
     made = metainfo(origin / "Set", kind=kind, **more)
     torrent.write_bytes(made)
     return Scene(str(torrent), made, origin, target)
+
+
+def asdict_of(options: Options) -> dict[str, Any]:
+    """The options as they are changed for one download."""
+    return {name: getattr(options, name) for name in ("out", "files", "peers", *ALONE)}
 
 
 @pytest.fixture
@@ -105,8 +122,6 @@ def test_some_of_the_files(scene: Scene, choice: str, expected: list[str]) -> No
 
 
 def test_numbers_are_those_of_the_listing(scene: Scene) -> None:
-    from thunderdl.sources.swarm.torrent import load
-
     listed = [file.path for file in load(scene.metainfo, "").files]
     with scene.seeding() as seed:
         scene.fetch(seed, files="2")
@@ -117,6 +132,44 @@ def test_a_choice_of_nothing_is_refused(scene: Scene) -> None:
     failed(scene.fetch(files="*.mkv"), UsageError, 2, "'*.mkv' matches none of the 4 files", "info")
     failed(scene.fetch(files="9"), UsageError, 2, "there is no file 9")
     assert names(scene.target) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_a_magnet_link(tmp_path: Path, kind: str) -> None:
+    scene = scene_of(tmp_path, kind)
+    link = load(scene.metainfo, "").magnet
+    with scene.seeding() as seed:
+        result = fetch(link, scene.target, files="a.bin", peers=(seed.peer,), **ALONE)
+    assert result.status is Status.COMPLETE, result.error
+    assert tree_of(scene.target) == {"Set/a.bin": FILES["Set/a.bin"]}
+
+
+@pytest.mark.parametrize("name", ["only.bin", "folder/only.bin"])
+def test_one_file_whose_pieces_nobody_has_told_the_hashes_of(tmp_path: Path, name: str) -> None:
+    """A magnet link of v2: the piece layers come with the pieces."""
+    held = content(700_000)
+    write_tree(tmp_path / "origin", {name: held})
+    top = name.partition("/")[0]
+    made = metainfo(tmp_path / "origin" / top, kind="v2")
+    with seeding(made, tmp_path / "origin") as seed:
+        result = fetch(
+            load(made, "").magnet, tmp_path / "target", peers=(seed.peer,), **ALONE,
+            **({"checksum": sha256(held)} if top == name else {}),
+        )  # fmt: skip
+    assert result.status is Status.COMPLETE, result.error
+    assert tree_of(tmp_path / "target") == {name: held}
+    assert names(tmp_path / "target") == [top]
+
+
+def test_a_wrong_checksum_of_the_one_file_saves_nothing(tmp_path: Path) -> None:
+    write_tree(tmp_path / "origin", {"empty": b""})
+    torrent = tmp_path / "e.torrent"
+    torrent.write_bytes(metainfo(tmp_path / "origin" / "empty", kind="v2"))
+    result = fetch(str(torrent), tmp_path / "target", checksum=sha256(b"another"), **ALONE)
+    failed(result, BadContent, 7, "expected")
+    assert not (tmp_path / "target" / "empty").exists()
+    assert fetch(str(torrent), tmp_path / "target", **ALONE).status is Status.COMPLETE
+    assert tree_of(tmp_path / "target") == {"empty": b""}
 
 
 def test_in_order(scene: Scene) -> None:
@@ -162,8 +215,6 @@ def test_nobody_has_it(scene: Scene) -> None:
 def test_a_stop_keeps_what_came_and_nothing_is_checked_or_fetched_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    from thunderdl.sources.swarm.collector import Collector
-
     made: list[Collector] = []
     begin = Collector.start
 
@@ -244,6 +295,33 @@ def test_after_kill_9(scene: Scene) -> None:
     assert result.status is Status.COMPLETE, result.error
     assert result.resumed_bytes > 0
     assert tree_of(scene.target) == FILES
+
+
+def test_resume_goes_on_from_the_folder_alone(scene: Scene) -> None:
+    with scene.seeding(SLOW) as seed:
+        options: dict[str, Any] = {"files": "*.iso,d", "peers": (seed.peer,), **ALONE}
+        drive(stopped_after(50_000), scene.torrent, scene.target, **options)
+        seed.limit(0)
+        places = find_part_folders(str(scene.target))
+        assert places == [str(scene.target / "Set.part")]
+        request = request_from_folder(places[0], Options(peers=(seed.peer,), **ALONE))
+        assert request.options is not None
+        result = drive(lambda task: task.outcome(), request.url, scene.target, **asdict_of(request.options))
+    assert result.resumed_bytes > 0
+    assert tree_of(scene.target) == {name: FILES[name] for name in ("Set/d", "Set/sub/b.iso")}
+    assert find_part_folders(str(scene.target)) == []
+
+
+def test_what_nobody_typed_is_not_gone_on_with(tmp_path: Path) -> None:
+    wish = Wish(torrent="x.torrent", mirrors=("http://u:s3cret@h/",), files="1")
+    write_wish(str(tmp_path), wish)
+    assert "s3cret" not in (tmp_path / "request").read_text()
+    assert read_wish(str(tmp_path)) == Wish(torrent=os.path.abspath("x.torrent"), mirrors=("http://h/",), files="1")
+    for held in ("", "[]", "{}", '{"torrent": 1, "mirrors": [], "files": null}', "[" * 100_000,
+                 '{"torrent": "a\\nb", "mirrors": [], "files": null}'):  # fmt: skip
+        (tmp_path / "request").write_text(held)
+        with pytest.raises(JournalUnusable):
+            read_wish(str(tmp_path))
 
 
 # -- names that are taken

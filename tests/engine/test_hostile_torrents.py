@@ -196,7 +196,8 @@ def test_a_piece_length_that_cannot_be(length: int) -> None:
     "raw",
     [
         b"", b"d", b"le", b"i1e", b"d4:info", b"d4:infod4:name" + b"9" * 4000 + b":x",
-        b"d4:infoi" + b"9" * 1_000_000 + b"ee", b"l" * 5_000_000, b"d1:a" * 1_000_000, b"d4:infod" + b"1:al" * 1_000_000,
+        b"d4:infoi" + b"9" * 1_000_000 + b"ee", b"l" * 5_000_000, b"d1:a" * 1_000_000,
+        b"d4:infod" + b"1:al" * 1_000_000,
     ],
     ids=["nothing", "open", "list", "number", "cut", "long length", "long number", "deep lists", "deep", "deep info"],
 )  # fmt: skip

@@ -253,7 +253,7 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download whose journal is in a folder.",
+            help="Finish every download that was left in a folder.",
             flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
         ),

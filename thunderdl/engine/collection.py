@@ -30,6 +30,7 @@ from thunderdl.sources.swarm.host import SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
 from thunderdl.storage.files import storage_fault
 from thunderdl.storage.folders import PartFolder, check_parents
+from thunderdl.storage.wishes import Wish, write_wish
 from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Collection(Ranged):
     def __init__(self, download: Download, torrent: Torrent) -> None:
         super().__init__(download)
         self._torrent = torrent
-        given = tuple(candidate.url for candidate in self._candidates.all)
+        given = self._given = tuple(candidate.url for candidate in self._candidates.all)
         self._web_seeds, bad = web_seeds_of(torrent, given)
         self._notes += [f"{shown_url(url)[:200]} is not used: no URL of a web seed" for url in bad]
         # What was given as mirrors is libtorrent's from here on: none of them is opened by us.
@@ -147,6 +148,8 @@ class Collection(Ranged):
 
     async def _begin(self, folder: PartFolder) -> None:
         options, session = self._options, self._session
+        wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
+        await session.on_disk(write_wish, folder.path, wish)
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
         limit = options.task_limit
         rate = limit if isinstance(limit, int) or limit is None else limit.rate_at(second_of_week())

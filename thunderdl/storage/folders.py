@@ -1,6 +1,7 @@
 """The folder in which a torrent of several files grows: made, locked, checked, published. Plain blocking calls.
 
-``NAME.part/files/`` is libtorrent's; ``NAME.part/state`` says which pieces are there. When all is there, what is in
+``NAME.part/files/`` is libtorrent's; ``NAME.part/state`` says which pieces are there, ``NAME.part/request`` what is
+wanted (:mod:`thunderdl.storage.wishes`). When all is there, what is in
 ``files/`` gets its final name by one rename.
 
 Invariants:
@@ -34,6 +35,7 @@ from thunderdl.storage.files import (
 )
 from thunderdl.storage.journal import current_boot_id
 from thunderdl.storage.paths import free_name
+from thunderdl.storage.wishes import remove_wish
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAGIC = b"thunderdl pieces 1 "
@@ -156,6 +158,7 @@ class PartFolder:
             for name in os.listdir(self.files):
                 if name.endswith(".parts"):
                     os.unlink(os.path.join(self.files, name))
+            remove_wish(self.path)
             os.rmdir(self.files)
             os.rmdir(self.path)
 
