@@ -144,32 +144,30 @@ def test_from_a_magnet_link(tmp_path: Path, kind: str) -> None:
     assert tree_of(scene.target) == {"Set/a.bin": FILES["Set/a.bin"]}
 
 
-@pytest.mark.parametrize("name", ["only.bin", "folder/only.bin"])
-def test_one_file_whose_pieces_nobody_has_told_the_hashes_of(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "kind"), [("only.bin", "v2"), ("folder/only.bin", "v1")])
+def test_one_file_in_a_folder_or_without_piece_layers(tmp_path: Path, name: str, kind: str) -> None:
     """A magnet link of v2: the piece layers come with the pieces."""
     held = content(700_000)
     write_tree(tmp_path / "origin", {name: held})
     top = name.partition("/")[0]
-    made = metainfo(tmp_path / "origin" / top, kind="v2")
+    made = metainfo(tmp_path / "origin" / top, kind=kind)
     with seeding(made, tmp_path / "origin") as seed:
-        result = fetch(
-            load(made, "").magnet, tmp_path / "target", peers=(seed.peer,), **ALONE,
-            **({"checksum": sha256(held)} if top == name else {}),
-        )  # fmt: skip
+        checked: dict[str, Any] = {"checksum": sha256(held)} if top == name else {}
+        result = fetch(load(made, "").magnet, tmp_path / "target", peers=(seed.peer,), **ALONE, **checked)
     assert result.status is Status.COMPLETE, result.error
     assert tree_of(tmp_path / "target") == {name: held}
     assert names(tmp_path / "target") == [top]
 
 
 def test_a_wrong_checksum_of_the_one_file_saves_nothing(tmp_path: Path) -> None:
-    write_tree(tmp_path / "origin", {"empty": b""})
-    torrent = tmp_path / "e.torrent"
-    torrent.write_bytes(metainfo(tmp_path / "origin" / "empty", kind="v2"))
-    result = fetch(str(torrent), tmp_path / "target", checksum=sha256(b"another"), **ALONE)
+    write_tree(tmp_path / "origin", {"only.bin": content(300_000)})
+    made = metainfo(tmp_path / "origin" / "only.bin", kind="v2")
+    with seeding(made, tmp_path / "origin") as seed:
+        result = fetch(
+            load(made, "").magnet, tmp_path / "target", peers=(seed.peer,), checksum=sha256(b"another"), **ALONE
+        )  # fmt: skip
     failed(result, BadContent, 7, "expected")
-    assert not (tmp_path / "target" / "empty").exists()
-    assert fetch(str(torrent), tmp_path / "target", **ALONE).status is Status.COMPLETE
-    assert tree_of(tmp_path / "target") == {"empty": b""}
+    assert not (tmp_path / "target" / "only.bin").exists()
 
 
 def test_in_order(scene: Scene) -> None:
