@@ -223,7 +223,9 @@ _REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecur
 _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
 # What the journal already knows is not asked again.
 _RESUMABLE = tuple(
-    row.name for row in table() if row.name == "trace" or (not row.once and row.name not in ("dir", "exists"))
+    row.name
+    for row in table()
+    if row.name in ("trace", "peers") or (not row.once and row.name not in ("dir", "exists"))
 )
 
 COMMANDS: Mapping[str, Command] = {
