@@ -18,13 +18,15 @@ from thunderdl import client, errors, model, options, timetable
 from thunderdl.cli import reference
 from thunderdl.engine import creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
+from thunderdl.sources.swarm import torrent
 
 DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ContentKey, options.Exists, options.Priority,
-    timetable.Timetable, client.Info, client.Totals, creating.Created, seeding.SeedProgress,
+    timetable.Timetable, client.Info, client.Totals, creating.Created, seeding.SeedProgress, torrent.Torrent,
+    torrent.TorrentFile,
 )  # fmt: skip
 
 

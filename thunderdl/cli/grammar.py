@@ -233,9 +233,13 @@ _SEEDING = (
 _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc", "cookies")
+# How peers are found that know what a magnet link names.
+_PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
 # What the journal already knows is not asked again.
 _RESUMABLE = tuple(
-    row.name for row in table() if row.name == "trace" or (not row.once and row.name not in ("dir", "exists"))
+    row.name
+    for row in table()
+    if row.name in ("trace", "peers") or (not row.once and row.name not in ("dir", "exists"))
 )
 
 COMMANDS: Mapping[str, Command] = {
@@ -251,9 +255,9 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="info",
             target="thunderdl.cli.info:info",
-            help="Show size, ranges, validators, digests, file name and protocol of a URL.",
-            flags=(*_options(*_REACH), _JSON),
-            argument=Argument(name="url", metavar="URL", help="What to look at.", least=1),
+            help="Show what a server says of a URL, or what is in a torrent.",
+            flags=(*_options(*_REACH, *_PEERS), _JSON),
+            argument=Argument(name="url", metavar="URL", help="A URL, a .torrent file, a magnet link.", least=1),
         ),
         Command(
             name="verify",
@@ -265,7 +269,7 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download whose journal is in a folder.",
+            help="Finish every download that was left in a folder.",
             flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
         ),

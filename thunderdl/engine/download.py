@@ -151,12 +151,16 @@ class Download:
 
     async def _by_torrent(self, reference: str) -> tuple[str, tuple[str, ...]]:
         """What a torrent names: from its peers, and from the URLs."""
+        from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
         from thunderdl.engine.torrents import torrent_of
 
         torrent = await torrent_of(self.session, reference, self.options)
-        self.ranged = joint = Joint(self, torrent)
-        return await joint.fetch_all()
+        # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
+        # libtorrent's.
+        is_joint = torrent.is_single and torrent.piece_hashes is not None
+        self.ranged = whole = Joint(self, torrent) if is_joint else Collection(self, torrent)
+        return await whole.fetch_all()
 
     def _range(self) -> Ranged:
         from thunderdl.engine.ranged import Ranged

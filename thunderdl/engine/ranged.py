@@ -123,6 +123,10 @@ class Ranged:
         """Sources that are no URLs."""
         return ()
 
+    def piece_map(self, cells: int) -> bytes:
+        """What is there, where no ledger tells it."""
+        return b""
+
     def losses(self) -> Iterator[str]:
         """A note on each source that was of no use, or not to the end, where none tells of it yet."""
         books = self.driver.scheduler.roster.sources if self.driver else {}

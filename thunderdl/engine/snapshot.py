@@ -46,8 +46,10 @@ def _done_bytes(download: Download) -> int:
 
 def _piece_map(download: Download, size: int | None) -> bytes:
     ranged = download.ranged
-    if not size or ranged is None or ranged.ledger is None:
+    if not size or ranged is None:
         return b""
+    if ranged.ledger is None:
+        return ranged.piece_map(MAP_CELLS)
     return cells_of(ranged.driver.scheduler.filled if ranged.driver else ranged.ledger.written, size, MAP_CELLS)
 
 

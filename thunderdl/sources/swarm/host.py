@@ -67,12 +67,15 @@ class Host:
             params.flags |= lt.torrent_flags.disable_pex
         # Its first alerts may come before it is known here whose they are.
         self._adding += 1
+        # One torrent twice would be one handle for two: whoever leaves first takes it from the other.
+        params.flags |= lt.torrent_flags.duplicate_is_error
         try:
             handle: lt.torrent_handle = await self.call(self.session.add_torrent, params)
             self._hearers.append((handle, hear))
             return handle
         except RuntimeError as error:
-            raise SwarmFault(f"the torrent cannot be started: {error}.") from None
+            said = str(error).partition(" [")[0]
+            raise SwarmFault(f"the torrent cannot be started: {said}.") from None
         finally:
             self._adding -= 1
             self._drain()

@@ -35,11 +35,13 @@ class BadTorrent(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorrentFile:
-    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space."""
+    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space;
+    ``index``: its number there, in which padding and links count."""
 
     path: str
     size_bytes: int
     start: int
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
             path=params.renamed_files.get(index) or files.file_path(index),
             size_bytes=files.file_size(index),
             start=files.file_offset(index),
+            index=index,
         )
         for index in range(files.num_files())
         if not files.file_flags(index) & (lt.file_flags_t.flag_pad_file | lt.file_flags_t.flag_symlink)
@@ -116,7 +119,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
         name=info.name(), files=listed, size_bytes=size, piece_length=info.piece_length(),
         piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, listed, metainfo),
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
-        trackers=tuple(params.trackers), web_seeds=_web_seeds(params, listed, metainfo), private=info.priv(),
+        trackers=tuple(params.trackers), web_seeds=_web_seeds(metainfo), private=info.priv(),
         comment=params.comment, metainfo=metainfo,
     )  # fmt: skip
 
@@ -142,22 +145,22 @@ def _piece_hashes(
     return PieceHashes(algorithm=subtree_algorithm(leaves), piece_length=length, digests=digests)
 
 
-def _web_seeds(
-    params: lt.add_torrent_params, listed: tuple[TorrentFile, ...], metainfo: bytes
-) -> tuple[str, ...]:  # fmt: skip
-    """Those of one file as they stand there: with its padding libtorrent takes a v2 file for a folder, and adds a /."""
-    seeds = dict.fromkeys(params.url_seeds)
-    if len(listed) == 1 and "/" not in listed[0].path and b"8:url-list" in metainfo:
-        decoded = cast(dict[bytes, object], lt.bdecode(metainfo)).get(b"url-list")
-        raw = {each for each in decoded if isinstance(each, bytes)} if isinstance(decoded, list) else {decoded}
-        seeds = dict.fromkeys(s if s.encode() in raw or not s.endswith("/") else s[:-1] for s in seeds)
-    return tuple(seeds)
-
-
 def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
-    decoded = lt.bdecode(metainfo)
-    layers = cast(dict[bytes, object], decoded).get(b"piece layers") if isinstance(decoded, dict) else None
+    layers = _field(metainfo, b"piece layers")
     return cast(Mapping[bytes, bytes], layers) if isinstance(layers, dict) else {}
+
+
+def _web_seeds(metainfo: bytes) -> tuple[str, ...]:
+    """As the torrent has them (BEP 19), but for the space around: libtorrent makes ``%20/`` of what follows one."""
+    listed = _field(metainfo, b"url-list")
+    urls = listed if isinstance(listed, list) else [listed]
+    texts = (url.decode("utf-8", "replace").strip() for url in urls if isinstance(url, bytes))
+    return tuple(dict.fromkeys(filter(None, texts)))
+
+
+def _field(metainfo: bytes, name: bytes) -> object:
+    decoded = lt.bdecode(metainfo)
+    return cast(dict[bytes, object], decoded).get(name) if isinstance(decoded, dict) else None
 
 
 def _said(error: Exception) -> str:
