@@ -26,6 +26,7 @@
     │   └── JournalUnusable        9   newer version, or not ours
     ├── DownloadFailed                 no source is left; holds every attempt; its
     │                                  exit code is that of the most telling one
+    ├── InternalError              1   a bug of ours, or no memory left
     └── Cancelled                130
 
 Errors carry facts; ``__str__`` makes one sentence of them: what, where, what to do.
@@ -228,11 +229,38 @@ class Cancelled(ThunderdlError):
         return "stopped; the same command goes on from here."
 
 
+class InternalError(ThunderdlError):
+    """``bug``: the exception that nobody foresaw; also ``__cause__``, for the traceback."""
+
+    def __init__(self, bug: BaseException) -> None:
+        super().__init__(bug)
+        self.bug = self.__cause__ = bug
+
+    def __str__(self) -> str:
+        told = shown_url(str(self.bug))[:300]
+        what = f"{type(self.bug).__name__}: {told}" if told else type(self.bug).__name__
+        return f"{what} – this is a bug in thunderdl; with THUNDERDL_DEBUG=1 in the environment it shows where."
+
+
+def foreseen(error: Exception) -> ThunderdlError:
+    """The error itself where it is one of the tree, else an InternalError."""
+    return error if isinstance(error, ThunderdlError) else InternalError(error)
+
+
 class DownloadFailed(ThunderdlError):
     """No source is left. ``attempts``: every failure, oldest first; also ``__cause__`` as an ExceptionGroup."""
 
     # The most telling first: what the user can act on beats what the network did.
-    _TELLING = (BadContent, ContentChanged, StorageError, AccessDenied, NotFound, TlsFailure, LastingFault)
+    _TELLING = (
+        InternalError,
+        BadContent,
+        ContentChanged,
+        StorageError,
+        AccessDenied,
+        NotFound,
+        TlsFailure,
+        LastingFault,
+    )
 
     def __init__(self, what: str, attempts: tuple[ThunderdlError, ...]) -> None:
         super().__init__(what, attempts)

@@ -5,7 +5,19 @@ import pytest
 from tests.core.desk import KIB, MIB, Desk, fetched, of
 from thunderdl.core.granting import MAX_AHEAD
 from thunderdl.core.leasing import LOSS_SHARE, MAX_FIRST_BYTES, MAX_LEASE_S, on_its_way
-from thunderdl.core.protocol import Command, Complete, Fetch, Horizon, PieceBad, Shrink, Shrunk, SourceLost
+from thunderdl.core.protocol import (
+    Cancel,
+    Command,
+    Complete,
+    FaultKind,
+    Fetch,
+    Horizon,
+    HostCap,
+    PieceBad,
+    Shrink,
+    Shrunk,
+    SourceLost,
+)  # fmt: skip
 from thunderdl.core.ranges import RangeSet
 
 FAR = 1024 * MIB
@@ -153,12 +165,32 @@ def test_where_the_thief_is_gone_what_a_cut_frees_is_for_everybody() -> None:
 def test_a_thief_that_is_being_given_up_gets_nothing() -> None:
     desk, shrink = a_steal_under_way()
     (thief,) = desk.lanes(2)
-    # Meanwhile it was given something else, and is given up for that.
+    # Meanwhile it was given something else, and is given up before that has come.
     desk.tell(PieceBad(0, MIB, frozenset({1}), frozenset()))
     assert thief.leases
-    desk.tell(SourceLost(2, "another version"))
-    said = desk.tell(Shrunk(shrink.lease, shrink.end))
-    assert all(each.lane != thief.id for each in of(Fetch, said))
+    desk.tell(HostCap("host2", 0))
+    assert of(Cancel, desk.tick()) == [Cancel(thief.leases[0].id, FaultKind.CANCELLED)]
+    assert of(Fetch, desk.tell(Shrunk(shrink.lease, shrink.end))) == []
+
+
+def test_who_has_had_what_it_stole_may_steal_from_the_same_lease_again() -> None:
+    """The victim has become far slower than it was when the cut was made."""
+    desk, shrink = a_steal_under_way()
+    desk.obey([shrink])
+    assert of(Shrink, desk.flow(8, {1: 50 * KIB, 2: 4 * MIB}))
+    assert desk.scheduler.filled.total == desk.scheduler.size
+
+
+def test_a_thief_leaves_to_others_that_are_idle_their_part() -> None:
+    """Two of three could share what is left; all three are done sooner."""
+    desk = Desk(62 * MIB)
+    for number, (start, end) in {1: (0, 60), 2: (60, 61), 3: (61, 62)}.items():
+        desk.open(number, start=start * MIB, end=end * MIB)
+    said = list[Command]()
+    while not of(Shrink, said):
+        said = desk.flow(0.1, dict.fromkeys((1, 2, 3), MIB))
+    victim, cut = desk.lease(1), of(Shrink, said)[0].end
+    assert 60 * MIB - cut == pytest.approx((60 * MIB - victim.position) / 3, rel=0.1)
 
 
 def test_whoever_waits_for_what_it_steals_steals_no_more() -> None:
@@ -209,7 +241,7 @@ def test_after_dear_cuts_small_gains_are_left() -> None:
     for lost_share, cuts in ((0.0, 1), (10 * LOSS_SHARE, 0)):
         desk = Desk(16 * MIB)
         desk.open(1, start=0, end=16 * MIB)
-        desk.flow(12, {1: MIB})
+        desk.flow(14, {1: MIB})
         desk.scheduler._lost_bytes = lost_share * desk.scheduler.size
         assert len(of(Shrink, [*desk.open(2), *desk.tick(after_s=0.1)])) == cuts
 

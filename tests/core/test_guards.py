@@ -9,7 +9,7 @@ from thunderdl.core.granting import MIN_WORK_FOR_LANE_S
 from thunderdl.core.leasing import CUT_BYTES, cut_bytes
 from thunderdl.core.protocol import Budget, Cancel, Fetch, HostCap, Shrink, Shrunk
 from thunderdl.core.roster import SILENT_S, Lane
-from thunderdl.core.staffing import UNTRIED_WORTH, USELESS_WORTH, _gain, _loss
+from thunderdl.core.staffing import UNTRIED_END_S, UNTRIED_WORTH, USELESS_WORTH, _gain, _loss
 
 FAR = 1024 * MIB
 
@@ -135,6 +135,15 @@ def test_in_sight_of_the_end_a_busy_lane_gets_what_it_can_bring_until_then() -> 
 def test_a_busy_lane_that_could_bring_next_to_nothing_until_then_gets_nothing() -> None:
     desk, lane = in_sight_of_the_end(0.1, mine=MIB, theirs=10 * MIB)
     assert desk.scheduler._before_the_end(lane, 8 * MIB, 0) == 0
+
+
+def test_nothing_smaller_than_its_source_finds_worth_it_is_left_for_a_lane_until_then() -> None:
+    desk, lane = in_sight_of_the_end(MIN_WORK_FOR_LANE_S + 1, mine=MIB, theirs=MIB)
+    lane.source.min_bytes = 5 * MIB
+    assert lane.leases
+    assert desk.scheduler._before_the_end(lane, 20 * MIB, 0) == 0
+    idle(desk, lane)
+    assert desk.scheduler._before_the_end(lane, 20 * MIB, 0) == 5 * MIB
 
 
 def idle(desk: Desk, lane: Lane) -> None:
@@ -285,6 +294,10 @@ def test_to_steal_one_more_lane_is_opened_only_where(why: str) -> None:
     if why == "idle":
         desk.scheduler.roster.add_lane(source)
     desk.lease().shrinking = why == "shrinking"
+    if why == "unsettled":
+        # With a long way to go it is found out.
+        assert desk.scheduler._may_steal(source)
+        desk.scheduler._end_in_s = UNTRIED_END_S - 1.0
     assert desk.scheduler._may_steal(source) is not bool(why)
 
 

@@ -45,6 +45,17 @@ def test_a_first_sample_too_short_to_divide_by_is_taken_low() -> None:
     assert estimate.mean == pytest.approx(16_384 / MIN_SAMPLE_S)
 
 
+def test_bytes_that_come_before_they_were_due_do_not_stretch_the_time_that_follows() -> None:
+    estimate = RateEstimate()
+    estimate.begin(10.0)
+    estimate.add(100, 9.0)
+    assert estimate.known
+    estimate.add(FAST, 11.0)
+    estimate.add(FAST, 12.0)
+    assert estimate.lately == pytest.approx(FAST, rel=0.01)
+    assert estimate.mean == pytest.approx(FAST, rel=0.01)
+
+
 def test_samples_that_are_too_short_are_gathered() -> None:
     estimate = busy()
     now = flowed(estimate, FAST, 1.0)

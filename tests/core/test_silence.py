@@ -9,10 +9,22 @@ import pytest
 from tests.core.desk import KIB, MIB, Desk, asked_lanes, fetched, of
 from thunderdl.core.backing_off import BACK_OFF_SHARE, MIN_BACK_OFF_S
 from thunderdl.core.granting import RECLAIM_S
-from thunderdl.core.leasing import PROBE_BYTES
-from thunderdl.core.protocol import Cancel, Command, Complete, Ended, Fetch, FirstByte, GiveUp, HostCap, Shrink
+from thunderdl.core.leasing import CUT_BYTES, PROBE_BYTES
+from thunderdl.core.protocol import (
+    Cancel,
+    Close,
+    Command,
+    Complete,
+    Ended,
+    FaultKind,
+    Fetch,
+    FirstByte,
+    GiveUp,
+    HostCap,
+    Shrink,
+)  # fmt: skip
 from thunderdl.core.roster import SILENT_S, SILENT_TRIPS
-from thunderdl.core.scheduler import LOST_S, PROBE_S
+from thunderdl.core.scheduler import LOST_S, LOST_TRIPS, PROBE_S
 
 FAR = 1024 * MIB
 STALL_S = 30.0
@@ -149,6 +161,48 @@ def test_what_a_lane_did_before_its_silence_says_nothing_any_more() -> None:
     assert lane.rate.mean < 20 * KIB
 
 
+def test_one_that_has_only_just_been_opened_to_look_is_no_sign_that_the_others_hang() -> None:
+    """It has shown nothing yet, and what hangs may wake up."""
+    desk = with_lanes_to_spare()
+    old = set(desk.source().lanes)
+    desk.flow(3 * LOST_S, {})
+    assert desk.source().silent
+    assert old <= set(desk.source().lanes), "only those that looked in vain were given up"
+
+
+def test_a_few_bytes_do_not_make_a_source_well_again() -> None:
+    desk = Desk(FAR)
+    desk.open()
+    desk.fail()
+    desk.tick(after_s=5.0)
+    desk.move(desk.lease(), CUT_BYTES - 1)
+    assert (desk.source().failures, desk.source().is_down) == (1, True)
+    desk.move(desk.lease(), 1)
+    assert not desk.source().is_down
+
+
+def test_where_lanes_are_too_many_the_one_that_found_the_source_well_stays() -> None:
+    desk = with_lanes_to_spare()
+    desk.flow(PROBED_S, {})
+    (probe,) = [lane for lane in desk.lanes() if lane.probe]
+    desk.source().climb.step_down(1)
+    desk.move(probe.leases[0], 20 * KIB)
+    assert not probe.probe
+    assert desk.lane() is probe
+    assert of(Close, desk.finish(probe.leases[0])) == [], "those that hang are one too many"
+
+
+def test_what_its_source_did_before_is_remembered_all_the_same() -> None:
+    desk = Desk(FAR)
+    desk.open(start=0, end=MIB)
+    desk.finish(desk.lease(), after_s=1.0)
+    desk.flow(10, {})
+    desk.move(desk.lease(), KIB)
+    assert not desk.lane().rate.known
+    assert desk.source().known
+    assert desk.source().lane_rate() == pytest.approx(MIB, rel=0.1)
+
+
 def test_a_lane_that_looks_in_vain_is_given_up_soon_and_the_next_one_comes_later() -> None:
     desk = Desk(FAR, host_lanes=4, stall_s=1000.0, retries=9)
     desk.open()
@@ -164,6 +218,15 @@ def test_a_lane_that_looks_in_vain_is_given_up_soon_and_the_next_one_comes_later
     assert PROBE_S < waits[-1] < PROBE_S + 1.0 + down_s * BACK_OFF_SHARE * 1.25
 
 
+def test_it_counts_as_a_fault_only_where_nothing_else_is_waited_for() -> None:
+    desk = with_lanes_to_spare()
+    said = desk.flow(STALL_S - 1, {})
+    assert len(of(Cancel, said)) > 1
+    assert desk.source().failures == 0
+    desk.flow(STALL_S, {})
+    assert desk.source().failures > 0
+
+
 @pytest.mark.parametrize("which", ["host", "budget", "wish"])
 def test_where_no_lane_is_left_for_it_one_that_hangs_makes_room(which: str) -> None:
     """Measured in the simulation: an outage of 14 s cost 11 s more before, until old connections woke up."""
@@ -175,6 +238,24 @@ def test_where_no_lane_is_left_for_it_one_that_hangs_makes_room(which: str) -> N
     assert len(of(Cancel, said)) == 1
     assert len([lane for lane in desk.lanes() if lane.probe]) == 1
     assert len(desk.lanes()) == 4
+
+
+def test_no_second_lane_makes_room_while_one_looks() -> None:
+    """Where round trips are long it has been silent for some before it is given up: the next one waits for that."""
+    desk = Desk(FAR, host_lanes=4, stall_s=STALL_S)
+    desk.open(latency_s=0.5)
+    desk.flow(10, {1: MIB})
+    assert len(desk.lanes()) == 4
+    made_room = list[Cancel]()
+    while not any(lane.probe for lane in desk.lanes()):
+        made_room += of(Cancel, desk.flow(0.1, {}))
+    (probe,) = [lane for lane in desk.lanes() if lane.probe]
+    while not probe.is_silent(desk.now + 0.3):
+        made_room += of(Cancel, desk.flow(0.1, {}))
+    made_room += of(Cancel, desk.flow(1.0, {}))
+    assert probe.is_silent(desk.now)
+    assert probe.id in desk.source().lanes
+    assert len(made_room) == 1
 
 
 def test_the_last_lane_is_not_given_for_one_that_looks() -> None:
@@ -195,6 +276,22 @@ def test_a_lane_that_hangs_beside_others_that_flow_is_given_up() -> None:
     assert LOST_S <= desk.now - begun <= LOST_S + 0.3
     assert len(of(Cancel, said)) == 1
     assert not desk.source().silent
+
+
+@pytest.mark.parametrize("latency_s", [0.05, 1.0])
+def test_it_is_waited_for_six_round_trips_though_where_these_are_long(latency_s: float) -> None:
+    desk = Desk(FAR, host_lanes=2, stall_s=STALL_S)
+    desk.open(start=0, end=256 * MIB, latency_s=latency_s)
+    desk.open(start=512 * MIB, end=768 * MIB, latency_s=latency_s)
+    desk.now += latency_s
+    hanging, flowing = (lane.leases[0] for lane in desk.lanes())
+    for lease in (hanging, flowing):
+        desk.move(lease, MIB, after_s=0.0)
+    lost_s = max(LOST_S, LOST_TRIPS * latency_s)
+    desk.move(flowing, MIB, after_s=lost_s - 0.1)
+    assert of(Cancel, desk.tick()) == []
+    desk.move(flowing, MIB, after_s=0.1)
+    assert of(Cancel, desk.tick()) == [Cancel(hanging.id, FaultKind.CANCELLED)]
 
 
 def test_near_the_end_one_that_idles_looks_whether_the_source_is_back() -> None:
@@ -241,6 +338,19 @@ def test_it_is_taken_back_when_the_others_would_soon_have_nothing_else_to_do() -
     said += desk.flow(10, {2: 4 * MIB})
     assert Complete() in said
     assert fetched(said, 1).total <= PROBE_BYTES * 8
+
+
+def test_to_end_for_a_cut_alone_is_no_sign_of_life() -> None:
+    desk = Desk(10 * MIB)
+    desk.open(1, start=0, end=8 * MIB)
+    desk.open(2, start=8 * MIB, end=10 * MIB)
+    desk.flow(0.5, {1: MIB, 2: 100 * KIB})
+    lease = desk.lease(1)
+    desk.flow(HUSH_S, {2: 100 * KIB})
+    assert desk.source(1).silent
+    assert lease.end == lease.position
+    desk.tell(Ended(lease.id, lease.end))
+    assert desk.source(1).silent
 
 
 def test_nothing_is_taken_back_from_a_lane_twice() -> None:

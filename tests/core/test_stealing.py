@@ -161,7 +161,12 @@ def test_what_cuts_have_lost_makes_further_ones_dearer_steeply() -> None:
     base = least_gain_s(5.0, 0.0)
     assert least_gain_s(5.0, LOSS_SHARE / 10) < 1.05 * base
     assert least_gain_s(5.0, LOSS_SHARE) == pytest.approx(2 * base)
-    assert least_gain_s(5.0, 3 * LOSS_SHARE) == pytest.approx(10 * base)
+    assert least_gain_s(5.0, 1.9 * LOSS_SHARE) == pytest.approx(4.61 * base)
+
+
+def test_a_tenth_of_the_time_taken_so_far_is_worth_any_cut() -> None:
+    assert least_gain_s(14.0, 10 * LOSS_SHARE) == pytest.approx(1.4)
+    assert least_gain_s(14.0, 0.0) < 1.4
 
 
 def test_of_the_last_bytes_that_were_just_taken_nothing_is_taken_again() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.core.desk import KIB, MIB, Desk, fetched, of
 from thunderdl.core.protocol import Blamed, Cancel, Cleared, Complete, FaultKind, Fetch, GiveUp, PieceBad
-from thunderdl.core.scheduler import MOST_BAD_TIMES
+from thunderdl.core.scheduler import DOUBTFUL_PIECES, MOST_BAD_TIMES
 
 
 def bad(start: int, end: int, *suspects: int) -> PieceBad:
@@ -166,3 +166,33 @@ def test_a_bad_piece_does_not_touch_what_is_being_fetched_in_it() -> None:
     desk.tell(PieceBad(0, MIB, frozenset({1}), frozenset()))
     assert (lease.position, lease.end) == (MIB // 2, 4 * MIB)
     assert list(desk.scheduler.missing) == [(0, MIB // 2)]
+
+
+def test_who_had_a_part_in_a_piece_each_time_it_was_wrong_keeps_away_from_it() -> None:
+    desk = three_pieces(1, 2, 3)
+    desk.tell(bad(0, MIB, 1, 2))
+    assert not desk.source(1).avoid
+    assert not desk.source(2).avoid
+    desk.tell(bad(0, MIB, 2, 3))
+    assert list(desk.source(2).avoid) == [(0, MIB)]
+    assert not desk.source(1).avoid
+    assert not desk.source(3).avoid
+
+
+def test_where_nobody_else_is_there_they_bring_it_all_the_same() -> None:
+    desk = three_pieces(1, 2)
+    for _ in range(2):
+        desk.tell(bad(0, MIB, 1, 2))
+    assert not desk.source(1).avoid
+    assert not desk.source(2).avoid
+
+
+def test_a_banned_source_explains_what_others_had_a_part_in() -> None:
+    desk = three_pieces(1, 2)
+    for _ in range(2):
+        desk.tell(Blamed(2))
+    assert desk.source(2).banned
+    for piece in range(DOUBTFUL_PIECES):
+        desk.tell(bad(piece * MIB, (piece + 1) * MIB, 1, 2))
+    assert not desk.source(1).doubted
+    assert desk.source(1).suspected == 0

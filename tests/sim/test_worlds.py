@@ -65,8 +65,9 @@ def test_a_world_is_its_seed() -> None:
         pytest.param(
             [mirror(1, 50, dark=(Span(2.0),)), *(mirror(n, 50) for n in (2, 3, 4))], 1.01, id="one goes dark"
         ),
+        # Who asks each eighth of the time that it was dark is 0-11 % of that late, by chance (forty lengths tried).
         pytest.param(
-            [mirror(n, 50, dark=(Span(2.0, 22.0),)) for n in range(1, 5)], 1.06, id="all dark for 20 s and back"
+            [mirror(n, 50, dark=(Span(2.0, 22.0),)) for n in range(1, 5)], 1.08, id="all dark for 20 s and back"
         ),
         # Done in 8 s, before it is known of each how many lanes it shares its rate among.
         pytest.param([mirror(n, 100 / n) for n in range(1, 13)], 1.2, id="twelve mirrors"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from thunderdl.cli import exit_codes
-from thunderdl.errors import DownloadFailed, ThunderdlError, printable, shown_url
+from thunderdl.errors import DownloadFailed, InternalError, ThunderdlError, printable, shown_url
 from thunderdl.model import Result, Status
 from thunderdl.quantities import duration, rate, size
 
@@ -35,9 +35,7 @@ def complaint(error: Exception | None) -> str:
 
 def bug(error: BaseException) -> str:
     """The sentence for an exception that should not have come this far."""
-    told = shown_url(str(error))[:300]
-    what = f"{type(error).__name__}: {told}" if told else type(error).__name__
-    return f"{what} – this is a bug in thunderdl; with THUNDERDL_DEBUG=1 in the environment it shows where."
+    return str(InternalError(error))
 
 
 def remarks(result: Result) -> Iterator[str]:

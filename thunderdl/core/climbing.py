@@ -66,6 +66,15 @@ class Climb:
                 # Silence says nothing of how many lanes are good.
                 self._judge((total_bytes - self._bytes) / elapsed, flowing, cap, now)
 
+    def begin_with(self, lanes: int) -> None:
+        """Measure first what these bring, if nothing was measured yet: further ones have to take their work from them.
+
+        A file that its first answer holds whole was left to two lanes of 2 KB/s each (5.4 of the ideal); with all the
+        lanes of the start, each of which costs a cut, 7 % of such a file came twice.
+        """
+        if self._goodput is None and self.lane_bound is None and not self.trying:
+            self.lanes = self._kept = min(self.lanes, lanes)
+
     def allow(self, lanes: int) -> None:
         """Try this many: there is room that was not there before."""
         self.lanes = max(self.lanes, lanes)

@@ -39,6 +39,7 @@ class Granting:
         self._now = self._begun_at = 0.0
         self._lost_bytes, self._limited = 0.0, False
         self._pace_at, self._total_rate = -1.0, 0.0
+        self._end_at, self._end_in_s = -1.0, 0.0
 
     # -- work for a lane
 
@@ -171,8 +172,10 @@ class Granting:
 
     def _end_s(self) -> float:
         """How long it takes all of them together to bring what is left."""
-        rate = self._rate()
-        return (self.size - self.filled.total) / (rate + self._beside_rate) if rate else float("inf")
+        if self._end_at != self._now:
+            left = self.size - self.filled.total
+            self._end_at, self._end_in_s = self._now, self.roster.end_s(left, self._now, self._beside_rate)
+        return self._end_in_s
 
     def _miss(self, start: int, end: int) -> None:
         """``[start, end)`` is to be fetched, as far as it is not reserved for the swarm."""

@@ -35,6 +35,9 @@ SLOW_THIEF_S = 1.0
 # What cuts have lost so far makes further ones dearer, steeply beyond this share of the file. Reckoned with 64 KB for
 # each (measured on shaped links: 30-60) it made the end of a download wait whose mirrors changed every 2 s.
 LOSS_SHARE = 0.0075
+# So large a share of the time taken so far is worth any cut: idle lanes watched one of 5 KB/s finish for 12 s, for the
+# cuts of a small file had cost 4 % of it.
+ENOUGH_SHARE = 0.1
 # A cut loses what is on its way then; whoever takes little more than that has taken nothing.
 WORTH_OF_WAY, QUEUE_S, QUEUE_BYTES = 1.5, 0.25, 32 * 1024
 # From a lease that is to show who brought a piece; from a lane of the same source, which may share its rate.
@@ -95,7 +98,8 @@ class Steal:
 
 def least_gain_s(elapsed_s: float, lost_share: float) -> float:
     """What a steal must be worth after ``elapsed_s``, when ``lost_share`` of the file was fetched for nothing."""
-    return clamp(GAIN_SHARE * elapsed_s, MIN_GAIN_S, MAX_GAIN_S) * (1 + (lost_share / LOSS_SHARE) ** 2)
+    least_s = clamp(GAIN_SHARE * elapsed_s, MIN_GAIN_S, MAX_GAIN_S)
+    return min(least_s * (1 + (lost_share / LOSS_SHARE) ** 2), max(least_s, ENOUGH_SHARE * elapsed_s))
 
 
 def best_steal(thief: Lane, lanes: Iterable[Lane], now: float, *, least_s: float, end_s: float) -> Steal | None:
@@ -148,12 +152,13 @@ def _spared(lease: Lease, thief: Lane, end_s: float, now: float) -> bool:
 def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: float, now: float) -> Steal | None:
     victim, position, speed = victim_rate(lease, now), position_now(lease, now), max(thief.likely_rate(), 1.0)
     take = (before_s - ready_s) * victim * speed / (speed + victim)
-    # What the two of them could win; how much of that is this thief's, and how much is left for others, follows.
-    gain = take / victim
     border = max(cut_bytes(speed + victim), thief.source.min_bytes)
     # In sight of the end there are no others to come: what two lanes can halve, they halve.
     if end_s > MIN_LEASE_S and (within := speed * (end_s - ready_s)) > border:
         take = min(take, within)
+    if thief.probe:
+        # It may find nobody there.
+        take = min(take, max(PROBE_BYTES, border))
     cut = max(position, (lease.end - int(take)) // border * border)
     if cut - position < border:
         # What is hardly more than the border is not worth two.
@@ -161,9 +166,8 @@ def _cut(lease: Lease, thief: Lane, before_s: float, ready_s: float, end_s: floa
     taken = lease.end - cut
     if taken <= 0 or taken < WORTH_OF_WAY * on_its_way(victim, lease.lane.source.latency.value):
         return None
-    if taken > take:
-        gain = before_s - max(before_s - taken / victim, ready_s + taken / speed)
-    return Steal(lease, cut, gain)
+    # What this thief wins; what others may take of the rest is theirs.
+    return Steal(lease, cut, before_s - max(before_s - taken / victim, ready_s + taken / speed))
 
 
 def on_its_way(rate: float, latency_s: float) -> float:

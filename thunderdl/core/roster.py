@@ -8,7 +8,6 @@ Invariants:
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import islice
@@ -115,6 +114,10 @@ class Lane:
         lease = self.leases[0]
         silent_s = now - (lease.moved_at if lease.moved_at > lease.due_at else lease.due_at)
         return silent_s > SILENT_S and silent_s > SILENT_TRIPS * self.source.latency.value
+
+    def flows_in_s(self, now: float) -> float:
+        """When bytes can come from it at the earliest."""
+        return max(0.0, self.leases[0].due_at - now) if self.leases else self.asking_s
 
     def left_s(self, now: float) -> float:
         """How long until all of its leases are done."""
@@ -271,13 +274,34 @@ class Roster:
 
     def typical_lane_rate(self) -> float:
         known = [lane.rate.safe for lane in self.lanes.values() if lane.rate.known]
-        return max(statistics.median(known), 1.0) if known else UNKNOWN_RATE_BYTES_PER_S
+        return max(_median(known), 1.0) if known else UNKNOWN_RATE_BYTES_PER_S
 
     def likely_rate(self, now: float) -> float:
         """What all lanes that are of use bring together; 0 where nothing is known yet."""
         lanes = [lane for lane in self.lanes.values() if lane.rate.known and lane.source.usable]
         return sum([lane.rate.mean for lane in lanes if not lane.source.silent and not lane.is_silent(now)])
 
+    def end_s(self, left_bytes: int, now: float, beside_rate: float = 0.0) -> float:
+        """How long all of them together take for ``left_bytes``, those that have to ask first from then on;
+        ``beside_rate``: what comes meanwhile from elsewhere, in bytes/s."""
+        lanes = [lane for lane in self.lanes.values() if lane.rate.known and lane.source.usable]
+        offers = sorted(
+            (lane.flows_in_s(now), lane.rate.mean)
+            for lane in lanes if not lane.source.silent and not lane.is_silent(now)
+        )  # fmt: skip
+        rate, missed_bytes = beside_rate, 0.0
+        for wait_s, each in offers:
+            if rate and left_bytes + missed_bytes <= wait_s * rate:
+                break
+            rate, missed_bytes = rate + each, missed_bytes + each * wait_s
+        return (left_bytes + missed_bytes) / rate if offers and rate else float("inf")
+
     def leased_bytes(self) -> int:
         """What is granted and not here yet."""
         return sum([lease.left_bytes for lease in self.leases.values()])
+
+
+def _median(rates: list[float]) -> float:
+    # That of statistics comes with fractions and decimal: 4 ms of every start.
+    ordered, half = sorted(rates), len(rates) // 2
+    return (ordered[half] + ordered[~half]) / 2

@@ -78,6 +78,7 @@ class Scheduler(Reserving):
         super().__init__(size=size, filled=filled, align=align, host_lanes=host_lanes, all_lanes=all_lanes)
         self._retries, self._stall_s, self._jitter = retries, stall_s, jitter
         self._bad_times: Counter[int] = Counter()
+        self._suspects_of: dict[int, frozenset[int]] = {}
         self._handlers: dict[type[Event], Callable[..., list[Command]]] = {
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
@@ -182,7 +183,7 @@ class Scheduler(Reserving):
             return []
         lane, source = lease.lane, lease.lane.source
         self._account(lease, event.position)
-        worked = lane.worked or lease.position - lease.start >= CUT_BYTES
+        worked = lane.worked
         self._release(lease)
         if lane.id in self.roster.lanes:
             self._drop_lane(lane)
@@ -207,21 +208,35 @@ class Scheduler(Reserving):
         self._miss(event.start, event.end)
         for lease in self.roster.leases.values():
             self.missing.remove(lease.position, lease.end)
-        # Of mixed origin: whoever brings it alone next time is right, or found out.
-        mixed = len(event.suspects) > 1
-        if mixed:
-            self.contested.add(event.start, event.end)
-        for source_id in event.suspects:
-            if (source := self.roster.sources.get(source_id)) and mixed:
-                source.suspected += 1
-            elif source:
-                source.avoid.add(event.start, event.end)
+        self._suspect(event)
         self._doubt()
         commands: list[Command] = []
         self._bad_times[event.start] += 1
         for source_id in event.culprits:
             commands += self._blamed(Blamed(source_id), bad_times=self._bad_times[event.start])
         return commands + self._serve()
+
+    def _suspect(self, event: PieceBad) -> None:
+        """Note who had a part in it, and who is to keep away from these bytes."""
+        suspects = [self.roster.sources[each] for each in event.suspects if each in self.roster.sources]
+        if len(event.suspects) == 1:
+            for source in suspects:
+                source.avoid.add(event.start, event.end)
+            return
+        # Of mixed origin: whoever brings it alone next time is right, or found out.
+        self.contested.add(event.start, event.end)
+        # Wrong again with the same ones among them: others, if there are any, bring it now. (At the end of a download a
+        # liar had a part in one piece a dozen times, each time taking from the lane that was to bring it alone.)
+        again = self._suspects_of.get(event.start, frozenset()) & event.suspects
+        self._suspects_of[event.start] = again or event.suspects
+        # One that is banned explains it: what it brought before comes to light piece by piece. (The quickest source of
+        # a world was doubted for that, and idle for two thirds of the time.)
+        explained = any(source.banned for source in suspects)
+        others = any(source.usable and source.id not in again for source in self.roster.sources.values())
+        for source in suspects:
+            source.suspected += not explained
+            if others and source.id in again:
+                source.avoid.add(event.start, event.end)
 
     def _doubt(self) -> None:
         """Who had a part in most of the bad pieces of mixed origin brings whole ones from now on: that tells."""
@@ -309,7 +324,8 @@ class Scheduler(Reserving):
             commands += self._give_up(stalled, FaultKind.STALLED)
             if not silent:
                 continue
-            if len(silent) < len(busy):
+            if any(lane.worked and lane not in silent for lane in busy):
+                # A probe that was opened a moment ago does not count: it flows no more than they do.
                 lost_s = max(LOST_S, LOST_TRIPS * source.latency.value)
                 commands += self._give_up([lane for lane in silent if lane.silent_s(self._now) >= lost_s])
             elif source.silent or source.failures:

@@ -26,6 +26,9 @@ MOST_ENDING = 4
 MIN_LANE_RATE = 1.5 * 1024
 # One lane too many that will be at its lease for longer than this is not waited for: its end costs a connection.
 SURPLUS_S = 10.0
+# While this much is left to do, it pays to find out whether more lanes help, even where each takes its work from
+# another.
+UNTRIED_END_S = 8.0
 
 
 class Staffing(Granting):
@@ -94,7 +97,7 @@ class Staffing(Granting):
         if not source.lanes or source.silent:
             return bool(self.roster.leases)
         idle = any(not lane.leases for lane in source.lanes.values())
-        if source.climb.lane_bound is None and len(source.lanes) > 1:
+        if source.climb.lane_bound is None and len(source.lanes) > 1 and self._end_s() < UNTRIED_END_S:
             # Whether it helps is not known, and each steal costs: one more lane shows it.
             return False
         return not idle and self._end_s() > MIN_WORK_FOR_LANE_S and not self._shrinking()
@@ -125,15 +128,20 @@ class Staffing(Granting):
     def _climb(self) -> None:
         """Measure what the lanes of each source bring, and let it try more where the budget allows."""
         free = self._all_lanes - len(self.roster.lanes)
+        # Lanes that a trial was promised come as soon as those end that are one too many; without any it is judged by
+        # those that it got (with a budget of 6, a climb from 4 to 8 was never judged, and kept them all).
+        ending = any(len(source.lanes) > source.climb.lanes for source in self.roster.sources.values())
         for source in self.roster.sources.values():
             if not source.lanes:
                 continue
-            flowing = sum(1 for lane in source.lanes.values() if lane.leases and lane.worked)
-            if len(source.lanes) > 1 and not source.climb.lane_bound and _trickles(source):
+            if not self.missing.total and self._end_s() > UNTRIED_END_S:
+                source.climb.begin_with(len(source.lanes))
+            flowing = sum(1 for lane in source.lanes.values() if lane.leases and lane.rate.known)
+            if len(source.lanes) > 1 and source.climb.lane_bound is False and _trickles(source):
                 source.climb.step_down(len(source.lanes) - 1)
             elif flowing:
                 room = self._host_room(source)
-                cap = room if free > 0 or source.climb.trying else min(room, len(source.lanes))
+                cap = room if free > 0 or (ending and source.climb.trying) else min(room, len(source.lanes))
                 source.climb.observe(flowing, cap, source.total_bytes, source.latency.value, self._now)
 
     def _make_room(self) -> list[Command]:
@@ -189,7 +197,9 @@ class Staffing(Granting):
         return wants and len(source.lanes) < self._host_room(source)
 
     def _shed(self) -> list[Command]:
-        """End lanes that are one too many and would be at it for long."""
+        """End lanes that are one too many and would be at it for long; not where another would have to take it over."""
+        if not self.missing.total:
+            return []
         surplus = [
             lane
             for source in self.roster.sources.values() if len(source.lanes) > source.climb.lanes

@@ -20,7 +20,7 @@ from thunderdl.engine.opening import (
     release,
 )
 from thunderdl.engine.session import Session
-from thunderdl.errors import DownloadFailed, ThunderdlError, shown_url
+from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
 from thunderdl.options import Options
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
@@ -158,7 +158,8 @@ class Candidates:
                 candidate.opening = await open_source(
                     self._session, candidate.url, self._options, first_range(candidate), self.pace.meter
                 )
-            except ThunderdlError as error:
+            except Exception as caught:
+                error = foreseen(caught)
                 if getattr(error, "one_too_many", False) and turned_away < MOST_TURNED_AWAY:
                     # Not its fault: it waits in line for one of the connections that the host allows.
                     turned_away += 1

@@ -37,7 +37,7 @@ from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_sou
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
-from thunderdl.errors import ContentChanged, RangesUnsupported, ThunderdlError, shown_url
+from thunderdl.errors import ContentChanged, InternalError, RangesUnsupported, ThunderdlError, foreseen, shown_url
 from thunderdl.options import Options
 
 TICK_S = 0.1
@@ -117,6 +117,9 @@ class Driver:
                 self._update_caps()
                 for command in self.scheduler.handle(following, time.monotonic()):
                     self._perform(command)
+        except Exception as bug:
+            # Told by callbacks of the loop and by tasks that nobody awaits: it must end the download from here.
+            self._fault(foreseen(bug))
         finally:
             self._telling = False
 
@@ -144,6 +147,15 @@ class Driver:
 
     async def _join(self, candidate: Candidate) -> None:
         """A mirror has answered: let it in if it serves what the others do."""
+        try:
+            await self._judge(candidate)
+        except ThunderdlError as error:
+            candidate.error = error
+            self._candidates.attempts.append(error)
+        except Exception as bug:
+            self._fault(InternalError(bug))
+
+    async def _judge(self, candidate: Candidate) -> None:
         opening = candidate.opening
         assert opening is not None
         seen = version_of(opening)

@@ -32,12 +32,14 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import (
     Cancelled,
     ContentChanged,
+    InternalError,
     LastingFault,
     ServerBusy,
     SourceError,
     StorageError,
     ThunderdlError,
     TimedOut,
+    foreseen,
 )
 from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connection import Connection, Phase
@@ -258,6 +260,10 @@ class Lanes:
             lane.connecting = None
             self._end(lane, located(error, lane.source.url))
             return
+        except Exception as error:
+            # Nobody awaits this task: the download would wait for the lane for ever.
+            self._fault(foreseen(error))
+            return
         lane.connecting, lane.connection = None, connection
         waiting, lane.waiting = lane.waiting, []
         for transfer in waiting:
@@ -265,6 +271,13 @@ class Lanes:
             connection.mover.ask(connection, transfer)
 
     def _heard(self, lane: LaneRun, event: object) -> None:
+        try:
+            self._answer(lane, event)
+        except Exception as bug:
+            # In a callback of the loop: asyncio would log it, and the download wait for ever.
+            self._fault(foreseen(bug))
+
+    def _answer(self, lane: LaneRun, event: object) -> None:
         if isinstance(event, Finished):
             self._finished(lane, event)
         elif isinstance(event, Lowered):
@@ -311,6 +324,10 @@ class Lanes:
         error = event.error
         if isinstance(error, OSError):
             self._fault(storage_fault(self._sink.store.path, error))
+            error = Cancelled()
+        elif isinstance(error, InternalError):
+            # Not to be tried elsewhere: what the scheduler takes as written need not have a record.
+            self._fault(error)
             error = Cancelled()
         self._end(lane, error)
 

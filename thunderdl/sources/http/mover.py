@@ -7,7 +7,7 @@ It must not decide: which range, which source, what to do about a failure is the
 Invariants:
 1. Only this thread touches a connection after :meth:`Mover.attach`; everybody else sends commands.
 2. Events are posted in batches, one wake-up of the loop for each round, never one for each read.
-3. Whatever goes wrong with one connection ends that connection alone.
+3. Whatever goes wrong with one connection ends that connection alone, a bug of ours included: the thread goes on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError
+from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser
@@ -120,7 +120,11 @@ class Mover:
     def _run(self) -> None:
         try:
             while self._running:
-                self._round()
+                try:
+                    self._round()
+                except Exception as bug:
+                    # Of no connection that is known: nobody is to wait for an answer that may not come.
+                    self._break_all(bug)
         finally:
             # Parked ones are not in the selector, and a close may have been ordered after the last round.
             for connection in list(self.attached):
@@ -140,10 +144,17 @@ class Mover:
         for connection in again:
             self._guarded(connection, selectors.EVENT_READ)
         self._end_waits()
-        while self._commands:
-            self._commands.popleft()[1](self)
+        self._obey()
         if self._events:
             self._wake()
+
+    def _obey(self) -> None:
+        while self._commands:
+            connection, command = self._commands.popleft()
+            try:
+                command(self)
+            except Exception as error:
+                self._break(connection, _fault_of(error))
 
     def _patience(self) -> float | None:
         if self._again or self._commands:
@@ -156,10 +167,8 @@ class Mover:
                 self._send(connection)
             if mask & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
                 self._turn(connection)
-        except ThunderdlError as error:
-            self._break(connection, error)
-        except OSError as error:
-            self._break(connection, self._network_fault(connection, error))
+        except Exception as error:
+            self._break(connection, _fault_of(error))
 
     def _turn(self, connection: Connection) -> None:
         if connection.phase is Phase.IDLE:
@@ -180,12 +189,9 @@ class Mover:
         transfer.asked_at = 0.0 if connection.queue else time.monotonic()
         connection.queue.append(transfer)
         connection.outbox += transfer.request
-        try:
-            self._send(connection)
-            if connection.phase is Phase.IDLE:
-                self._expect_head(connection)
-        except OSError as error:
-            self._break(connection, self._network_fault(connection, error))
+        self._send(connection)
+        if connection.phase is Phase.IDLE:
+            self._expect_head(connection)
 
     def _send(self, connection: Connection) -> None:
         while connection.outbox:
@@ -289,14 +295,8 @@ class Mover:
         onto._ring()
 
     def _proceed(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
-        if connection.phase is not Phase.PARKED:
-            return
-        try:
+        if connection.phase is Phase.PARKED:
             self._begin_body(connection, transfer, body, store)
-        except ThunderdlError as error:
-            self._break(connection, error)
-        except OSError as error:
-            self._break(connection, self._network_fault(connection, error))
 
     def _begin_body(self, connection: Connection, transfer: Transfer, body: Body, store: Store) -> None:
         if body.start != transfer.start or not transfer.begun:
@@ -453,8 +453,18 @@ class Mover:
         self._shut(connection)
         while connection.queue:
             transfer = connection.queue.popleft()
-            transfer.finish()
+            if not isinstance(error, InternalError):
+                # After a bug position and hash need not belong together: what has no record is fetched again.
+                transfer.finish()
             self._post(transfer, Broke(transfer, error, stale=stale))
+
+    def _break_all(self, bug: Exception) -> None:
+        # First, so that what was ordered meanwhile is among those who are told.
+        self._obey()
+        for connection in list(self.attached):
+            self._break(connection, InternalError(bug))
+        if self._events:
+            self._wake()
 
     def _shut(self, connection: Connection) -> None:
         if connection.watched:
@@ -467,13 +477,6 @@ class Mover:
     def _post(self, transfer: Transfer, event: object) -> None:
         self._events.append((transfer.notify, event))
 
-    @staticmethod
-    def _network_fault(connection: Connection, error: OSError) -> ThunderdlError | OSError:
-        if isinstance(error, _StoreError):
-            return error.cause
-        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-        return ConnectionLost("", f"the connection broke ({reason or type(error).__name__})")
-
 
 class _StoreError(OSError):
     """A write that failed, told apart from a socket that failed."""
@@ -481,3 +484,13 @@ class _StoreError(OSError):
     def __init__(self, cause: OSError) -> None:
         super().__init__(cause.errno, cause.strerror)
         self.cause = cause
+
+
+def _fault_of(error: Exception) -> ThunderdlError | OSError:
+    """What to tell of it: a write that failed as the system said it, a bug as a bug."""
+    if isinstance(error, _StoreError):
+        return error.cause
+    if not isinstance(error, OSError):
+        return foreseen(error)
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return ConnectionLost("", f"the connection broke ({reason or type(error).__name__})")
