@@ -26,12 +26,12 @@ def result(*, mirrors: int, peers: int, resumed: int = 0) -> Result:
 
 
 def test_what_each_side_brought_is_told() -> None:
-    assert "30 MiB from peers, 10 MiB from mirrors" in outcome(result(mirrors=10 * MIB, peers=30 * MIB))
+    assert "30.0 MiB from peers, 10.0 MiB from mirrors" in outcome(result(mirrors=10 * MIB, peers=30 * MIB))
 
 
 def test_what_was_there_is_counted_to_neither() -> None:
     told = outcome(result(mirrors=10 * MIB, peers=30 * MIB, resumed=60 * MIB))
-    assert "30 MiB from peers, 10 MiB from mirrors, 60 MiB were there" in told
+    assert "30.0 MiB from peers, 10.0 MiB from mirrors, 60.0 MiB were there" in told
 
 
 def test_peers_alone() -> None:
