@@ -16,14 +16,17 @@ from pathlib import Path
 import thunderdl
 from thunderdl import client, errors, model, options, timetable
 from thunderdl.cli import reference
+from thunderdl.engine import creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
+from thunderdl.sources.swarm import torrent
 
 DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ContentKey, options.Exists, options.Priority,
-    timetable.Timetable, client.Info, client.Totals,
+    timetable.Timetable, client.Info, client.Totals, creating.Created, seeding.SeedProgress, torrent.Torrent,
+    torrent.TorrentFile,
 )  # fmt: skip
 
 
@@ -97,6 +100,9 @@ def _library_page() -> Iterator[str]:
     yield "## Many files\n"
     for kind in (client.Client, client.Task, client.Request):
         yield from _class(kind)
+    yield "## Torrents\n"
+    yield from _function(creating.create_torrent, "thunderdl.create_torrent", "###")
+    yield from _class(seeding.Seeding)
     yield "## Options\n"
     yield f"{_markdown(_doc(options.Options))}\n"
     yield "`scope` session: shared by all downloads of a client.\n"

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from thunderdl.client import Client, Request, Task, download, get
+    from thunderdl.engine.creating import Created, create_torrent
+    from thunderdl.engine.seeding import Seeding, SeedProgress
     from thunderdl.errors import ThunderdlError
     from thunderdl.model import ContentKey, Digest, PieceHashes, Progress, Result, Status
     from thunderdl.options import Exists, Options, Priority
@@ -23,6 +25,8 @@ __version__ = "0.1.0"
 
 _HOME = {
     "client": ("Client", "Request", "Task", "download", "get"),
+    "engine.creating": ("Created", "create_torrent"),
+    "engine.seeding": ("SeedProgress", "Seeding"),
     "errors": ("ThunderdlError",),
     "model": ("ContentKey", "Digest", "PieceHashes", "Progress", "Result", "Status"),
     "options": ("Exists", "Options", "Priority"),
@@ -30,8 +34,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Client", "ContentKey", "Digest", "Exists", "Options", "PieceHashes", "Priority", "Progress", "Request", "Result",
-    "Status", "Task", "ThunderdlError", "Timetable", "__version__", "download", "get",
+    "Client", "ContentKey", "Created", "Digest", "Exists", "Options", "PieceHashes", "Priority", "Progress", "Request",
+    "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__",
+    "create_torrent", "download", "get",
 ]  # fmt: skip
 
 

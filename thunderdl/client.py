@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
 if TYPE_CHECKING:
+    from thunderdl.engine.seeding import Seeding
+    from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
 PROGRESS_S = 0.1
@@ -296,6 +298,29 @@ class Client:
         finally:
             release(session, opening)
 
+    async def seed(
+        self, path: str, *, options: Options | None = None,
+        on_read: Callable[[int, int], None] | None = None, **changes: Any,
+    ) -> Seeding:  # fmt: skip
+        """Share ``path`` with peers: a .torrent whose data is in ``dir``, the data of ``torrent``, or a plain file or
+        folder, of which a torrent is made. It is compared with its hashes first; ``on_read`` is told of bytes read and
+        bytes in all. Raises UsageError, StorageError, BadContent, ThunderdlError.
+        """
+        session = self._running_session()
+        from thunderdl.engine.seeding import seed
+
+        return await seed(
+            session, path, _changed(options or self.options, changes), on_read or (lambda done, whole: None)
+        )
+
+    async def torrent(self, reference: str) -> Torrent:
+        """What is in a torrent: a .torrent file's path or URL, or a magnet link, whose metadata peers send. Raises
+        ThunderdlError."""
+        session = self._running_session()
+        from thunderdl.engine.torrents import torrent_of
+
+        return await torrent_of(session, reference, self.options)
+
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""
         return tuple(self._tasks)
@@ -363,6 +388,21 @@ def request_from_journal(path: str, options: Options) -> Request:
     folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
     checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
     return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
+
+
+def request_from_folder(path: str, options: Options) -> Request:
+    """The request that goes on from the part folder at ``path``. Raises JournalUnusable.
+
+    What the folder says is data: where files are saved follows from its own place alone.
+    """
+    from thunderdl.storage.wishes import read_wish
+
+    wish = read_wish(path)
+    folder, name = os.path.split(path.removesuffix(PART_SUFFIX))
+    settled = replace(options, dir=folder or ".", out=name, files=wish.files)
+    if names_torrent(wish.torrent) or not wish.mirrors:
+        return Request(wish.torrent, wish.mirrors, settled)
+    return Request(wish.mirrors[0], wish.mirrors[1:], replace(settled, torrent=wish.torrent))
 
 
 async def download(

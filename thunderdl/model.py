@@ -99,6 +99,7 @@ class Status(enum.Enum):
     ACTIVE = "active"
     PAUSED = "paused"
     VERIFYING = "verifying"
+    SHARING = "sharing"
     COMPLETE = "complete"
     SKIPPED = "skipped"
     CANCELLED = "cancelled"
@@ -134,6 +135,7 @@ class Progress:
     """A snapshot, made when polled.
 
     ``size_bytes``: None while unknown. ``eta_s``: None where no guess makes sense.
+    ``uploaded_bytes``: what peers had from us.
     ``piece_map``: up to 256 cells over the file, each 0 (missing) … 255 (all there).
     """
 
@@ -143,6 +145,7 @@ class Progress:
     done_bytes: int = 0
     resumed_bytes: int = 0
     wasted_bytes: int = 0
+    uploaded_bytes: int = 0
     rate_bytes_per_s: float = 0.0
     eta_s: float | None = None
     sources: tuple[SourceProgress, ...] = ()
@@ -156,7 +159,8 @@ class Result:
 
     ``path``: the final file, None where there is none. ``bytes``: its size. ``verified``: the digests that
     were checked (``algorithm=hex``, ``pieces:algorithm`` for piece hashes), empty where nothing could be.
-    ``wasted_bytes``: fetched and not used. ``notes``: what the user should know (what was thrown away and why).
+    ``wasted_bytes``: fetched and not used; ``uploaded_bytes``: what peers had from us.
+    ``notes``: what the user should know (what was thrown away and why).
     """
 
     url: str
@@ -167,6 +171,7 @@ class Result:
     verified: tuple[str, ...] = ()
     resumed_bytes: int = 0
     wasted_bytes: int = 0
+    uploaded_bytes: int = 0
     sources: tuple[SourceProgress, ...] = ()
     content_key: ContentKey | None = None
     notes: tuple[str, ...] = field(default=())

@@ -105,7 +105,8 @@ def test_any_snapshot_can_be_drawn(cells: bytes, width: int, done: int, text: st
 
 @pytest.mark.parametrize("status", list(Status))
 def test_every_status(status: Status) -> None:
-    assert lines(one(status=status, sources=()))[0].endswith(status.value)
+    told = "sharing, 0 B (ratio 0.00) so far" if status is Status.SHARING else status.value
+    assert lines(one(status=status, sources=()))[0].endswith(told)
 
 
 def test_look_polls_no_more_than_can_be_shown() -> None:

@@ -48,11 +48,16 @@ def test_details_name_every_attempt() -> None:
     assert lines == ["attempt: http://h/file: refused.", "attempt: http://h/file: the server answered 403."]
 
 
+def test_what_peers_had_is_told() -> None:
+    told = sentences.outcome(saved(URL, uploaded_bytes=128 * MIB))
+    assert "shared 128 MiB (ratio 0.50)" in told
+
+
 def test_json_has_exactly_these_keys() -> None:
     good = json.loads(sentences.json_line(saved(URL, sources=(source(1, bytes=5),), verified=("sha256=00",))))
     assert good == {
         "path": "file", "bytes": 256 * MIB, "seconds": 3.2, "status": "complete", "verified": ["sha256=00"],
-        "wasted_bytes": 0, "error": None,
+        "wasted_bytes": 0, "uploaded_bytes": 0, "error": None,
         "sources": [{"url": "http://mirror1.example.org/pub/file.iso", "kind": "http", "bytes": 5}],
     }  # fmt: skip
     bad = json.loads(sentences.json_line(failed(URL, AccessDenied(URL, "the server answered 403"))))

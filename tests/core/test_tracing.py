@@ -29,6 +29,8 @@ def some(hint: object) -> st.SearchStrategy[object]:
         return st.one_of([some(each) for each in arguments])
     if typing.get_origin(hint) is frozenset:
         return st.frozensets(some(arguments[0]), max_size=3)
+    if typing.get_origin(hint) is tuple:
+        return st.lists(some(arguments[0]), max_size=3).map(tuple)
     if isinstance(hint, enum.EnumMeta):
         return st.sampled_from(list(hint))
     known: dict[object, st.SearchStrategy[object]] = {

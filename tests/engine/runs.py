@@ -73,7 +73,7 @@ def check_result(result: Result) -> None:
     if result.status is Status.COMPLETE:
         assert result.error is None
         assert result.path is not None
-        assert os.path.getsize(result.path) == result.bytes
+        assert os.path.isdir(result.path) or os.path.getsize(result.path) == result.bytes
     if result.status in (Status.FAILED, Status.CANCELLED):
         assert result.path is None
         assert isinstance(result.error, ThunderdlError)

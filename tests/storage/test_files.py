@@ -176,14 +176,14 @@ def test_where_there_are_no_locks_it_goes_on_without(target: str, monkeypatch: p
 
 
 def test_a_file_renamed_between_open_and_lock_is_not_taken(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    lock = files._lock
+    lock = files.lock
 
     def finished_by_another_just_before(path: str, fd: int) -> None:
-        monkeypatch.setattr(files, "_lock", lock)
+        monkeypatch.setattr(files, "lock", lock)
         os.rename(path, target)
         lock(path, fd)
 
-    monkeypatch.setattr(files, "_lock", finished_by_another_just_before)
+    monkeypatch.setattr(files, "lock", finished_by_another_just_before)
     part = PartFile.open(target)
     os.pwrite(part.fd, b"x", 0)
     assert Path(target).read_bytes() == b""

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from thunderdl.cli.live import COLOURS
+from thunderdl.cli.sentences import shared
 from thunderdl.cli.views import Watched
 from thunderdl.errors import printable, shown_url
 from thunderdl.model import Progress, SourceProgress, SourceState, Status
@@ -93,6 +94,8 @@ def _headline(task: Progress, width: int) -> Text:
     sources = sum(source.lanes > 0 for source in task.sources)
     if task.status is Status.ACTIVE and lanes:
         state = f"{_count(lanes, 'connection')} to {_count(sources, 'source')}"
+    elif task.status is Status.SHARING:
+        state = f"sharing, {shared(task.uploaded_bytes, task.size_bytes or 0)} so far"
     else:
         state = task.status.value
     name = Text.assemble((_cut(shown_url(task.name), width - len(state) - 2), "bold"))

@@ -16,6 +16,7 @@ from thunderdl.cli.live import choose_view
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
+from thunderdl.formats.links import names_torrent
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ def get(typed: Typed) -> int:
 
 
 def resume(typed: Typed) -> int:
-    """Finish every download whose journal is in the folder."""
+    """Finish every download whose journal or part folder is in the folder."""
     from thunderdl.storage.journal import find_journals
+    from thunderdl.storage.wishes import find_part_folders
 
     options = settings.load(typed.settings()).options()
     folder = typed.text("folder")
@@ -49,11 +51,11 @@ def resume(typed: Typed) -> int:
     if not os.path.isdir(options.dir):
         raise UsageError(f"{printable(options.dir)} is no folder.")
     view, tally = _view(typed), Tally()
-    journals = find_journals(options.dir)
-    if not journals:
+    journals, folders = find_journals(options.dir), find_part_folders(options.dir)
+    if not journals and not folders:
         view.problem(ThunderdlError(f"nothing to resume in {printable(options.dir)}."))
         return 0
-    return asyncio.run(_download(options, _journalled(journals, options, view, tally), view, tally))
+    return asyncio.run(_download(options, _left(journals, folders, options, view, tally), view, tally))
 
 
 def _view(typed: Typed) -> View:
@@ -98,12 +100,16 @@ def _chained(first: Iterator[Request], second: Iterator[Request]) -> Iterator[Re
     yield from second
 
 
-def _journalled(journals: Sequence[str], options: Options, view: View, tally: Tally) -> Iterator[Request]:
-    from thunderdl.client import request_from_journal
+def _left(
+    journals: Sequence[str], folders: Sequence[str], options: Options, view: View, tally: Tally
+) -> Iterator[Request]:  # fmt: skip
+    """What earlier runs have left; one that cannot be read is told, counts, and the rest goes on."""
+    from thunderdl.client import request_from_folder, request_from_journal
 
-    for path in journals:
+    ways = [*((request_from_journal, path) for path in journals), *((request_from_folder, path) for path in folders)]
+    for request_from, path in ways:
         try:
-            yield request_from_journal(path, options)
+            yield request_from(path, options)
         except ThunderdlError as error:
             view.problem(error)
             tally.count(error.exit_code)
@@ -128,6 +134,8 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
     named = [flag for flag, is_given in of_one_file.items() if is_given]
     if named and (len(urls) != 1 or input_list is not None):
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
+    if options.files is not None and options.torrent is None and not names_torrent(urls[0]):
+        raise UsageError("--files chooses from a torrent; give a .torrent, a magnet link, or --torrent beside the URL.")
     if options.out == "-":
         raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
     if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):

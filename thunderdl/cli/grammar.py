@@ -216,12 +216,30 @@ _DOWNLOAD = Flag(
     metavar="N",
     help="Which download of the trace; without it the largest.",
 )
+_CREATING = (
+    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent here.", "PATH"),
+    Flag("v1", ("--v1",), Takes.NOTHING, "For clients that know BitTorrent v1 alone."),
+    Flag("v2", ("--v2",), Takes.NOTHING, "For clients that know BitTorrent v2 alone."),
+    Flag("hybrid", ("--hybrid",), Takes.NOTHING, "For both; this is what is made without a flag."),
+    Flag("piece_length", ("--piece-length",), Takes.VALUE, "A power of two from 16K; one that fits else.", "SIZE"),
+    Flag("web_seeds", ("--web-seed",), Takes.VALUES, "A URL of the content; may be repeated.", "URL"),
+    Flag("private", ("--private",), Takes.NOTHING, "Peers from its trackers only: no DHT, PEX, local search."),
+    Flag("comment", ("--comment",), Takes.VALUE, "Text to put into it.", "TEXT"),
+)  # fmt: skip
+_SEEDING = (
+    "dir", "torrent", "peers", "trackers", "upload_limit", "ratio", "seed_time", "port", "dht", "pex", "lsd", "utp",
+    "encryption", "proxy",
+)  # fmt: skip
 _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc", "cookies")
+# How peers are found that know what a magnet link names.
+_PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
 # What the journal already knows is not asked again.
 _RESUMABLE = tuple(
-    row.name for row in table() if row.name == "trace" or (not row.once and row.name not in ("dir", "exists"))
+    row.name
+    for row in table()
+    if row.name in ("trace", "peers") or (not row.once and row.name not in ("dir", "exists"))
 )
 
 COMMANDS: Mapping[str, Command] = {
@@ -237,9 +255,9 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="info",
             target="thunderdl.cli.info:info",
-            help="Show size, ranges, validators, digests, file name and protocol of a URL.",
-            flags=(*_options(*_REACH), _JSON),
-            argument=Argument(name="url", metavar="URL", help="What to look at.", least=1),
+            help="Show what a server says of a URL, or what is in a torrent.",
+            flags=(*_options(*_REACH, *_PEERS), _JSON),
+            argument=Argument(name="url", metavar="URL", help="A URL, a .torrent file, a magnet link.", least=1),
         ),
         Command(
             name="verify",
@@ -251,9 +269,29 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download whose journal is in a folder.",
+            help="Finish every download that was left in a folder.",
             flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
+        ),
+        Command(
+            name="create",
+            target="thunderdl.cli.create:create",
+            help="Make a torrent of a file or folder, and print the magnet link that names it.",
+            flags=(*_CREATING, *_options("trackers", "exists"), _QUIET, _JSON),
+            argument=Argument(name="path", metavar="PATH", help="The file or folder.", least=1),
+        ),
+        Command(
+            name="seed",
+            target="thunderdl.cli.seed:seed",
+            help="Share what is there with peers, until --ratio, --seed-time or Ctrl-C.",
+            flags=(*_options(*_SEEDING), _QUIET, _JSON),
+            argument=Argument(
+                name="paths",
+                metavar="PATH…",
+                help="Torrents whose data is in --dir, or plain files.",
+                least=1,
+                many=True,
+            ),
         ),
         Command(
             name="replay",

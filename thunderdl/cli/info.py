@@ -1,4 +1,4 @@
-"""``thunderdl info``: what a server says of a URL, without downloading it."""
+"""``thunderdl info``: what a server says of a URL, or what is in a torrent, without downloading it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,42 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from thunderdl.cli import settings
+from thunderdl.cli import settings, torrent_listing
 from thunderdl.cli.get import open_client
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.links import checked
+from thunderdl.cli.links import checked, checked_target
 from thunderdl.cli.views import write_line
 from thunderdl.errors import printable, shown_url
+from thunderdl.formats.links import names_torrent
 from thunderdl.options import Options
 from thunderdl.quantities import size
 
 if TYPE_CHECKING:
     from thunderdl.client import Info
+    from thunderdl.sources.swarm.torrent import Torrent
 
 
 def info(typed: Typed) -> int:
-    """Show what is known of the URL."""
-    options = settings.load(typed.settings()).options()
-    found = asyncio.run(_ask(options, checked(typed.text("url") or "")))
-    write_line(sys.stdout, json_of(found) if typed.is_on("json") else "\n".join(rows_of(found)))
+    """Show what is known of the URL or torrent."""
+    options, named, as_json = settings.load(typed.settings()).options(), typed.text("url") or "", typed.is_on("json")
+    if names_torrent(named):
+        torrent = asyncio.run(_ask_torrent(options, checked_target(named)))
+        text = torrent_listing.json_of(torrent) if as_json else "\n".join(torrent_listing.rows_of(torrent))
+    else:
+        found = asyncio.run(_ask(options, checked(named)))
+        text = json_of(found) if as_json else "\n".join(rows_of(found))
+    write_line(sys.stdout, text)
     return 0
 
 
 async def _ask(options: Options, url: str) -> Info:
     async with open_client(options) as client:
         return await client.info(url)
+
+
+async def _ask_torrent(options: Options, reference: str) -> Torrent:
+    async with open_client(options) as client:
+        return await client.torrent(reference)
 
 
 def rows_of(found: Info) -> Iterator[str]:

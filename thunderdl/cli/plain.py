@@ -127,6 +127,9 @@ class _Events:
 
 def progress_line(progress: Progress) -> str:
     """``NAME  43 %  110 MiB of 256 MiB  80 MiB/s  ETA 0:02  4 sources``."""
+    if progress.status is Status.SHARING:
+        told = sentences.shared(progress.uploaded_bytes, progress.size_bytes or 0)
+        return f"{shown_url(progress.name)}  sharing, {told} so far"
     of = f" of {size(progress.size_bytes)}" if progress.size_bytes is not None else ""
     count = sum(source.lanes > 0 for source in progress.sources)
     waiting = [source for source in progress.sources if source.note]

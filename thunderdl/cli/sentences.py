@@ -70,11 +70,17 @@ def json_line(result: Result) -> str:
             "status": result.status.value,
             "verified": list(result.verified),
             "wasted_bytes": result.wasted_bytes,
+            "uploaded_bytes": result.uploaded_bytes,
             "sources": [{"url": shown_url(s.url), "kind": s.kind.value, "bytes": s.bytes} for s in result.sources],
             "error": error
             and {"code": exit_codes.of_error(error), "kind": type(error).__name__, "message": complaint(error)},
         }
     )
+
+
+def shared(uploaded_bytes: int, of_bytes: int) -> str:
+    """``12.0 MiB (ratio 0.50)``."""
+    return f"{size(uploaded_bytes)} (ratio {uploaded_bytes / max(of_bytes, 1):.2f})"
 
 
 def _measures(result: Result) -> str:
@@ -86,6 +92,8 @@ def _measures(result: Result) -> str:
         parts.append(f"{size(result.resumed_bytes)} were there")
     if result.wasted_bytes:
         parts.append(f"{size(result.wasted_bytes)} wasted")
+    if result.uploaded_bytes:
+        parts.append(f"shared {shared(result.uploaded_bytes, result.bytes)}")
     if result.verified:
         parts.append("verified " + ", ".join(digest.partition("=")[0] for digest in result.verified))
     return ", ".join(parts)

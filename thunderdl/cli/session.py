@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 from thunderdl.cli import exit_codes
 from thunderdl.cli.views import View, WatchedTask, WatchedTotals
 from thunderdl.errors import Cancelled, UsageError
-from thunderdl.model import Result
+from thunderdl.model import Result, Status
 
 STOPPED = 130
 _R = TypeVar("_R")
@@ -38,6 +38,8 @@ class Tally:
     def __init__(self) -> None:
         self.code = 0
         self.stopped = asyncio.Event()
+        # Requests that were handed on and have not ended well enough to be done with.
+        self.unfinished = 0
 
     @property
     def stopping(self) -> bool:
@@ -65,26 +67,32 @@ async def run_session(
         with _stop_on_signals(client, view, tally):
             async for result in client.run(_until_stopped(requests, tally)):
                 tally.count(exit_codes.of_result(result))
+                tally.unfinished -= result.status is not Status.CANCELLED
                 view.finished(result)
     finally:
         watching.cancel()
-        if tally.stopping:
+        # Who stops what is only being shared has every file.
+        was_cut = tally.stopping and tally.unfinished > 0
+        if was_cut:
             view.problem(Cancelled())
         ended = await asyncio.gather(watching, return_exceptions=True)
         view.close()
     fault = ended[0]
     if isinstance(fault, Exception):
         raise fault
-    return STOPPED if tally.stopping else tally.code
+    return STOPPED if was_cut else tally.code
 
 
 async def _until_stopped(requests: Iterable[_R] | AsyncIterable[_R], tally: Tally) -> AsyncIterator[_R]:
     if isinstance(requests, AsyncIterable):
         waiting = aiter(requests)
         while (request := await _next_or_stopped(waiting, tally)) is not None:
+            tally.unfinished += 1
             yield request
+        tally.unfinished += tally.stopping
         return
     for request in requests:
+        tally.unfinished += 1
         if tally.stopping:
             return
         yield request

@@ -59,6 +59,8 @@ def _parameters(command: Command) -> Iterator[inspect.Parameter]:
 
 def _of_argument(argument: Argument) -> inspect.Parameter:
     told = typer.Argument(metavar=argument.metavar, help=argument.help, show_default=False)
+    if argument.many and argument.least:
+        return _parameter(argument.name, Annotated[list[str], told], default=inspect.Parameter.empty)
     if argument.many:
         return _parameter(argument.name, Annotated[list[str] | None, told], default=None)
     if argument.least:

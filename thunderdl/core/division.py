@@ -271,6 +271,9 @@ class Division:
         mirrors_s = theirs / mirrors_rate if mirrors_rate else float("inf")
         if not left and not theirs:
             return Moves()
+        if not theirs and not rate and not mirrors_rate and swarm.silent_s > SILENT_S:
+            # The mirrors were through before anybody measured them, the swarm has brought nothing.
+            return self._give_all_back(swarm)
         if swarm_s > mirrors_s + MIN_GAIN_S and mirrors_rate:
             return self._give_back(swarm, left, theirs, mirrors_rate)
         if rate and mirrors_s > swarm_s + MIN_GAIN_S:
@@ -291,6 +294,12 @@ class Division:
             back.append(piece)
             theirs, left = theirs + end - start, left - mine
         self.assigned.difference_update(back)
+        return Moves(given_back=tuple(back))
+
+    def _give_all_back(self, swarm: SwarmView) -> Moves:
+        """Pieces of which nothing has begun."""
+        back = self.assigned - swarm.begun.keys()
+        self.assigned -= back
         return Moves(given_back=tuple(back))
 
     def _cut(self, swarm: SwarmView, leases: list[Held], swarm_s: float, mirrors_s: float) -> Moves:

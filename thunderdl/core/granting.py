@@ -27,13 +27,13 @@ MIN_WORK_FOR_LANE_S = 3.0
 class Granting:
     """The books, and what is given out of them; see :class:`thunderdl.core.scheduler.Scheduler`."""
 
-    def __init__(self, *, size: int, filled: RangeSet, align: int) -> None:
+    def __init__(self, *, size: int, filled: RangeSet, align: int, begin_at: int = 0) -> None:
         self.size, self.align, self.filled = size, align, filled
         self.missing, self.contested, self.reserved = RangeSet(), RangeSet(), RangeSet()
         self._beside_rate = 0.0
         # Where grants begin, around the end of the file: downloaders that share what they bring begin apart.
-        self.begin_at = 0
-        self.scarce: tuple[tuple[int, int], ...] = ()
+        self.begin_at = begin_at
+        self.scarce: tuple[int, ...] = ()
         for start, end in filled.gaps(0, size):
             self.missing.add(start, end)
         self.roster = Roster()
@@ -231,7 +231,8 @@ class Granting:
     def _scarce_missing(self) -> Iterable[tuple[int, int]]:
         return [
             (max(start, low), min(end, high))
-            for low, high in self.scarce for start, end in self.missing if start < high and low < end
+            for low, high in ((start, start + self.align) for start in self.scarce)
+            for start, end in self.missing if start < high and low < end
         ]  # fmt: skip
 
     def _from_begin(self, ranges: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:

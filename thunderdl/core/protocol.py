@@ -177,10 +177,10 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class Scarce:
-    """Of what is missing, these ranges no peer has: they are fetched first, in this order, so that peers have something
+    """Pieces that begin at ``starts`` no peer has: they are fetched first, in this order, so that peers have something
     to give."""
 
-    ranges: tuple[tuple[int, int], ...]
+    starts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Reserving(Staffing):
         return self._cut_back(event.start, event.end)
 
     def _note_scarce(self, event: Scarce) -> list[Command]:
-        self.scarce = event.ranges
+        self.scarce = event.starts
         return []
 
     def _beside(self, event: Beside) -> list[Command]:

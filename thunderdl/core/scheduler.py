@@ -70,13 +70,16 @@ E = TypeVar("E", bound=Event)
 class Scheduler(Reserving):
     """``size``: bytes of the file; ``filled``: what is there already; ``align``: border that leases prefer
     (piece or journal granule); ``host_lanes``: lanes to one host; ``retries``: passing faults in a row until a
-    source counts as exhausted; ``stall_s``: silence after which a lane is given up."""
+    source counts as exhausted; ``stall_s``: silence after which a lane is given up; ``begin_at``: where grants
+    begin, around the end."""
 
     def __init__(
         self, *, size: int, filled: RangeSet, align: int, host_lanes: int, all_lanes: int, retries: int,
-        stall_s: float, jitter: random.Random,
+        stall_s: float, jitter: random.Random, begin_at: int = 0,
     ) -> None:  # fmt: skip
-        super().__init__(size=size, filled=filled, align=align, host_lanes=host_lanes, all_lanes=all_lanes)
+        super().__init__(
+            size=size, filled=filled, align=align, host_lanes=host_lanes, all_lanes=all_lanes, begin_at=begin_at
+        )
         self._retries, self._stall_s, self._jitter = retries, stall_s, jitter
         self._bad_times: Counter[int] = Counter()
         self._suspects_of: dict[int, frozenset[int]] = {}

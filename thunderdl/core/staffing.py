@@ -34,8 +34,10 @@ UNTRIED_END_S = 8.0
 class Staffing(Granting):
     """``host_lanes``: the most to one host; ``all_lanes``: the most in all."""
 
-    def __init__(self, *, size: int, filled: RangeSet, align: int, host_lanes: int, all_lanes: int) -> None:
-        super().__init__(size=size, filled=filled, align=align)
+    def __init__(
+        self, *, size: int, filled: RangeSet, align: int, host_lanes: int, all_lanes: int, begin_at: int = 0
+    ) -> None:  # fmt: skip
+        super().__init__(size=size, filled=filled, align=align, begin_at=begin_at)
         self._host_caps: dict[str, int] = {}
         self._host_lanes, self._all_lanes = host_lanes, all_lanes
 

@@ -26,6 +26,7 @@ from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
+    from thunderdl.engine.sharing_back import SharingBack
 
 
 # A download that has run for so long and has so long to go is long.
@@ -52,6 +53,9 @@ class Download:
         self.ranged: Ranged | None = None
         # Held, or the garbage collector may take the task.
         self._loading: asyncio.Task[None] | None = None
+        # While it is shared after its end, and since when it is whole.
+        self.sharing: SharingBack | None = None
+        self.ended: float | None = None
 
     def progress(self) -> Progress:
         """A snapshot of now."""
@@ -91,6 +95,9 @@ class Download:
         if self.status is Status.COMPLETE and self.ranged is not None:
             self.notes += list(self.ranged.losses())
         await self._write_trace()
+        self.ended = time.monotonic()
+        if self.status is Status.COMPLETE and path is not None:
+            await self._share(path)
         return self.result(path, verified, error)
 
     def result(self, path: str | None, verified: tuple[str, ...] = (), error: Exception | None = None) -> Result:
@@ -99,11 +106,18 @@ class Download:
         size = self.version.size if self.version.size is not None else self.single_bytes
         return Result(
             url=self.url, path=path, bytes=size if path else 0,
-            seconds=time.monotonic() - self.started, status=self.status, verified=verified,
+            seconds=(self.ended or time.monotonic()) - self.started, status=self.status, verified=verified,
             resumed_bytes=self.ranged.resumed_bytes if self.ranged else 0,
             wasted_bytes=sum(source.wasted_bytes for source in sources), sources=sources,
-            content_key=self.content_key, notes=tuple(self.notes), error=error,
+            uploaded_bytes=self.uploaded_bytes, content_key=self.content_key, notes=tuple(self.notes), error=error,
         )  # fmt: skip
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """What peers had of it from us."""
+        if self.sharing is not None:
+            return self.sharing.sent_bytes
+        return self.ranged.uploaded_bytes if self.ranged else 0
 
     @property
     def name(self) -> str:
@@ -137,12 +151,16 @@ class Download:
 
     async def _by_torrent(self, reference: str) -> tuple[str, tuple[str, ...]]:
         """What a torrent names: from its peers, and from the URLs."""
+        from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
         from thunderdl.engine.torrents import torrent_of
 
         torrent = await torrent_of(self.session, reference, self.options)
-        self.ranged = joint = Joint(self, torrent)
-        return await joint.fetch_all()
+        # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
+        # libtorrent's.
+        is_joint = torrent.is_single and torrent.piece_hashes is not None
+        self.ranged = whole = Joint(self, torrent) if is_joint else Collection(self, torrent)
+        return await whole.fetch_all()
 
     def _range(self) -> Ranged:
         from thunderdl.engine.ranged import Ranged
@@ -161,6 +179,27 @@ class Download:
         self.candidates.close()
         if self.ranged is not None:
             await self.ranged.leave()
+
+    async def _share(self, path: str) -> None:
+        """Go on giving it to peers, where that was asked for. Whatever happens, the download has succeeded."""
+        if self.ranged is None or (self.options.ratio is None and self.options.seed_time is None):
+            return
+        from thunderdl.engine.sharing_back import SharingBack, goal_of
+
+        goal, shared = goal_of(self.options), self.ranged.shareable(path)
+        if shared is None or not goal.wants_any:
+            return
+        self.status, self.sharing = Status.SHARING, SharingBack(self.session, self.options, shared)
+        try:
+            await self.sharing.start()
+            await self.sharing.run(goal)
+        except asyncio.CancelledError:
+            # Who cancels now has seen enough of the sharing; the file is there and stays.
+            pass
+        except ThunderdlError as error:
+            self.notes.append(f"not shared any more: {str(error).rstrip('.')}")
+        await self.sharing.stop()
+        self.status = Status.COMPLETE
 
     async def _write_trace(self) -> None:
         """Have all of this download in the trace, or say that it is not."""

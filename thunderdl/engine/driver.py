@@ -46,7 +46,8 @@ SAMPLE_PATIENCE_S = 30.0
 
 
 class Driver:
-    """``sink``: takes what is written; ``filled``: what is there already; ``align``: border that leases prefer.
+    """``sink``: takes what is written; ``filled``: what is there already; ``align``: border that leases prefer;
+    ``begin_at``: where they begin, around the end.
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
     no source is left: whether there is another way after all.
@@ -54,7 +55,7 @@ class Driver:
 
     def __init__(
         self, session: Session, options: Options, candidates: Candidates, notes: list[str], sink: Sink, *,
-        version: Version, filled: RangeSet, align: int,
+        version: Version, filled: RangeSet, align: int, begin_at: int = 0,
     ) -> None:  # fmt: skip
         self._session, self._options, self._candidates, self._notes = session, options, candidates, notes
         self._sink = sink
@@ -62,7 +63,7 @@ class Driver:
         make = session.trace.scheduler({c.id: c.url for c in candidates.all}) if session.trace else Scheduler
         self.scheduler = make(
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
-            retries=options.retries, stall_s=options.timeout, jitter=session.jitter,
+            retries=options.retries, stall_s=options.timeout, jitter=session.jitter, begin_at=begin_at,
         )  # fmt: skip
         self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed, candidates.pace.meter)
         self.on_complete: Callable[[], None] = lambda: None

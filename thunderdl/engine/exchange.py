@@ -122,7 +122,8 @@ class Exchange:
         driver.most_lanes = self._parts.division.most_lanes
         if view.leechers or driver.scheduler.scarce:
             division = self._parts.division
-            driver.tell(Scarce(tuple(map(division.bounds, division.scarce(view, self._own_order())))))
+            scarce = division.scarce(view, self._own_order())
+            driver.tell(Scarce(tuple(division.bounds(piece)[0] for piece in scarce)))
 
     def _own_order(self) -> list[int]:
         """All pieces in an order that is this downloader's own: those that begin at the same gap fetch the same."""

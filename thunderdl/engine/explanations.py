@@ -23,7 +23,8 @@ def explanations(download: Download) -> tuple[Explanation, ...]:
     driver = download.ranged.driver if download.ranged else None
     known = driver.scheduler.roster.sources if driver else {}
     told = []
-    for candidate, source in zip(sorted(download.candidates.all, key=lambda each: each.id), shown, strict=True):
+    # Behind the URLs stand sources that are none: peers.
+    for candidate, source in zip(sorted(download.candidates.all, key=lambda each: each.id), shown, strict=False):
         faults = download.candidates.faults_of(candidate)
         facts = _facts(source, shown, download.candidates.fault_of(candidate))
         if candidate.id in known:

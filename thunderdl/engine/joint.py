@@ -20,6 +20,7 @@ from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.naming import named_target
 from thunderdl.engine.opening import MIRROR_FIRST, First
 from thunderdl.engine.ranged import Ranged, Saved
+from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
 from thunderdl.sources.swarm.member import Look, Member
 
@@ -75,6 +76,19 @@ class Joint(Ranged):
             ),
         )  # fmt: skip
 
+    @property
+    def uploaded_bytes(self) -> int:
+        """What peers had from us while it was downloaded."""
+        return self._member.last.up_bytes if self._member else 0
+
+    def shareable(self, path: str) -> Shareable:
+        """The finished file, to be shared as whole."""
+        folder, name = os.path.split(os.path.abspath(path))
+        return Shareable(
+            torrent=self._torrent, folder=folder, names={0: name}, sent_bytes=self.uploaded_bytes,
+            peers=(*self._torrent.peers, *(self._member.met if self._member else ())),
+        )  # fmt: skip
+
     async def _begin(self, ledger: Ledger, version: Version) -> None:
         """Go on from an earlier run's pieces where it was of the same ones, else begin anew."""
         resumed = ledger.resumed
@@ -109,9 +123,8 @@ class Joint(Ranged):
     def _new_driver(self, ledger: Ledger, version: Version, begin_at: int) -> Driver:
         driver = Driver(
             self._session, self._options, self._candidates, self._notes, ledger, version=version,
-            filled=ledger.verified.copy(), align=self._torrent.piece_length,
+            filled=ledger.verified.copy(), align=self._torrent.piece_length, begin_at=begin_at,
         )  # fmt: skip
-        driver.scheduler.begin_at = begin_at
         driver.on_complete, driver.on_fault = self._look, self._fault
         # Without a mirror the swarm has it all; whether that is hopeless the exchange says.
         driver.begin_again = lambda: True

@@ -22,6 +22,7 @@ from thunderdl.model import SourceProgress, Status
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
+    from thunderdl.engine.sharing_back import Shareable
 
 Saved = tuple[str, tuple[str, ...]]
 
@@ -47,6 +48,15 @@ class Ranged:
     def fetched_bytes(self) -> int:
         """What this run has brought so far."""
         return self.ledger.written.total - self.ledger.resumed_bytes if self.ledger else 0
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """What peers had from it."""
+        return 0
+
+    def shareable(self, path: str) -> Shareable | None:
+        """What there is to share with peers, now that it is whole and called ``path``."""
+        return None
 
     @property
     def version(self) -> Version:
@@ -112,6 +122,10 @@ class Ranged:
     def others(self) -> tuple[SourceProgress, ...]:
         """Sources that are no URLs."""
         return ()
+
+    def piece_map(self, cells: int) -> bytes:
+        """What is there, where no ledger tells it."""
+        return b""
 
     def losses(self) -> Iterator[str]:
         """A note on each source that was of no use, or not to the end, where none tells of it yet."""

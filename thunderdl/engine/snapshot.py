@@ -29,6 +29,7 @@ def progress_of(download: Download) -> Progress:
         name=printable(name), status=download.status, size_bytes=size, done_bytes=done,
         resumed_bytes=download.ranged.resumed_bytes if download.ranged else 0,
         wasted_bytes=sum(source.wasted_bytes for source in sources), rate_bytes_per_s=rate, eta_s=eta,
+        uploaded_bytes=download.uploaded_bytes,
         sources=sources, piece_map=_piece_map(download, size), notes=tuple(download.notes),
     )  # fmt: skip
 
@@ -45,8 +46,10 @@ def _done_bytes(download: Download) -> int:
 
 def _piece_map(download: Download, size: int | None) -> bytes:
     ranged = download.ranged
-    if not size or ranged is None or ranged.ledger is None:
+    if not size or ranged is None:
         return b""
+    if ranged.ledger is None:
+        return ranged.piece_map(MAP_CELLS)
     return cells_of(ranged.driver.scheduler.filled if ranged.driver else ranged.ledger.written, size, MAP_CELLS)
 
 

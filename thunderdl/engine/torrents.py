@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 from thunderdl.engine.session import Session
-from thunderdl.errors import printable, shown_url
+from thunderdl.errors import shown_url
 from thunderdl.formats.links import is_magnet
 from thunderdl.options import Options
 from thunderdl.sources.swarm.magnet import metadata_of
-from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, BadTorrent, Torrent, load
+from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, BadTorrent, Torrent, load, read_metainfo
 
 _WINDOW_BYTES = 4 * 1024 * 1024
 
@@ -24,7 +23,7 @@ async def torrent_of(session: Session, reference: str, options: Options) -> Torr
         )  # fmt: skip
     if "://" in reference:
         return load(await _fetched(session, reference, options), shown_url(reference))
-    return load(await session.on_disk(_read, reference), reference)
+    return load(await session.on_disk(read_metainfo, reference), reference)
 
 
 async def _fetched(session: Session, url: str, options: Options) -> bytes:
@@ -39,13 +38,3 @@ async def _fetched(session: Session, url: str, options: Options) -> bytes:
             raise BadTorrent(shown_url(url), "too large for a torrent")
         parts.append(part)
     return b"".join(parts)
-
-
-def _read(path: str) -> bytes:
-    try:
-        if os.path.getsize(path) > MAX_TORRENT_BYTES:
-            raise BadTorrent(path, "too large for a torrent")
-        with open(path, "rb") as stream:
-            return stream.read(MAX_TORRENT_BYTES)
-    except OSError as error:
-        raise BadTorrent(path, printable(error.strerror or str(error))) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _MAGNET = re.compile(r"magnet:\?", re.IGNORECASE)
+_WEB_SEED = re.compile(r"https?://[^\s/?#\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x9f\ud800-\udfff]*", re.IGNORECASE)
 
 
 def is_magnet(text: str) -> bool:
@@ -18,3 +19,12 @@ def names_torrent(text: str) -> bool:
         return True
     path = re.split(r"[?#]", text, maxsplit=1)[0] if "://" in text else text
     return path.lower().endswith(".torrent")
+
+
+def web_seed(text: str) -> str | None:
+    """The URL of a web seed (BEP 19) without the space around it; None for what is no URL over HTTP.
+
+    libtorrent takes whatever a torrent says; a file: URL or a newline in one is not to get so far (bad-inputs B7).
+    """
+    url = text.strip()
+    return url if _WEB_SEED.fullmatch(url) else None

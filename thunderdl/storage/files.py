@@ -164,7 +164,7 @@ class PartFile:
             fd = _open_part(path)
             try:
                 _check_regular(path, fd)
-                _lock(path, fd)
+                lock(path, fd)
                 if _has_name(fd, path) and not _is_leftover(path, target, fd):
                     return cls(target, fd, os.fstat(fd).st_size)
             except OSError as error:
@@ -187,7 +187,7 @@ class PartFile:
             return None
         try:
             _check_regular(target, fd)
-            _lock(target, fd)
+            lock(target, fd)
             return cls(target, fd, os.fstat(fd).st_size, published=True)
         except (OSError, StorageError):
             close_quietly(fd)
@@ -277,7 +277,7 @@ def write_small(target: str, data: bytes | bytearray | memoryview, exists: Exist
     except OSError as error:
         raise storage_fault(path, error) from error
     try:
-        _lock(path, fd)
+        lock(path, fd)
         return _fill_and_publish(fd, path, target, data, exists)
     except OSError as error:
         raise storage_fault(path, error) from error
@@ -319,7 +319,7 @@ def _publish(path: str, target: str, exists: Exists, fd: int) -> str:
     final = target
     for _ in range(_OPEN_ATTEMPTS):
         try:
-            _move_to_free(path, final)
+            move_to_free(path, final)
         except FileExistsError as error:
             if exists is not Exists.RENAME:
                 raise TargetExists(target) from error
@@ -329,7 +329,7 @@ def _publish(path: str, target: str, exists: Exists, fd: int) -> str:
     raise TargetExists(target)
 
 
-def _move_to_free(path: str, final: str) -> None:
+def move_to_free(path: str, final: str) -> None:
     """Rename without replacing: FileExistsError where the name is taken."""
     try:
         os.link(path, final)
@@ -358,7 +358,7 @@ def remove_leftover(target: str) -> None:
     try:
         _check_regular(path, fd)
         # A process that is at work right here, between the two names, holds the lock.
-        _lock(path, fd)
+        lock(path, fd)
         _is_leftover(path, target, fd)
     except (OSError, StorageError):
         return
@@ -417,7 +417,8 @@ def _is_leftover(path: str, target: str, fd: int) -> bool:
     return True
 
 
-def _lock(path: str, fd: int) -> None:
+def lock(path: str, fd: int) -> None:
+    """Become the owner of an open part file or folder. Raises TargetLocked, OSError."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

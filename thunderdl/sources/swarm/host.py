@@ -48,11 +48,12 @@ class Host:
         self._reading, self._writing = socket.socketpair()
         self._reading.setblocking(False)
         self._writing.setblocking(False)
-        self._utp, self._adding, self._closed = settings.utp, 0, False
+        self._utp, self._pex, self._adding, self._closed = settings.utp, settings.pex, 0, False
         self._hearers: list[tuple[lt.torrent_handle, Hear]] = []
         self._asked = MAX_ASKED
         self.listen_errors: list[str] = []
         self.session: lt.session = lt.session(cast(Any, settings_pack(settings)))
+        self.session.set_peer_class_filter(_limits_for_all())
         self.session.set_alert_fd(self._writing.fileno())
         self._loop.add_reader(self._reading.fileno(), self._drain)
 
@@ -62,14 +63,19 @@ class Host:
 
     async def add(self, params: lt.add_torrent_params, hear: Hear) -> lt.torrent_handle:
         """Add a torrent, whose alerts ``hear`` is told. Raises SwarmFault."""
+        if not self._pex:
+            params.flags |= lt.torrent_flags.disable_pex
         # Its first alerts may come before it is known here whose they are.
         self._adding += 1
+        # One torrent twice would be one handle for two: whoever leaves first takes it from the other.
+        params.flags |= lt.torrent_flags.duplicate_is_error
         try:
             handle: lt.torrent_handle = await self.call(self.session.add_torrent, params)
             self._hearers.append((handle, hear))
             return handle
         except RuntimeError as error:
-            raise SwarmFault(f"the torrent cannot be started: {error}.") from None
+            said = str(error).partition(" [")[0]
+            raise SwarmFault(f"the torrent cannot be started: {said}.") from None
         finally:
             self._adding -= 1
             self._drain()
@@ -128,6 +134,15 @@ class Host:
                 if known == handle:
                     hear(alert)
                     break
+
+
+def _limits_for_all() -> lt.ip_filter:
+    """By itself libtorrent limits nobody on the local network (``init_peer_class_filter``); here a limit is one."""
+    classes = 1 << lt.session.global_peer_class_id
+    everybody = lt.ip_filter()
+    everybody.add_rule("0.0.0.0", "255.255.255.255", classes)
+    everybody.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", classes)
+    return everybody
 
 
 def free_listen(port: int | None, address: str = "") -> str:

@@ -91,4 +91,9 @@ async def _wait(
 
 
 def _metainfo(params: lt.add_torrent_params) -> bytes:
-    return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))
+    try:
+        return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))
+    except RuntimeError:
+        # Of a piece layer some hashes have come and some not: then without any; they come again with the pieces.
+        assert params.ti is not None
+        return b"d4:info" + params.ti.info_section() + b"e"

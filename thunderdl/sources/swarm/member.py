@@ -8,6 +8,7 @@ have it from us; libtorrent writes it once more, the same bytes to the same plac
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ _ASSIGNED, _LEFT_ALONE = 4, 0
 _RATE_S = 2.0
 # More than this handed over and not yet written: the rest waits (add_piece has no back-pressure).
 MAX_FED_BYTES = 64 * 1024 * 1024
+MET_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,9 @@ class Member:
         self._moved_at = 0.0
         self._fed: dict[int, int] = {}
         self._flushed: asyncio.Future[None] | None = None
+        self._saved: asyncio.Future[tuple[tuple[str, int], ...]] | None = None
+        # Those known at the end, by the ports that they listen at.
+        self.met: tuple[tuple[str, int], ...] = ()
 
     async def start(
         self, folder: str, names: dict[int, str], *, have: list[bool], assigned: Iterable[int] | None,
@@ -86,6 +91,9 @@ class Member:
                 _ASSIGNED if piece in wanted else _LEFT_ALONE for piece in range(self.torrent.piece_count)
             ]
         params.flags |= lt.torrent_flags.no_verify_files | flags
+        if self.torrent.private:
+            # libtorrent keeps to it by itself (BEP 27); that it is said here makes it last whatever comes.
+            params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
         params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         self._moved_at = asyncio.get_running_loop().time()
         self._handle = await self._host.add(params, self._hear)
@@ -165,8 +173,19 @@ class Member:
         if self._handle is None:
             return
         await self.flush()
+        with contextlib.suppress(SwarmFault):
+            await self.look()
+        if self.last.leechers:
+            self.met = await self._who_is_met()
         handle, self._handle = self._handle, None
         await self._host.remove(handle)
+
+    async def _who_is_met(self) -> tuple[tuple[str, int], ...]:
+        """The peers that can be connected to; of one that came to us libtorrent alone knows the port for that."""
+        assert self._handle is not None
+        saved = self._saved = asyncio.get_running_loop().create_future()
+        self._handle.save_resume_data()
+        return saved.result() if (await asyncio.wait({saved}, timeout=MET_S))[0] else ()
 
     def _hear(self, alert: object) -> None:
         if isinstance(alert, lt.piece_finished_alert):
@@ -178,6 +197,9 @@ class Member:
         elif isinstance(alert, lt.cache_flushed_alert):
             if self._flushed is not None and not self._flushed.done():
                 self._flushed.set_result(None)
+        elif isinstance(alert, lt.save_resume_data_alert):
+            if self._saved is not None and not self._saved.done():
+                self._saved.set_result(tuple(alert.params.peers))
         elif isinstance(alert, lt.peer_ban_alert):
             self.on_note(f"peer {printable(str(alert.ip[0]))} served wrong bytes and is banned")
         elif isinstance(alert, lt.file_error_alert | lt.torrent_error_alert):

@@ -6,6 +6,7 @@ tests); here its answers become our values, and its error codes our sentences.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
@@ -34,11 +35,13 @@ class BadTorrent(UsageError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorrentFile:
-    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space."""
+    """One file of a torrent. ``path``: relative, made safe; ``start``: its first byte in the torrent's own space;
+    ``index``: its number there, in which padding and links count."""
 
     path: str
     size_bytes: int
     start: int
+    index: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +88,19 @@ def load(metainfo: bytes, where: str) -> Torrent:
     return _values(params, params.ti, metainfo)
 
 
+def read_metainfo(path: str) -> bytes:
+    """What is in the .torrent file. Blocking. Raises BadTorrent."""
+    try:
+        if os.path.getsize(path) > MAX_TORRENT_BYTES:
+            raise BadTorrent(path, "too large for a torrent")
+        with open(path, "rb") as stream:
+            return stream.read(MAX_TORRENT_BYTES)
+    except OSError as error:
+        raise BadTorrent(path, printable(error.strerror or str(error))) from None
+
+
 def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes) -> Torrent:
-    files = info.files()
+    files = info.layout()
     hashes = info.info_hashes()
     listed = tuple(
         TorrentFile(
@@ -94,42 +108,59 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
             path=params.renamed_files.get(index) or files.file_path(index),
             size_bytes=files.file_size(index),
             start=files.file_offset(index),
+            index=index,
         )
         for index in range(files.num_files())
         if not files.file_flags(index) & (lt.file_flags_t.flag_pad_file | lt.file_flags_t.flag_symlink)
     )
+    # Of a v2 torrent libtorrent counts in the padding behind the last file, too, which nobody sends.
+    size = max((file.start + file.size_bytes for file in listed), default=0)
     return Torrent(
-        name=info.name(), files=listed, size_bytes=info.total_size(), piece_length=info.piece_length(),
-        piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, hashes, metainfo),
+        name=info.name(), files=listed, size_bytes=size, piece_length=info.piece_length(),
+        piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, listed, metainfo),
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
-        trackers=tuple(params.trackers), web_seeds=tuple(dict.fromkeys(params.url_seeds)), private=info.priv(),
+        trackers=tuple(params.trackers), web_seeds=_web_seeds(metainfo), private=info.priv(),
         comment=params.comment, metainfo=metainfo,
     )  # fmt: skip
 
 
-def _piece_hashes(info: lt.torrent_info, hashes: lt.info_hash_t, metainfo: bytes) -> PieceHashes | None:
+def _piece_hashes(
+    info: lt.torrent_info, listed: tuple[TorrentFile, ...], metainfo: bytes
+) -> PieceHashes | None:  # fmt: skip
     """Of a single file: SHA-1 where v1 has them, else the piece layer (BEP 52); None where neither is known."""
     length, count = info.piece_length(), info.num_pieces()
-    if info.num_files() != 1 or not count:
+    if len(listed) != 1 or not count:
         return None
-    if hashes.has_v1():
+    if info.info_hashes().has_v1():
         digests = tuple(bytes(info.hash_for_piece(index)) for index in range(count))
         return PieceHashes(algorithm="sha1", piece_length=length, digests=digests)
     layers = _layers(metainfo)
-    root = bytes(info.files().root(0).to_bytes())
+    root = bytes(info.layout().root(0).to_bytes())
     layer = root if count == 1 else layers.get(root, b"")
     if len(layer) != 32 * count:
         return None
     digests = tuple(layer[at : at + 32] for at in range(0, len(layer), 32))
     # A piece of several is a whole subtree; the only one is as high as the tree of its file.
-    leaves = length // LEAF_BYTES if count > 1 else tree_leaves(info.total_size())
+    leaves = length // LEAF_BYTES if count > 1 else tree_leaves(listed[0].size_bytes)
     return PieceHashes(algorithm=subtree_algorithm(leaves), piece_length=length, digests=digests)
 
 
 def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
-    decoded = lt.bdecode(metainfo)
-    layers = cast(dict[bytes, object], decoded).get(b"piece layers") if isinstance(decoded, dict) else None
+    layers = _field(metainfo, b"piece layers")
     return cast(Mapping[bytes, bytes], layers) if isinstance(layers, dict) else {}
+
+
+def _web_seeds(metainfo: bytes) -> tuple[str, ...]:
+    """As the torrent has them (BEP 19), but for the space around: libtorrent makes ``%20/`` of what follows one."""
+    listed = _field(metainfo, b"url-list")
+    urls = listed if isinstance(listed, list) else [listed]
+    texts = (url.decode("utf-8", "replace").strip() for url in urls if isinstance(url, bytes))
+    return tuple(dict.fromkeys(filter(None, texts)))
+
+
+def _field(metainfo: bytes, name: bytes) -> object:
+    decoded = lt.bdecode(metainfo)
+    return cast(dict[bytes, object], decoded).get(name) if isinstance(decoded, dict) else None
 
 
 def _said(error: Exception) -> str:

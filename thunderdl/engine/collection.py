@@ -1,0 +1,301 @@
+"""A torrent of several files: libtorrent fetches and writes them; here is how that begins, lasts and ends.
+
+While it runs, all of it lies in ``NAME.part/files/`` under the names that the torrent has (a web seed is asked for
+``NAME/path``, BEP 19, so nothing is renamed there), with the state for the next run beside it. At the end the whole
+gets its final name at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from thunderdl.core.ranges import RangeSet
+from thunderdl.core.trust import Version
+from thunderdl.engine.candidates import Candidates
+from thunderdl.engine.naming import named_target
+from thunderdl.engine.pacing import second_of_week
+from thunderdl.engine.ranged import Ranged, Saved
+from thunderdl.engine.snapshot import cells_of
+from thunderdl.errors import BadContent, StorageError, UsageError, printable, shown_url
+from thunderdl.formats.file_selection import selected
+from thunderdl.formats.links import web_seed
+from thunderdl.model import SourceKind, SourceProgress, SourceState, Status
+from thunderdl.options import Exists
+from thunderdl.sources.swarm.collector import Collector, Plan, Seen
+from thunderdl.sources.swarm.host import SwarmFault
+from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
+from thunderdl.storage.files import storage_fault
+from thunderdl.storage.folders import PartFolder, check_parents
+from thunderdl.storage.wishes import Wish, write_wish
+from thunderdl.verify import hash_file
+
+if TYPE_CHECKING:
+    from thunderdl.engine.download import Download
+
+LOOK_S = 0.25
+SAVE_EVERY_S = 5.0
+# Without a peer for so long, others are tried than those that speak TCP.
+REACH_FURTHER_S = 4.0
+
+
+class Collection(Ranged):
+    """The part of ``download`` that has a torrent which libtorrent handles alone."""
+
+    def __init__(self, download: Download, torrent: Torrent) -> None:
+        super().__init__(download)
+        self._torrent = torrent
+        given = self._given = tuple(candidate.url for candidate in self._candidates.all)
+        self._web_seeds, bad = web_seeds_of(torrent, given)
+        self._notes += [f"{shown_url(url)[:200]} is not used: no URL of a web seed" for url in bad]
+        # What was given as mirrors is libtorrent's from here on: none of them is opened by us.
+        self._candidates.close()
+        self._candidates = download.candidates = Candidates(self._session, (), self._options)
+        self._files = chosen_files(torrent, self._options.files)
+        self._wanted = frozenset(file.index for file in self._files)
+        self._wanted_pieces = tuple(_pieces_of(self._files, torrent.piece_length))
+        self._folder: PartFolder | None = None
+        self._collector: Collector | None = None
+        self._resumed_bytes = 0
+        self._saved_at = self._alive_at = time.monotonic()
+        self._moved_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the files that are wanted."""
+        return sum(file.size_bytes for file in self._files)
+
+    @property
+    def resumed_bytes(self) -> int:
+        return self._resumed_bytes
+
+    @property
+    def fetched_bytes(self) -> int:
+        return max(0, self._download.single_bytes - self.resumed_bytes)
+
+    async def fetch_all(self) -> Saved:
+        """Download it: path and what was verified. Raises ThunderdlError."""
+        self._check_options()
+        self._download.version = Version(size=self.size_bytes)
+        target = self._download.target = named_target(self._torrent.name, self._options)
+        on_disk = self._session.on_disk
+        await on_disk(target.make_folder)
+        if self._options.exists is Exists.OVERWRITE and not self._torrent.is_single:
+            await on_disk(check_parents, target.path, [_below(file.path) for file in self._files])
+        folder = self._folder = await on_disk(PartFolder.open, target.path)
+        await self._begin(folder)
+        await self._until_here()
+        return await self._finish(folder)
+
+    async def leave(self) -> None:
+        """Stop; what is there stays, with what tells of it."""
+        folder, collector = self._folder, self._collector
+        if collector is not None:
+            with contextlib.suppress(SwarmFault, StorageError):
+                await self._save_for_good(collector, folder)
+            await collector.stop()
+        if folder is not None:
+            nothing_came = folder.is_fresh and not self._download.single_bytes and not self._moved_bytes
+            await self._session.on_disk(folder.discard if nothing_came else folder.close)
+
+    def others(self) -> tuple[SourceProgress, ...]:
+        """Peers, and web seeds where there are any; their bytes are those that were of use."""
+        seen = self._collector.seen if self._collector else Seen()
+        brought = max(0, seen.down_bytes - seen.web_bytes)
+        told = f"{seen.peers} peers, {seen.seeds} of them seeds" if seen.peers else "" if brought else "no peer yet"
+        peers = SourceProgress(
+            url="peers", kind=SourceKind.PEERS,
+            state=SourceState.ACTIVE if seen.peers or brought else SourceState.OPENING,
+            bytes=brought, wasted_bytes=seen.wasted_bytes, rate_bytes_per_s=seen.peer_rate, lanes=seen.peers, note=told,
+        )  # fmt: skip
+        if not self._web_seeds:
+            return (peers,)
+        alone = len(self._web_seeds) == 1
+        web = SourceProgress(
+            url=self._web_seeds[0] if alone else f"{len(self._web_seeds)} web seeds", bytes=seen.web_bytes,
+            state=SourceState.ACTIVE if seen.web_seeds or seen.web_bytes else SourceState.OPENING,
+            rate_bytes_per_s=seen.web_rate, lanes=seen.web_seeds,
+        )  # fmt: skip
+        return (peers, web)
+
+    def piece_map(self, cells: int) -> bytes:
+        """Over the pieces that are wanted."""
+        here = self._collector.seen.pieces if self._collector else ()
+        if not here or not self._wanted_pieces:
+            return b""
+        there = RangeSet((at, at + 1) for at, piece in enumerate(self._wanted_pieces) if here[piece])
+        return cells_of(there, len(self._wanted_pieces), cells)
+
+    def losses(self) -> Iterator[str]:
+        """Each is noted when it happens."""
+        return iter(())
+
+    # -- beginning
+
+    def _check_options(self) -> None:
+        """Refuse what cannot be done for a folder; what was asked for is never left out silently."""
+        options = self._options
+        asked = {"--piece-hashes": options.piece_hashes is not None, "--key": options.key}
+        if not self._torrent.is_single:
+            asked["--checksum"] = options.checksum is not None
+        if named := [flag for flag, is_given in asked.items() if is_given]:
+            raise UsageError(
+                f"{printable(self._torrent.name)}: {' and '.join(named)} belong to one file, not to a torrent's folder."
+            )
+
+    async def _begin(self, folder: PartFolder) -> None:
+        options, session = self._options, self._session
+        wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
+        await session.on_disk(write_wish, folder.path, wish)
+        state = None if options.verify_resumed else await session.on_disk(folder.read_state)
+        limit = options.task_limit
+        rate = limit if isinstance(limit, int) or limit is None else limit.rate_at(second_of_week())
+        self._collector = collector = Collector(await session.swarm(), self._torrent)
+        collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
+        collector.on_note = self._note
+        await collector.start(
+            Plan(
+                folder=folder.files, wanted=self._wanted, resume=state, web_seeds=self._web_seeds, peers=options.peers,
+                trackers=options.trackers, sequential=options.sequential, download_limit=rate or 0, pex=options.pex,
+            )
+        )  # fmt: skip
+
+    # -- under way
+
+    async def _until_here(self) -> None:
+        """Look now and then until all is there. Raises what ends it before."""
+        while not (await asyncio.wait({self._settled}, timeout=LOOK_S))[0]:
+            await self._look_around()
+        self._settled.result()
+
+    async def _look_around(self) -> None:
+        collector, folder = self._collector, self._folder
+        assert collector is not None
+        assert folder is not None
+        seen = await collector.look()
+        self._count(seen)
+        self._download.status = Status.VERIFYING if seen.checking else Status.ACTIVE
+        if seen.checking:
+            self._alive_at = time.monotonic()
+            return
+        if seen.finished:
+            self._finished()
+        elif time.monotonic() - self._saved_at > SAVE_EVERY_S and seen.down_bytes:
+            self._saved_at = time.monotonic()
+            if (state := await collector.save()) is not None:
+                await self._session.on_disk(lambda: folder.write_state(state, on_disk=False))
+        self._check_alive(collector, seen)
+
+    def _count(self, seen: Seen) -> None:
+        # Whole pieces count, of which a part may belong to files that are not wanted.
+        self._download.single_bytes = min(self.size_bytes, seen.done_bytes)
+        if not seen.checking:
+            # What has come and is not written yet counts on one side only: the most of all looks is right.
+            self._resumed_bytes = max(self._resumed_bytes, self._download.single_bytes - seen.down_bytes)
+
+    def _check_alive(self, collector: Collector, seen: Seen) -> None:
+        now = time.monotonic()
+        if not seen.peers and now - self._alive_at > REACH_FURTHER_S:
+            collector.reach_further()
+        if seen.down_bytes > self._moved_bytes or seen.reachable:
+            self._moved_bytes, self._alive_at = seen.down_bytes, now
+        if now - self._alive_at > self._options.timeout:
+            raise SwarmFault(
+                f"{self._download.name}: no peer has it, and no web seed works (waited {self._options.timeout:g} "
+                "seconds); give web seeds with -m, trackers with --tracker, or wait longer with --timeout."
+            )
+
+    def _finished(self) -> None:
+        if not self._settled.done():
+            self._settled.set_result(None)
+
+    def _disk_fault(self, path: str, code: int, words: str) -> None:
+        name = path or self._download.name
+        self._fault(storage_fault(name, OSError(code, words)) if code else StorageError(name, words.lower()))
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
+
+    # -- ending
+
+    async def _save_for_good(self, collector: Collector, folder: PartFolder | None) -> None:
+        """The state, of what is then on the disk."""
+        collector.pause()
+        self._count(await collector.look())
+        state = await collector.save()
+        if state is not None and folder is not None and self._download.single_bytes:
+            await self._session.on_disk(folder.sync)
+            await self._session.on_disk(lambda: folder.write_state(state, on_disk=True))
+
+    async def _finish(self, folder: PartFolder) -> Saved:
+        collector, self._download.status = self._collector, Status.VERIFYING
+        assert collector is not None
+        self._count(await collector.look())
+        # In the files, before anybody moves them; and for another run, where the final name is taken meanwhile.
+        await self._save_for_good(collector, folder)
+        await collector.stop()
+        verified = await self._verified(folder)
+        exists, root = self._options.exists, self._root
+        path = await self._session.on_disk(lambda: folder.publish(root, exists))
+        self._folder = None
+        self._download.single_bytes = self.size_bytes
+        return path, verified
+
+    async def _verified(self, folder: PartFolder) -> tuple[str, ...]:
+        pieces = f"pieces:{'sha1' if self._torrent.info_hash_v1 else 'sha256'}"
+        expected = self._options.checksum
+        if expected is None:
+            return (pieces,)
+        path = f"{folder.files}/{self._torrent.files[0].path}"
+        found = await asyncio.to_thread(hash_file, path, expected.algorithm)
+        if found.value != expected.value:
+            raise BadContent(path, str(expected), str(found))
+        return (str(found), pieces)
+
+    @property
+    def _root(self) -> str:
+        """The one name in the part folder that holds all files."""
+        return self._files[0].path.partition("/")[0] if self._files else self._torrent.name
+
+
+def chosen_files(torrent: Torrent, choice: str | None) -> tuple[TorrentFile, ...]:
+    """Those files of the torrent that ``choice`` names, all for None. Raises UsageError."""
+    if choice is None:
+        return torrent.files
+    try:
+        positions = selected(choice, [file.path for file in torrent.files])
+    except ValueError as error:
+        raise UsageError(
+            f"--files {printable(choice)[:80]}: {printable(str(error))}; thunderdl info lists the files."
+        ) from None
+    return tuple(torrent.files[at] for at in sorted(positions))
+
+
+def web_seeds_of(torrent: Torrent, given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The URLs to ask as web seeds, and those of the torrent that are none. A folder's is a folder's URL."""
+    usable, bad = dict[str, None](), list[str]()
+    for text in (*given, *torrent.web_seeds):
+        url = web_seed(text)
+        if url is None:
+            bad.append(text)
+        else:
+            usable[url if torrent.is_single or url.endswith("/") else f"{url}/"] = None
+    return tuple(usable), tuple(bad)
+
+
+def _below(path: str) -> str:
+    return path.partition("/")[2] or path
+
+
+def _pieces_of(files: tuple[TorrentFile, ...], piece_length: int) -> list[int]:
+    found = dict[int, None]()
+    for file in files:
+        if file.size_bytes:
+            found.update(
+                dict.fromkeys(range(file.start // piece_length, -(-(file.start + file.size_bytes) // piece_length)))
+            )
+    return list(found)

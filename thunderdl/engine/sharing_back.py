@@ -1,0 +1,110 @@
+"""Giving back: what is whole here is shared with peers until the ratio or the time that was asked for is reached.
+
+A finished download is shared under its final name, wherever its pieces came from; they were compared with their hashes
+when they came, so nothing is read again. ``thunderdl seed`` shares in the same way what it has checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from thunderdl.engine.session import Session
+from thunderdl.errors import ThunderdlError
+from thunderdl.options import Options
+from thunderdl.sources.swarm.member import Look, Member
+from thunderdl.sources.swarm.torrent import Torrent
+
+LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shareable:
+    """What is shared. ``names``: of the files below ``folder``, by number in the torrent; ``peers``: who may want it;
+    ``sent_bytes``: what peers had of it already."""
+
+    torrent: Torrent
+    folder: str
+    names: Mapping[int, str]
+    peers: tuple[tuple[str, int], ...] = ()
+    sent_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """When it is enough; None for never. ``seconds``: of sharing alone."""
+
+    ratio: float | None = None
+    seconds: float | None = None
+
+    @property
+    def wants_any(self) -> bool:
+        """Whether anything is to be shared by it after a download."""
+        return self.seconds is not None or bool(self.ratio)
+
+    def reached(self, sent_bytes: int, size_bytes: int, shared_s: float) -> str:
+        """What of it is reached: ratio, time, or nothing as ""."""
+        if self.ratio is not None and sent_bytes >= self.ratio * size_bytes:
+            return "ratio"
+        return "time" if self.seconds is not None and shared_s >= self.seconds else ""
+
+
+def goal_of(options: Options) -> Goal:
+    return Goal(ratio=options.ratio, seconds=options.seed_time)
+
+
+class SharingBack:
+    """One torrent that is whole here. :meth:`start`, then :meth:`run`; always :meth:`stop`."""
+
+    def __init__(self, session: Session, options: Options, shared: Shareable) -> None:
+        self._session, self._options, self.shared = session, options, shared
+        self._member: Member | None = None
+        self._fault: ThunderdlError | None = None
+        self._began = time.monotonic()
+
+    @property
+    def last(self) -> Look:
+        """What was last seen of it."""
+        return self._member.last if self._member else Look()
+
+    @property
+    def sent_bytes(self) -> int:
+        return self.shared.sent_bytes + self.last.up_bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.shared.torrent.files)
+
+    async def start(self) -> None:
+        """Join the swarm as a seed. Raises SwarmFault, UsageError."""
+        shared, options = self.shared, self._options
+        self._member = Member(await self._session.swarm(), shared.torrent)
+        self._member.on_fault = self._failed
+        await self._member.start(
+            shared.folder, dict(shared.names), have=[True] * shared.torrent.piece_count, assigned=None,
+            peers=(*options.peers, *shared.peers), trackers=options.trackers,
+        )  # fmt: skip
+        self._began = time.monotonic()
+
+    async def run(self, goal: Goal) -> str:
+        """Share until the goal is reached: what of it. Raises SwarmFault."""
+        assert self._member is not None
+        while True:
+            await self._member.look()
+            if self._fault is not None:
+                raise self._fault
+            shared_s = time.monotonic() - self._began
+            if reached := goal.reached(self.sent_bytes, self.size_bytes, shared_s):
+                return reached
+            left_s = LOOK_S if goal.seconds is None else min(LOOK_S, goal.seconds - shared_s)
+            await asyncio.sleep(left_s)
+
+    async def stop(self) -> None:
+        """Leave the swarm. Whoever is being served is cut off."""
+        if self._member is not None:
+            await self._member.stop()
+
+    def _failed(self, fault: ThunderdlError) -> None:
+        self._fault = fault

@@ -1,0 +1,232 @@
+"""Torrents made from what lies on the disk: libtorrent hashes, here is decided what goes in and what it is called.
+
+Nothing is written. Symbolic links inside a folder, and what is neither file nor folder, stay out and are told of: a
+link would lead readers of the torrent somewhere else on each machine. A name that a loader would change is refused,
+since the one who downloads it would get another name.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote
+
+import libtorrent as lt
+
+from thunderdl.errors import StorageError, UsageError, printable
+from thunderdl.sources.swarm.torrent import Torrent, load
+
+MIN_PIECE_BYTES = 16 * 1024
+# libtorrent refuses larger ones.
+MAX_PIECE_BYTES = 128 * 1024 * 1024
+_CANONICAL_PIECES = 4096
+_CANONICAL_LEAST, _CANONICAL_MOST = 64 * 1024, 16 * 1024 * 1024
+
+OnHashed = Callable[[int, int], None]
+"""Told of bytes hashed and bytes in all; what it raises ends the work."""
+
+
+class Format(enum.Enum):
+    """Which generation of clients can use it: BEP 3, BEP 52, or both."""
+
+    V1 = "v1"
+    V2 = "v2"
+    HYBRID = "hybrid"
+
+    @property
+    def flags(self) -> int:
+        return {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}[self.value]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What is in a torrent beside content. ``piece_length``: bytes, 0 for one that fits the size; ``leave_out``: paths
+    that do not go in; ``on_hashed``: see :data:`OnHashed`."""
+
+    format: Format = Format.HYBRID
+    piece_length: int = 0
+    trackers: Sequence[str] = ()
+    web_seeds: Sequence[str] = ()
+    private: bool = False
+    comment: str = ""
+    leave_out: frozenset[str] = field(default=frozenset())
+    on_hashed: OnHashed = lambda done, whole: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """``left_out``: paths that did not go in, links and devices."""
+
+    torrent: Torrent
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """``name``: in the torrent, with the root's; ``mark``: size and time of change when it was listed."""
+
+    path: str
+    name: str
+    mark: tuple[int, int]
+
+
+def make(path: str, recipe: Recipe) -> Made:
+    """The torrent of a file or folder. Blocking, with a quick look of other threads at each piece. Raises UsageError,
+    StorageError."""
+    check_piece_length(recipe.piece_length)
+    left_out: list[str] = []
+    entries = _entries(path, recipe, left_out)
+    metainfo = _hashed(path, entries, recipe)
+    torrent = load(metainfo, path)
+    _check_names(torrent, entries)
+    return Made(torrent=torrent, left_out=tuple(left_out))
+
+
+def make_canonical(path: str, on_hashed: OnHashed = lambda done, whole: None) -> Torrent:
+    """The torrent that follows from the bytes of a file alone, whoever makes it: v2, named by its root, nothing else
+    in it. Blocking. Raises UsageError, StorageError."""
+    size = _mark(path)[0]
+    recipe = Recipe(format=Format.V2, piece_length=canonical_piece_length(size), on_hashed=on_hashed)
+    made = lt.bdecode(_hashed(path, _entries(path, recipe, []), recipe))
+    decoded = cast(dict[bytes, Any], made)
+    info = decoded[b"info"]
+    facts = next(iter(info[b"file tree"].values()))
+    name = facts[b""][b"pieces root"].hex().encode()
+    info[b"name"], info[b"file tree"] = name, {name: facts}
+    kept = {b"info": info, b"piece layers": decoded.get(b"piece layers", {})}
+    return load(lt.bencode(cast(Any, kept)), path)
+
+
+def canonical_piece_length(size: int) -> int:
+    """The smallest power of two that makes 4,096 pieces or fewer, from 64 KiB to 16 MiB."""
+    least = -(-size // _CANONICAL_PIECES)
+    return max(_CANONICAL_LEAST, min(_CANONICAL_MOST, 1 << max(least - 1, 0).bit_length()))
+
+
+def check_piece_length(length: int) -> None:
+    """Raise UsageError for what BEP 52 does not allow; 0 stands for a fitting one."""
+    if length and not (MIN_PIECE_BYTES <= length <= MAX_PIECE_BYTES and length & (length - 1) == 0):
+        raise UsageError(f"a piece length of {length} bytes: give a power of two from 16K to 128M.")
+
+
+def share_link(torrent: Torrent) -> str:
+    """A magnet link that also says name and trackers."""
+    trackers = "".join(f"&tr={quote(tracker, safe='')}" for tracker in torrent.trackers)
+    return f"{torrent.magnet}&dn={quote(torrent.name, safe='')}{trackers}"
+
+
+# -- what goes in
+
+
+def _entries(path: str, recipe: Recipe, left_out: list[str]) -> list[_Entry]:
+    """In the order of the names: a torrent of the same folder is the same everywhere."""
+    root = os.path.abspath(path)
+    name = _utf8(os.path.basename(root), path)
+    if not name:
+        raise UsageError(f"{printable(path)}: the whole file system is no torrent; name a folder in it.")
+    if not os.path.isdir(root):
+        entries = [_Entry(root, name, _mark(path))]
+    else:
+        found = sorted(_files_below(root, recipe.leave_out, left_out), key=os.fsencode)
+        entries = [_Entry(each, _utf8(f"{name}{each[len(root) :]}", each), _mark(each)) for each in found]
+    if not sum(entry.mark[0] for entry in entries):
+        what = "no file in it" if not entries else "nothing but empty files" if os.path.isdir(root) else "it is empty"
+        raise UsageError(f"{printable(path)}: {what}; a torrent needs at least one byte.")
+    return entries
+
+
+def _files_below(folder: str, leave_out: frozenset[str], left_out: list[str]) -> Iterator[str]:
+    pending = [folder]
+    while pending:
+        above = pending.pop()
+        try:
+            with os.scandir(above) as listed:
+                for each in listed:
+                    if each.is_dir(follow_symlinks=False):
+                        pending.append(each.path)
+                    elif each.is_file(follow_symlinks=False):
+                        if each.path not in leave_out:
+                            yield each.path
+                    else:
+                        left_out.append(each.path)
+        except OSError as error:
+            raise _unreadable(above, error) from None
+
+
+def _mark(path: str) -> tuple[int, int]:
+    """Size and time of change of a regular file that may be read. Raises StorageError, UsageError."""
+    try:
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"{printable(path)}: neither file nor folder; a torrent is made of files.")
+        if not os.access(path, os.R_OK):
+            raise PermissionError(13, "Permission denied")
+        return found.st_size, found.st_mtime_ns
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error: OSError) -> StorageError:
+    reason = (error.strerror or str(error)).lower()
+    advice = "check its permissions" if isinstance(error, PermissionError) else "check the path"
+    return StorageError(path, f"cannot be read: {reason}", advice)
+
+
+def _utf8(name: str, path: str) -> str:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{printable(path)}: its name is no UTF-8, as torrents need; rename it.") from None
+    return name
+
+
+def _check_names(torrent: Torrent, entries: Sequence[_Entry]) -> None:
+    """Those who load it must get the names that are here."""
+    there = {file.path for file in torrent.files}
+    for entry in entries:
+        if entry.name not in there:
+            raise UsageError(f"{printable(entry.path)}: its name cannot be kept in a torrent; rename it.")
+
+
+# -- hashing
+
+
+def _hashed(path: str, entries: Sequence[_Entry], recipe: Recipe) -> bytes:
+    """The .torrent, bencoded."""
+    try:
+        making = lt.create_torrent(
+            [lt.create_file_entry(entry.name, entry.mark[0]) for entry in entries], recipe.piece_length,
+            recipe.format.flags,
+        )  # fmt: skip
+        _fill_in(making, recipe)
+        whole, length = sum(entry.mark[0] for entry in entries), making.piece_length()
+        folder = os.path.dirname(os.path.abspath(path))
+        lt.set_piece_hashes(making, folder, lambda piece: recipe.on_hashed(min((piece + 1) * length, whole), whole))
+        # Not generate_buf: it reads the bytes as text (2.1.1).
+        metainfo = lt.bencode(cast(Any, making.generate()))
+    except RuntimeError as error:
+        _check_unchanged(entries)
+        raise StorageError(path, f"cannot be made a torrent: {str(error).partition(' [')[0].lower()}") from None
+    _check_unchanged(entries)
+    return metainfo
+
+
+def _fill_in(making: lt.create_torrent, recipe: Recipe) -> None:
+    for tier, tracker in enumerate(recipe.trackers):
+        making.add_tracker(tracker, tier)
+    for url in recipe.web_seeds:
+        making.add_url_seed(url)
+    making.set_priv(recipe.private)
+    if recipe.comment:
+        making.set_comment(recipe.comment)
+    making.set_creator("thunderdl")
+
+
+def _check_unchanged(entries: Sequence[_Entry]) -> None:
+    for entry in entries:
+        if _mark(entry.path) != entry.mark:
+            raise StorageError(entry.path, "it was changed while it was read", "run the same command again")
