@@ -43,9 +43,7 @@ def made_torrent(folder: Path, kind: Kind = Kind.V1, content: bytes = CONTENT, p
     """The .torrent file of ``content``, which lies in ``folder`` then."""
     folder.mkdir(exist_ok=True)
     (folder / NAME).write_bytes(content)
-    files = lt.file_storage()
-    files.add_file(NAME, len(content))
-    torrent = lt.create_torrent(files, piece_bytes, kind.value)
+    torrent = lt.create_torrent([lt.create_file_entry(NAME, len(content))], piece_bytes, kind.value)
     lt.set_piece_hashes(torrent, str(folder))
     return bytes(lt.bencode(torrent.generate()))
 
@@ -101,8 +99,8 @@ def awaited(claim: Any, limit_s: float = LIMIT_S) -> None:
 
 
 def joint(
-    torrent: str, folder: Path, *, urls: tuple[str, ...] = (), peers: tuple[Seed, ...] = (), **changes: Any
+    named: str, folder: Path, *, urls: tuple[str, ...] = (), peers: tuple[Seed, ...] = (), **changes: Any
 ) -> Result:  # fmt: skip
-    """Download what ``torrent`` names from URLs and peers into ``folder``; a failure is a Result too."""
+    """Download what is named from URLs and peers into ``folder``; a failure is a Result too."""
     addresses = tuple(peer.address for peer in peers)
-    return fetch(torrent, folder, mirrors=urls, **{**ALONE, "peers": addresses, **changes})
+    return fetch(named, folder, mirrors=urls, **{**ALONE, "peers": addresses, **changes})
