@@ -1,0 +1,202 @@
+"""One file from a loopback server and seeds on loopback: whoever brings what, whoever leaves, the file is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.runs import SHORT_S, content_of, failed, names
+from tests.engine.swarm import CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Seed, joint, made_torrent, seeds
+from tests.servers import misbehave as m
+from tests.servers.exchange import Behaviour, Resource, generated
+from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.errors import UsageError
+from thunderdl.model import Result, SourceKind, SourceProgress, Status
+from thunderdl.sources.swarm.host import SwarmFault
+from thunderdl.sources.swarm.torrent import load
+
+# Slow enough that peers have connected before the mirror is through.
+PACE = Limits(rate_bytes_per_s=4 * 1024 * 1024)
+
+
+class Ground:
+    """A torrent, its seeds and a mirror at /f."""
+
+    def __init__(self, torrent: Path, mirror: LoopbackServer, peers: list[Seed]) -> None:
+        self.torrent, self.mirror, self.peers = torrent, mirror, tuple(peers)
+
+    @property
+    def url(self) -> str:
+        return self.mirror.url("/f")
+
+
+@pytest.fixture(scope="module")
+def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("swarm")
+    for kind in Kind:
+        (folder / f"{kind.name}.torrent").write_bytes(made_torrent(folder / "seed", kind))
+    return folder
+
+
+@pytest.fixture
+def kind() -> Kind:
+    return Kind.V1
+
+
+@pytest.fixture
+def ground(source_folder: Path, kind: Kind) -> Iterator[Ground]:
+    torrent = source_folder / f"{kind.name}.torrent"
+    with (
+        LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=PACE) as mirror,
+        seeds(torrent.read_bytes(), source_folder / "seed") as peers,
+    ):
+        yield Ground(torrent, mirror, peers)
+
+
+def swarm_of(result: Result) -> SourceProgress:
+    return next(source for source in result.sources if source.kind is SourceKind.PEERS)
+
+
+def mirror_of(result: Result, url: str) -> SourceProgress:
+    return next(source for source in result.sources if source.url == url)
+
+
+def told(result: Result, *words: str) -> bool:
+    return any(all(word in note for word in words) for note in result.notes)
+
+
+# -- who brings it
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_mirrors_and_peers_both_bring_a_part(tmp_path: Path, ground: Ground) -> None:
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=ground.peers)
+    assert content_of(result) == CONTENT
+    assert names(tmp_path) == [NAME]
+    assert [name.partition(":")[0] for name in result.verified] == ["pieces"]
+    assert swarm_of(result).bytes > 0
+    assert mirror_of(result, ground.url).bytes > 0
+    # What one was asked for already when it was given to the other comes twice.
+    assert SIZE <= swarm_of(result).bytes + mirror_of(result, ground.url).bytes <= SIZE + 16 * PIECE_BYTES
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_only_peers(tmp_path: Path, ground: Ground) -> None:
+    result = joint(str(ground.torrent), tmp_path, peers=ground.peers)
+    assert content_of(result) == CONTENT
+    assert swarm_of(result).bytes == SIZE
+    assert ground.mirror.requests == []
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_only_mirrors_where_no_peer_comes(tmp_path: Path, ground: Ground) -> None:
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,))
+    assert content_of(result) == CONTENT
+    assert mirror_of(result, ground.url).bytes == SIZE
+    assert swarm_of(result).bytes == 0
+
+
+@pytest.mark.parametrize("size", [1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1])
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_file_of_a_piece_or_two(tmp_path: Path, kind: Kind, size: int) -> None:
+    content = CONTENT[:size]
+    (tmp_path / "t.torrent").write_bytes(metainfo := made_torrent(tmp_path / "seed", kind, content))
+    with seeds(metainfo, tmp_path / "seed", 1) as peers, LoopbackServer({"/f": Resource(body=content)}) as mirror:
+        by_peers = joint(str(tmp_path / "t.torrent"), tmp_path / "one", peers=tuple(peers))
+        by_both = joint(str(tmp_path / "t.torrent"), tmp_path / "two", urls=(mirror.url("/f"),), peers=tuple(peers))
+        by_mirror = joint(str(tmp_path / "t.torrent"), tmp_path / "three", urls=(mirror.url("/f"),))
+    assert content_of(by_peers) == content_of(by_both) == content_of(by_mirror) == content
+
+
+# -- what names it
+
+
+def test_a_torrent_behind_a_url(tmp_path: Path, ground: Ground) -> None:
+    ground.mirror.resources["/t.torrent"] = Resource(body=ground.torrent.read_bytes())
+    result = joint(ground.mirror.url("/t.torrent"), tmp_path, peers=ground.peers)
+    assert content_of(result) == CONTENT
+    assert names(tmp_path) == [NAME]
+
+
+@pytest.mark.parametrize("kind", [Kind.V1, Kind.HYBRID])
+def test_a_magnet_that_names_a_peer(tmp_path: Path, ground: Ground) -> None:
+    magnet = load(ground.torrent.read_bytes(), "t").magnet
+    peers = "".join(f"&x.pe={host}:{port}" for host, port in (peer.address for peer in ground.peers))
+    result = joint(magnet + peers, tmp_path, urls=(ground.url,))
+    assert content_of(result) == CONTENT
+
+
+def test_a_torrent_beside_a_url(tmp_path: Path, ground: Ground) -> None:
+    result = joint(ground.url, tmp_path, torrent=str(ground.torrent), peers=ground.peers)
+    assert content_of(result) == CONTENT
+    assert names(tmp_path) == [NAME]
+    assert swarm_of(result).bytes > 0
+    assert mirror_of(result, ground.url).bytes > 0
+
+
+# -- what goes wrong
+
+
+def test_a_mirror_with_wrong_bytes_in_a_piece(tmp_path: Path, ground: Ground) -> None:
+    ground.mirror.resources["/f"] = generated(SIZE, seed=1, behaviour=m.corrupt_from(0))
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=ground.peers)
+    assert content_of(result) == CONTENT
+    assert told(result, ground.url, "did not match"), result.notes
+    assert mirror_of(result, ground.url).wasted_bytes > 0
+    assert swarm_of(result).bytes == SIZE
+
+
+@pytest.mark.parametrize("size", [SIZE + 1, SIZE // 2, 0])
+def test_a_mirror_of_another_size(tmp_path: Path, ground: Ground, size: int) -> None:
+    ground.mirror.resources["/f"] = generated(size, seed=2)
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=ground.peers)
+    assert content_of(result) == CONTENT
+    assert mirror_of(result, ground.url).bytes == 0
+    assert told(result, ground.url, "is not used"), result.notes
+
+
+@pytest.mark.parametrize("behaviour", [m.status(404), m.status(503), m.rubbish, m.no_ranges, m.hang_up])
+def test_a_mirror_that_is_of_no_use(tmp_path: Path, ground: Ground, behaviour: Behaviour) -> None:
+    ground.mirror.resources["/f"] = generated(SIZE, seed=1, behaviour=behaviour)
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=ground.peers)
+    assert content_of(result) == CONTENT
+
+
+@pytest.mark.parametrize("dies_at", [PIECE_BYTES // 2, 700_000])
+def test_a_mirror_that_dies_midway(tmp_path: Path, ground: Ground, dies_at: int) -> None:
+    ground.mirror.limits = Limits(rate_bytes_per_s=4 * 1024 * 1024, dies_at_bytes=dies_at)
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=ground.peers, timeout=SHORT_S)
+    assert content_of(result) == CONTENT
+
+
+def test_peers_with_wrong_bytes(tmp_path: Path, source_folder: Path, ground: Ground) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / NAME).write_bytes(bytes(SIZE))
+    with seeds(ground.torrent.read_bytes(), wrong, 1) as liars:
+        result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=tuple(liars))
+    assert content_of(result) == CONTENT
+    assert mirror_of(result, ground.url).bytes == SIZE
+
+
+# -- what cannot be
+
+
+def test_nobody_at_all(tmp_path: Path, ground: Ground) -> None:
+    result = joint(str(ground.torrent), tmp_path, timeout=1.0)
+    failed(result, SwarmFault, 4, "no peer", "--timeout")
+    assert names(tmp_path) == []
+
+
+def test_a_magnet_that_nobody_has(tmp_path: Path) -> None:
+    result = joint("magnet:?xt=urn:btih:" + "ab" * 20, tmp_path, timeout=1.0)
+    failed(result, SwarmFault, 4, "--timeout")
+    assert names(tmp_path) == []
+
+
+def test_a_port_that_is_in_use(tmp_path: Path, ground: Ground) -> None:
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), port=ground.peers[0].address[1])
+    failed(result, UsageError, 2, "--port")
+    assert result.status is Status.FAILED
