@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import libtorrent as lt
 import pytest
 
 from tests.engine.runs import SHORT_S, content_of, failed, names
-from tests.engine.swarm import CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Seed, joint, made_torrent, seeds
+from tests.engine.swarm import CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Seed, awaited, joint, made_torrent, seeds
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.errors import UsageError
 from thunderdl.model import Result, SourceKind, SourceProgress, Status
-from thunderdl.sources.swarm.host import SwarmFault
+from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import load
 
 # Slow enough that peers have connected before the mirror is through.
@@ -179,6 +181,23 @@ def test_peers_with_wrong_bytes(tmp_path: Path, source_folder: Path, ground: Gro
         result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=tuple(liars))
     assert content_of(result) == CONTENT
     assert mirror_of(result, ground.url).bytes == SIZE
+
+
+def test_pieces_that_come_before_the_torrent_is_known_to_be_there(
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = Host.call
+
+    async def late(self: Host, work: Callable[..., Any], *args: object) -> Any:
+        result = await call(self, work, *args)
+        if isinstance(result, lt.torrent_handle):
+            await call(self, lambda: awaited(lambda: result.status().is_finished))
+        return result
+
+    monkeypatch.setattr(Host, "call", late)
+    ground.mirror.resources["/f"] = Resource(body=b"", behaviour=m.status(404))
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), peers=ground.peers)
+    assert content_of(result) == CONTENT
 
 
 # -- what cannot be

@@ -78,7 +78,9 @@ class Host:
             raise SwarmFault(f"the torrent cannot be started: {said}.") from None
         finally:
             self._adding -= 1
-            self._drain()
+            # Not at once: whoever waits for the handle has it before he hears of a piece. (Pieces assigned in answer to
+            # one that came that early were forgotten, and never came.)
+            self._loop.call_soon(self._drain)
 
     async def remove(self, handle: lt.torrent_handle) -> None:
         """Stop a torrent and forget it; its files stay."""
@@ -119,10 +121,12 @@ class Host:
         self._writing.close()
 
     def _drain(self) -> None:
+        if self._closed:
+            return
         with contextlib.suppress(BlockingIOError):
             while len(self._reading.recv(4096)) == 4096:
                 pass
-        if self._adding or self._closed:
+        if self._adding:
             return
         for alert in self.session.pop_alerts():
             if isinstance(alert, lt.listen_failed_alert):
