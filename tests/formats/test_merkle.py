@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -34,7 +35,7 @@ def hashed(data: bytes, leaves: int, cuts: list[int]) -> bytes:
     """The digest of ``data`` handed over in parts that end at ``cuts``."""
     hasher = SubtreeHasher(leaves)
     borders = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    for start, end in zip(borders, borders[1:], strict=False):
+    for start, end in pairwise(borders):
         hasher.update(data[start:end])
     return hasher.digest()
 
