@@ -63,7 +63,7 @@ class Exchange:
         # Pieces that libtorrent has: it fetches none of them again by itself.
         self._from_swarm: set[int] = set()
         self._read_back: set[int] = set()
-        self._has_lost = False
+        self._has_lost = self._is_away = False
         self.swarm_bytes = 0
         parts.member.on_piece, parts.member.on_fault = self._brought, on_fault
         parts.member.on_bad = parts.division.assigned.discard
@@ -206,15 +206,19 @@ class Exchange:
         return True
 
     async def _rejoin(self) -> None:
-        """Leave the swarm and come again, without what was written over by movers."""
-        self._has_lost = False
-        await self._parts.member.stop()
-        self._record()
-        division = self._parts.division
+        """Leave the swarm and, a look later, come again without what was written over by movers. (At once, a peer that
+        has not heard of the leaving refuses us, and is not called again for a minute.)"""
+        division, member = self._parts.division, self._parts.member
+        if not self._is_away:
+            await member.stop()
+            self._record()
+            self._is_away = True
+            return
+        self._has_lost = self._is_away = False
         self._from_swarm &= division.done
         self._to_feed.clear()
         have = [piece in division.done for piece in range(division.count)]
-        await self._parts.member.rejoin(have=have, assigned=division.assigned)
+        await member.rejoin(have=have, assigned=division.assigned)
 
     async def _feed(self) -> None:
         """Hand pieces of the movers to the swarm, where somebody may want them."""
