@@ -79,6 +79,7 @@ class Task:
 
     def __init__(self, session: Session, request: Request, options: Options) -> None:
         self._session, self._request, self._options = session, request, options
+        self._torrent: Torrent | None = None
         self._download = self._new_download()
         self._over: asyncio.Future[Result] = session.loop.create_future()
         self._run: asyncio.Task[Result] | None = None
@@ -133,6 +134,31 @@ class Task:
         else:
             self._stop(Status.CANCELLED)
 
+    async def add_torrent(self, reference: str) -> None:
+        """Have the peers of a torrent join, which became known only now: a path, a URL, a magnet link. What is there
+        stays, compared with the torrent's piece hashes.
+
+        Raises UsageError where it is of another file, or names several; ThunderdlError where it cannot be had. Nothing
+        happens then, nor where the download has ended.
+        """
+        from thunderdl.engine.torrents import torrent_of
+
+        torrent = await torrent_of(self._session, reference, self._options)
+        size, target = self._download.version.size, self._download.target
+        if not torrent.is_single or torrent.piece_hashes is None:
+            raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")
+        if size is not None and size != torrent.size_bytes:
+            raise UsageError(
+                f"{shown_url(reference)[:200]}: it is of another file: {torrent.size_bytes} bytes, not {size}."
+            )
+        self._torrent = torrent
+        if target is not None:
+            folder, name = os.path.split(target.path)
+            self._options = replace(self._options, dir=folder or ".", out=name)
+        if self._run is not None and self._wanted is None:
+            self.pause()
+            self.resume()
+
     def change_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit for this download alone, from now on: as ``Options.task_limit``, text as on the command
         line, None for none. Raises UsageError."""
@@ -176,7 +202,7 @@ class Task:
         request, options = self._request, self._options
         if names_torrent(request.url) and options.follow:
             return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        return Download(self._session, (request.url, *request.mirrors), options)
+        return Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self._result().__await__()

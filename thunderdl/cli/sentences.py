@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from thunderdl.cli import exit_codes
 from thunderdl.errors import DownloadFailed, InternalError, ThunderdlError, printable, shown_url
-from thunderdl.model import Result, Status
+from thunderdl.model import Result, SourceKind, Status
 from thunderdl.quantities import duration, rate, size
 
 
@@ -88,6 +88,11 @@ def _measures(result: Result) -> str:
     # Below a millisecond a rate says nothing.
     speed = f" ({rate(fetched / result.seconds)})" if result.seconds >= 0.001 and fetched else ""
     parts = [f"{size(result.bytes)} in {duration(result.seconds)}{speed}"]
+    by_peers = sum(source.bytes for source in result.sources if source.kind is SourceKind.PEERS)
+    if by_peers and fetched > by_peers:
+        parts.append(f"{size(by_peers)} from peers, {size(fetched - by_peers)} from mirrors")
+    elif by_peers:
+        parts.append("from peers")
     if result.resumed_bytes:
         parts.append(f"{size(result.resumed_bytes)} were there")
     if result.wasted_bytes:

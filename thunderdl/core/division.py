@@ -271,8 +271,8 @@ class Division:
         mirrors_s = theirs / mirrors_rate if mirrors_rate else float("inf")
         if not left and not theirs:
             return Moves()
-        if not theirs and not rate and not mirrors_rate and swarm.silent_s > SILENT_S:
-            # The mirrors were through before anybody measured them, the swarm has brought nothing.
+        if not theirs and not rate:
+            # The mirrors are through, may be before anybody measured them, and the swarm has brought nothing yet.
             return self._give_all_back(swarm)
         if swarm_s > mirrors_s + MIN_GAIN_S and mirrors_rate:
             return self._give_back(swarm, left, theirs, mirrors_rate)

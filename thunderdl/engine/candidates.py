@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
@@ -27,11 +27,13 @@ from thunderdl.options import Options
 ORIGIN_GRACE_S = 1.0
 # So often a host may have no connection left for an opening before that counts as a failure.
 MOST_TURNED_AWAY = 16
+MOST_FOREIGN = 64
 
 
 @dataclass(slots=True)
 class Candidate:
-    """One URL of the file, before and while it is a source."""
+    """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, not by the user, whose
+    own headers it does not get (curl's CVE-2021-22923 for metalinks)."""
 
     id: int
     url: str
@@ -39,6 +41,7 @@ class Candidate:
     opening: Opening | None = None
     source: OpenSource | None = None
     notes: list[str] = field(default_factory=list)
+    is_foreign: bool = False
 
 
 # What a candidate is asked for first.
@@ -93,6 +96,13 @@ class Candidates:
                 async with asyncio.timeout(ORIGIN_GRACE_S):
                     await self._origin_heard.wait()
         return self._opened()
+
+    def add_foreign(self, urls: Iterable[str]) -> None:
+        """More URLs of the same file, that somebody else than the user has named; no more than :data:`MOST_FOREIGN`."""
+        known = {candidate.url for candidate in self.all}
+        for url in dict.fromkeys(urls):
+            if url not in known and len(self.all) < len(known) + MOST_FOREIGN:
+                self.all.append(Candidate(len(self.all) + 1, url, is_foreign=True))
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
         """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
@@ -151,12 +161,13 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
+        options = replace(self._options, headers=()) if candidate.is_foreign else self._options
         failures = turned_away = 0
         down_since: float | None = None
         while True:
             try:
                 candidate.opening = await open_source(
-                    self._session, candidate.url, self._options, first_range(candidate), self.pace.meter
+                    self._session, candidate.url, options, first_range(candidate), self.pace.meter
                 )
             except Exception as caught:
                 error = foreseen(caught)

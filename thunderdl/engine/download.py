@@ -27,6 +27,7 @@ from thunderdl.options import Exists, Options
 if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
+    from thunderdl.sources.swarm.torrent import Torrent
 
 
 # A download that has run for so long and has so long to go is long.
@@ -37,12 +38,15 @@ LOAD_AFTER_S = 0.01
 
 class Download:
     """``urls``: the origin first, then its mirrors; none where ``options.torrent`` names what it is. ``url``: what the
-    user asked for, where that is none of them."""
+    user asked for, where that is none of them; ``torrent``: where it is loaded already."""
 
-    def __init__(self, session: Session, urls: Sequence[str], options: Options, url: str = "") -> None:
+    def __init__(
+        self, session: Session, urls: Sequence[str], options: Options, url: str = "", torrent: Torrent | None = None
+    ) -> None:  # fmt: skip
         self.session, self.options = session, options
         self.candidates = Candidates(session, urls, options)
         self.url = url or self.candidates.origin.url
+        self.torrent = torrent
         self.status = Status.QUEUED
         self.notes: list[str] = []
         self.target: Target | None = None
@@ -125,8 +129,8 @@ class Download:
         return shown_url(self.target.path if self.target else self.url)
 
     async def _download(self) -> tuple[str, tuple[str, ...]]:
-        if self.options.torrent is not None:
-            return await self._by_torrent(self.options.torrent)
+        if self.torrent is not None or self.options.torrent is not None:
+            return await self._by_torrent(self.options.torrent or "")
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
@@ -150,15 +154,17 @@ class Download:
         return await self._range().fetch(first)
 
     async def _by_torrent(self, reference: str) -> tuple[str, tuple[str, ...]]:
-        """What a torrent names: from its peers, and from the URLs."""
+        """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
         from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
         from thunderdl.engine.torrents import torrent_of
 
-        torrent = await torrent_of(self.session, reference, self.options)
+        torrent = self.torrent or await torrent_of(self.session, reference, self.options)
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.
         is_joint = torrent.is_single and torrent.piece_hashes is not None
+        if is_joint:
+            self.candidates.add_foreign(torrent.file_urls)
         self.ranged = whole = Joint(self, torrent) if is_joint else Collection(self, torrent)
         return await whole.fetch_all()
 

@@ -39,7 +39,9 @@ def _done_bytes(download: Download) -> int:
     if ranged is None or ranged.ledger is None:
         return download.single_bytes
     if ranged.driver is not None:
-        return ranged.ledger.written.total + ranged.driver.lanes.live_bytes()
+        written = ranged.ledger.written.total + ranged.driver.lanes.live_bytes()
+        # What the swarm has brought is written down a little later.
+        return max(written, ranged.driver.scheduler.filled.total)
     resumed = ranged.ledger.resumed
     return resumed.written.total if resumed else download.single_bytes
 

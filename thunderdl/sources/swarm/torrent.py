@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import quote
 
 import libtorrent as lt
 
@@ -68,6 +69,13 @@ class Torrent:
     def is_single(self) -> bool:
         """Whether it is one file, without a folder of its own."""
         return len(self.files) == 1 and "/" not in self.files[0].path
+
+    @property
+    def file_urls(self) -> tuple[str, ...]:
+        """Where the one file of it can be had: its web seeds, of a folder with the file's name behind (BEP 19)."""
+        name = quote(self.files[0].path)
+        web = (url for url in self.web_seeds if url.lower().startswith(("http://", "https://")))
+        return tuple(url + name if url.endswith("/") else url for url in web) if self.is_single else ()
 
     @property
     def magnet(self) -> str:
