@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,15 +11,17 @@ from typing import Any
 import libtorrent as lt
 import pytest
 
-from tests.engine.runs import SHORT_S, content_of, failed, names
-from tests.engine.swarm import CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Seed, awaited, joint, made_torrent, seeds
+from tests.engine.runs import LIMIT_S, SHORT_S, content_of, drive, failed, names, stopped_after
+from tests.engine.swarm import ALONE, CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Seed, awaited, joint, made_torrent, seeds
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.client import Task
 from thunderdl.errors import UsageError
 from thunderdl.model import Result, SourceKind, SourceProgress, Status
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import load
+from thunderdl.verify import PieceVerifier
 
 # Slow enough that peers have connected before the mirror is through.
 PACE = Limits(rate_bytes_per_s=4 * 1024 * 1024)
@@ -219,3 +223,69 @@ def test_a_port_that_is_in_use(tmp_path: Path, ground: Ground) -> None:
     result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), port=ground.peers[0].address[1])
     failed(result, UsageError, 2, "--port")
     assert result.status is Status.FAILED
+
+
+# -- stopping and going on
+
+
+def test_stopped_and_gone_on_nothing_proven_is_fetched_or_read_again(
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses = tuple(peer.address for peer in ground.peers)
+    changes: dict[str, Any] = {**ALONE, "peers": addresses}
+    # No peer at first: what the mirror brought is there to the piece.
+    stopped = drive(
+        stopped_after(SIZE // 3), str(ground.torrent), tmp_path, mirrors=[ground.url], **{**changes, "peers": ()}
+    )
+    assert stopped.status is Status.CANCELLED
+    checked, check = list[int](), PieceVerifier.check
+
+    async def spied(self: PieceVerifier, index: int) -> bool:
+        checked.append(index)
+        return await check(self, index)
+
+    monkeypatch.setattr(PieceVerifier, "check", spied)
+    result = drive(finished, str(ground.torrent), tmp_path, **changes)
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes >= SIZE // 4
+    # Pieces that were begun are fetched whole.
+    assert swarm_of(result).bytes <= SIZE - result.resumed_bytes + 40 * PIECE_BYTES
+    assert len(checked) <= 40
+
+
+async def finished(task: Task) -> Result:
+    return await task.outcome()
+
+
+def test_killed_and_gone_on(tmp_path: Path, ground: Ground) -> None:
+    (address, port), out = ground.peers[0].address, tmp_path / "out"
+    command = [
+        sys.executable, "-m", "thunderdl", str(ground.torrent), "-m", ground.url, "-d", str(out), "--no-dht",
+        "--no-lsd", "--no-pex", "--peer", f"{address}:{port}", "--task-limit", "1M",
+    ]  # fmt: skip
+    ground.mirror.limits = Limits(rate_bytes_per_s=1024 * 1024)
+    ground.peers[0].handle.set_upload_limit(1024 * 1024)
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        ground.mirror.wait_for(lambda server: server.sent["/f"] >= 500_000, LIMIT_S)
+        killed.kill()
+    assert NAME not in names(out)
+    assert names(out) == [f"{NAME}.part", f"{NAME}.part.journal"]
+    result = joint(str(ground.torrent), out, peers=ground.peers[1:])
+    assert content_of(result) == CONTENT
+    assert names(out) == [NAME]
+
+
+def test_a_seed_that_leaves_midway(tmp_path: Path, ground: Ground) -> None:
+    for peer in ground.peers:
+        peer.handle.set_upload_limit(512 * 1024)
+
+    async def leaving(task: Task) -> Result:
+        async for progress in task:
+            if progress.done_bytes > SIZE // 4:
+                for peer in ground.peers:
+                    peer.leave()
+        return await task.outcome()
+
+    addresses = tuple(peer.address for peer in ground.peers)
+    result = drive(leaving, str(ground.torrent), tmp_path, mirrors=[ground.url], **{**ALONE, "peers": addresses})
+    assert content_of(result) == CONTENT

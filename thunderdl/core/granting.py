@@ -180,12 +180,10 @@ class Granting:
         return self._end_in_s
 
     def _miss(self, start: int, end: int) -> None:
-        """``[start, end)`` is to be fetched, as far as it is not reserved for the swarm."""
-        if not self.reserved:
-            self.missing.add(start, end)
-            return
-        for first, last in list(self.reserved.gaps(start, end)):
-            self.missing.add(first, last)
+        """``[start, end)`` is to be fetched, as far as the swarm neither has it reserved nor has brought it."""
+        for first, last in list(self.filled.gaps(start, end)):
+            for gap in list(self.reserved.gaps(first, last)):
+                self.missing.add(*gap)
 
     def _before_the_end(self, lane: Lane, want: int, at: int) -> int:
         """``want``, or as much of it as the lane can bring until all are done; 0 where others are better."""

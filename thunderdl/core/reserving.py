@@ -40,9 +40,11 @@ class Reserving(Staffing):
         return []
 
     def _cut_back(self, start: int, end: int) -> list[Command]:
-        """Leases that reach from before into ``[start, end)``, or lie in it, and end there, end before it."""
+        """Leases that reach into ``[start, end)``, or lie in it, end before it; what they held behind it is missing
+        again. One that went on over a piece of the swarm's would write over bytes that are proven."""
         return [
             self._shrink(lease, max(start, lease.position))
             for lease in self.roster.leases.values()
-            if start < lease.end <= end and lease.left_bytes and not lease.shrinking and not lease.cancelled
-        ]
+            if lease.position < end and start < lease.end and lease.left_bytes
+            and not lease.shrinking and not lease.cancelled
+        ]  # fmt: skip

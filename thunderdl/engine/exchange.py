@@ -60,6 +60,10 @@ class Exchange:
         self._looked_at = self._recorded_at = 0.0
         self._alive_at, self._moved_bytes = time.monotonic(), 0
         self._order: list[int] = []
+        # Pieces that libtorrent has: it fetches none of them again by itself.
+        self._from_swarm: set[int] = set()
+        self._read_back: set[int] = set()
+        self._has_lost = self._is_away = False
         self.swarm_bytes = 0
         parts.member.on_piece, parts.member.on_fault = self._brought, on_fault
         parts.member.on_bad = parts.division.assigned.discard
@@ -94,6 +98,8 @@ class Exchange:
         try:
             seen = await self._parts.member.look()
             self._parts.host.ask_ahead(seen.view.rate_bytes_per_s / max(1, seen.sending))
+            if self._has_lost:
+                await self._rejoin()
             self._divide()
             await self._feed()
             if self._to_record and time.monotonic() - self._recorded_at >= RECORD_EVERY_S:
@@ -169,6 +175,7 @@ class Exchange:
             return
         start, end = division.bounds(piece)
         division.brought(piece)
+        self._from_swarm.add(piece)
         self.swarm_bytes += end - start
         self._to_record.append(piece)
         driver.tell(Brought(start, end))
@@ -187,6 +194,32 @@ class Exchange:
             if len(division.done) == division.count and self._to_record:
                 self._recording = asyncio.create_task(self._flush_and_record())
 
+    def bad_piece(self, start: int, end: int) -> bool:
+        """A piece that was read does not match. False where the swarm brought it meanwhile: that one is read again."""
+        division = self._parts.division
+        piece = start // division.piece_bytes
+        if piece in self._to_record:
+            self._read_back.add(piece)
+            return False
+        division.lost(piece)
+        self._has_lost = self._has_lost or piece in self._from_swarm
+        return True
+
+    async def _rejoin(self) -> None:
+        """Leave the swarm and, a look later, come again without what was written over by movers. (At once, a peer that
+        has not heard of the leaving refuses us, and is not called again for a minute.)"""
+        division, member = self._parts.division, self._parts.member
+        if not self._is_away:
+            await member.stop()
+            self._record()
+            self._is_away = True
+            return
+        self._has_lost = self._is_away = False
+        self._from_swarm &= division.done
+        self._to_feed.clear()
+        have = [piece in division.done for piece in range(division.count)]
+        await member.rejoin(have=have, assigned=division.assigned)
+
     async def _feed(self) -> None:
         """Hand pieces of the movers to the swarm, where somebody may want them."""
         member, fd = self._parts.member, self._parts.ledger.part.fd
@@ -201,12 +234,29 @@ class Exchange:
         self._record(count)
 
     def _record(self, count: int | None = None) -> None:
-        """The first ``count`` pieces of the swarm that wait (all: None) are in the file."""
-        pieces, division = self._to_record[:count], self._parts.division
+        """The first ``count`` pieces of the swarm that wait (all: None) are in the file.
+
+        A piece on which a lease still lies waits for its end: its mover may write over what was proven. Where movers
+        ever wrote in it, it is read back: of a piece that was begun, given back and given again libtorrent keeps the
+        blocks that it had, and counts them as right though a mirror's wrong bytes lie over them by now.
+        """
+        pieces, division, ledger = self._to_record[:count], self._parts.division, self._parts.ledger
         del self._to_record[:count]
+        leases = [(lease.start, lease.asked_end) for lease in self._parts.driver.scheduler.roster.leases.values()]
+        alone, mixed = list[tuple[int, int]](), list[tuple[int, int]]()
+        for piece in pieces:
+            start, end = division.bounds(piece)
+            if any(first < end and start < last for first, last in leases):
+                self._to_record.append(piece)
+                continue
+            is_alone = ledger.moved.first_gap(start, end) == (start, end)
+            (mixed if not is_alone or piece in self._read_back else alone).append((start, end))
+            self._read_back.discard(piece)
         try:
-            if pieces:
-                self._parts.ledger.take_proven([division.bounds(piece) for piece in pieces], SWARM)
+            if alone:
+                ledger.take_proven(alone, SWARM)
+            for start, end in mixed:
+                ledger.take_written(start, end)
         except StorageError as error:
             self._fault(error)
 

@@ -112,13 +112,20 @@ class Joint(Ranged):
         division = Division(size=size, piece_bytes=length, done=done, first_piece=first)
         driver = self.driver = self._new_driver(ledger, version, first * length)
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
-        ledger.on_bad_piece = self._blame.bad_piece
+        ledger.on_bad_piece = self._bad_piece
         # Mirrors connect while libtorrent is loaded and started (50 ms).
         driver.start_open(self.first_range)
         exchange = await self._new_exchange(ledger, driver, division)
         await self._join_swarm(exchange, here)
         await driver.run_until(self._settled, exchange.tick)
         await self._leave_swarm()
+
+    def _bad_piece(self, start: int, end: int) -> None:
+        assert self._blame is not None
+        if self._exchange is None or self._exchange.bad_piece(start, end):
+            self._blame.bad_piece(start, end)
+        else:
+            self._blame.void(start, end)
 
     def _new_driver(self, ledger: Ledger, version: Version, begin_at: int) -> Driver:
         driver = Driver(

@@ -81,6 +81,8 @@ class Ledger:
         self.written = RangeSet()
         self.verified = RangeSet()
         self.origin = Provenance()
+        # Whatever movers ever wrote to, even where it is void by now.
+        self.moved = RangeSet()
         self.size: int | None = None
         self.resumed_bytes = 0
         self.store = Store(fd=part.fd, path=part.path, granule_bytes=MIN_GRANULE_BYTES)
@@ -222,6 +224,17 @@ class Ledger:
         self._advance()
         self.on_verified()
 
+    def take_written(self, start: int, end: int) -> None:
+        """A piece is written that is to be read back and compared: others than its source wrote there, too."""
+        self.written.add(start, end)
+        self._since_barrier += end - start
+        if self._tree is not None:
+            for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
+                self._tree.drop(index)
+        if self._journal is not None:
+            self._journal.append([Kept(start, end)])
+        self._check_pieces(start, end)
+
     def take(self, extents: Iterable[Extent], source: int) -> None:
         """These extents are written, by ``source``."""
         records: list[Filled] = []
@@ -230,6 +243,7 @@ class Ledger:
             records.append(Filled(extent.start, extent.end, extent.digest))
             self.written.add(extent.start, extent.end)
             self.origin.add(extent.start, extent.end, source)
+            self.moved.add(extent.start, extent.end)
             if self._tree is not None:
                 self._offer(extent)
             low, high = extent.start if low is None else min(low, extent.start), max(high, extent.end)
@@ -238,8 +252,22 @@ class Ledger:
             return
         if self._journal is not None:
             self._journal.append(records)
+        self._doubt(low, high)
         self._check_pieces(low, high)
         self._advance()
+
+    def _doubt(self, start: int, end: int) -> None:
+        """What was proven, and was written over since, is to be proven again."""
+        if self._options.piece_hashes is None or self.size is None:
+            return
+        length = self._options.piece_hashes.piece_length
+        for index in range(start // length, -(-end // length)):
+            first, last = index * length, min((index + 1) * length, self.size)
+            if self.verified.covers(first, last):
+                self.verified.remove(first, last)
+                if self._journal is not None:
+                    self._journal.drop(first, last)
+                    self._journal.append([Kept(first, last)])
 
     def _offer(self, extent: Extent) -> None:
         assert self._tree is not None

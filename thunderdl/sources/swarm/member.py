@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import libtorrent as lt
 
@@ -69,6 +70,7 @@ class Member:
         self._moved_at = 0.0
         self._fed: dict[int, int] = {}
         self._flushed: asyncio.Future[None] | None = None
+        self._again: Callable[..., Awaitable[None]] | None = None
         self._saved: asyncio.Future[tuple[tuple[str, int], ...]] | None = None
         # Those known at the end, by the ports that they listen at.
         self.met: tuple[tuple[str, int], ...] = ()
@@ -79,6 +81,7 @@ class Member:
     ) -> None:  # fmt: skip
         """Join the swarm. ``names``: of the files below ``folder``, by index; ``have``: for each piece whether it is
         there; ``assigned``: the pieces to fetch at first, None for all. Raises SwarmFault."""
+        self._again = partial(self.start, folder, names, peers=tuple(peers), trackers=tuple(trackers), flags=flags)
         params = lt.load_torrent_buffer(self.torrent.metainfo)
         params.save_path, params.have_pieces = folder, have
         params.renamed_files = {**params.renamed_files, **names}
@@ -97,6 +100,13 @@ class Member:
         params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         self._moved_at = asyncio.get_running_loop().time()
         self._handle = await self._host.add(params, self._hear)
+
+    async def rejoin(self, *, have: list[bool], assigned: Iterable[int]) -> None:
+        """After :meth:`stop`: join as before, with other pieces. Raises SwarmFault."""
+        assert self._again is not None
+        self._seen.clear()
+        self._fed.clear()
+        await self._again(have=have, assigned=assigned)
 
     def assign(self, pieces: Iterable[int]) -> None:
         """Fetch these, too."""
