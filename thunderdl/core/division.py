@@ -305,7 +305,8 @@ class Division:
     def _cut(self, swarm: SwarmView, leases: list[Held], swarm_s: float, mirrors_s: float) -> Moves:
         """Pieces of the leases that would end last, from their ends on, as many as the swarm has sooner.
 
-        Until close to the end no more than what lets both end together: lanes still take from each other.
+        Until close to the end no more than what it has ahead anyway: all that it is given it begins, and what is begun
+        cannot go back for nothing; lanes take from each other meanwhile.
         What is there already of a piece is fetched twice then, which must be worth it.
         """
         taken: list[int] = []
@@ -319,6 +320,8 @@ class Division:
             after_s = swarm_s + (end - start) / swarm.rate_bytes_per_s
             is_begun = any(lease.position > start for lease in parts)
             worth_s = MIN_GAIN_S + (after_s if is_begun else 0.0)
+            if mirrors_s >= NEAR_S and swarm_s >= LOOK_S + SPARE_S:
+                break
             left_s = _left_s(last) if mirrors_s < NEAR_S else min(mirrors_s, _left_s(last))
             if any(lease.end > end for lease in parts) or after_s + worth_s > left_s:
                 break
