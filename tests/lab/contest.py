@@ -19,7 +19,7 @@ from tests.lab.content import Contents, make_contents
 from tests.lab.lab import why_not
 from tests.lab.plot import save_plot
 from tests.lab.race import Run, notes_of, run
-from tests.lab.report import Result, summary
+from tests.lab.report import MIRROR_AIMS, Aims, Result, summary
 from tests.lab.scenarios import Scenario, SeedProgram, selected
 from tests.lab.tools import OURS, Racer
 
@@ -35,6 +35,7 @@ class Contest:
     racers: tuple[Racer, ...]
     markdown: Callable[[Sequence[Result], int, int], str]
     seeds: tuple[SeedProgram, ...] = ()
+    aims: Aims = MIRROR_AIMS
 
 
 def hold(contest: Contest, program: str) -> None:
@@ -51,7 +52,7 @@ def hold(contest: Contest, program: str) -> None:
     print(f"\n{text}")
     if asked.write or (asked.only == contest.scenarios and asked.tools == contest.racers):
         (DOCS / f"{contest.page}.md").write_text(text)
-        save_plot(results, DOCS / f"{contest.page}.png", contest.racers)
+        save_plot(results, DOCS / f"{contest.page}.png", contest.racers, contest.aims)
         print(f"written: docs/{contest.page}.md, docs/{contest.page}.png")
 
 

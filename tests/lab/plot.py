@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.lab.race import MOST_IDEALS
-from tests.lab.report import FAULT_TARGET, STEADY_TARGET, Result
+from tests.lab.report import MIRROR_AIMS, Aims, Result
 from tests.lab.tools import OURS, RACERS, Racer
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def _gathered(spread: NDArray[float64]) -> NDArray[float64]:
     return numpy.exp(spread) + _LEAST
 
 
-def save_plot(results: Sequence[Result], path: Path, racers: Sequence[Racer] = RACERS) -> None:
+def save_plot(
+    results: Sequence[Result], path: Path, racers: Sequence[Racer] = RACERS, aims: Aims = MIRROR_AIMS
+) -> None:  # fmt: skip
     """Write a PNG."""
     os.environ.setdefault("MPLBACKEND", "Agg")
     from matplotlib import pyplot, ticker
@@ -70,7 +72,7 @@ def save_plot(results: Sequence[Result], path: Path, racers: Sequence[Racer] = R
     axis.xaxis.set_major_formatter(ticker.FuncFormatter(lambda x, _: "> 12" if x == MOST_IDEALS else f"{x:g}"))
     axis.xaxis.set_minor_locator(ticker.NullLocator())
     axis.axvline(1, color="black", linewidth=0.8)
-    for target, style in ((STEADY_TARGET, "--"), (FAULT_TARGET, ":")):
+    for target, style in ((aims.steady, "--"), (aims.fault, ":")):
         axis.axvline(target, color=_STYLES[OURS][0], linewidth=0.8, linestyle=style)
     axis.set_yticks(range(len(results)), [result.scenario.name for result in results], fontsize=8)
     for row in range(0, len(results), 2):

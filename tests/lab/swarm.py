@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.contest import Contest, hold
 from tests.lab.scenarios import SeedProgram
-from tests.lab.swarm_report import markdown
+from tests.lab.swarm_report import SWARM_AIMS, markdown
 from tests.lab.swarm_scenarios import SWARM_SCENARIOS
 from tests.lab.swarm_tools import SWARM_RACERS
 
@@ -14,6 +14,7 @@ CONTEST = Contest(
     racers=SWARM_RACERS,
     markdown=markdown,
     seeds=tuple(SeedProgram),
+    aims=SWARM_AIMS,
 )
 
 if __name__ == "__main__":
