@@ -58,6 +58,7 @@ class Collection(Ranged):
         self._wanted = frozenset(file.index for file in self._files)
         self._wanted_pieces = tuple(_pieces_of(self._files, torrent.piece_length))
         self._folder: PartFolder | None = None
+        self._disk_failed = False
         self._collector: Collector | None = None
         self._resumed_bytes = 0
         self._saved_at = self._alive_at = time.monotonic()
@@ -94,8 +95,12 @@ class Collection(Ranged):
         """Stop; what is there stays, with what tells of it."""
         folder, collector = self._folder, self._collector
         if collector is not None:
-            with contextlib.suppress(SwarmFault, StorageError):
-                await self._save_for_good(collector, folder)
+            if self._disk_failed and folder is not None:
+                # Of a full disk libtorrent had called pieces finished that never were written.
+                await self._session.on_disk(folder.forget_state)
+            else:
+                with contextlib.suppress(SwarmFault, StorageError):
+                    await self._save_for_good(collector, folder)
             await collector.stop()
         if folder is not None:
             nothing_came = folder.is_fresh and not self._download.single_bytes and not self._moved_bytes
@@ -213,6 +218,7 @@ class Collection(Ranged):
             self._settled.set_result(None)
 
     def _disk_fault(self, path: str, code: int, words: str) -> None:
+        self._disk_failed = True
         name = path or self._download.name
         self._fault(storage_fault(name, OSError(code, words)) if code else StorageError(name, words.lower()))
 

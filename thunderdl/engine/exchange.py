@@ -63,9 +63,9 @@ class Exchange:
         # Pieces that libtorrent has: it fetches none of them again by itself.
         self._from_swarm: set[int] = set()
         self._read_back: set[int] = set()
-        self._has_lost = self._is_away = False
+        self._has_lost = self._is_away = self._has_failed = False
         self.swarm_bytes = 0
-        parts.member.on_piece, parts.member.on_fault = self._brought, on_fault
+        parts.member.on_piece, parts.member.on_fault = self._brought, self._swarm_failed
         parts.member.on_bad = parts.division.assigned.discard
         parts.ledger.on_piece = self._proven
 
@@ -92,7 +92,12 @@ class Exchange:
                 task.cancel()
                 await asyncio.wait({task})
         await self._parts.member.stop()
+        ledger = self._parts.ledger
+        if self._has_failed:
+            ledger.on_bad_piece = ledger.drop
         self._record()
+        if self._has_failed:
+            await ledger.pieces_checked()
 
     async def _look_around(self) -> None:
         try:
@@ -228,13 +233,19 @@ class Exchange:
             start, end = self._parts.division.bounds(piece)
             member.feed(piece, await self._parts.session.on_disk(os.pread, fd, end - start, start))
 
+    def _swarm_failed(self, error: ThunderdlError) -> None:
+        """The disk, or libtorrent: of a full disk it had called pieces finished that never were written."""
+        self._has_failed = True
+        self._fault(error)
+
     async def _flush_and_record(self) -> None:
         count = len(self._to_record)
         await self._parts.member.flush()
         self._record(count)
 
     def _record(self, count: int | None = None) -> None:
-        """The first ``count`` pieces of the swarm that wait (all: None) are in the file.
+        """The first ``count`` pieces of the swarm that wait (all: None) are in the file. Where something has failed
+        they are read back.
 
         A piece on which a lease still lies waits for its end: its mover may write over what was proven. Where movers
         ever wrote in it, it is read back: of a piece that was begun, given back and given again libtorrent keeps the
@@ -250,7 +261,8 @@ class Exchange:
                 self._to_record.append(piece)
                 continue
             is_alone = ledger.moved.first_gap(start, end) == (start, end)
-            (mixed if not is_alone or piece in self._read_back else alone).append((start, end))
+            is_sure = is_alone and piece not in self._read_back and not self._has_failed
+            (alone if is_sure else mixed).append((start, end))
             self._read_back.discard(piece)
         try:
             if alone:

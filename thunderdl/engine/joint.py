@@ -66,7 +66,7 @@ class Joint(Ranged):
         """The swarm, as one source."""
         seen = self._member.last if self._member else Look()
         brought = self._exchange.swarm_bytes if self._exchange else self._brought_bytes
-        told = f"{len(seen.peers)} peers, {seen.seeds} of them seeds" if seen.peers else "no peer yet"
+        told = f"{len(seen.peers)} connected, {seen.seeds} of them seeds" if seen.peers else "no peer yet"
         return (
             SourceProgress(
                 url="peers", kind=SourceKind.PEERS, state=SourceState.ACTIVE if seen.peers else SourceState.OPENING,

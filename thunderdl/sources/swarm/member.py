@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +17,7 @@ from functools import partial
 import libtorrent as lt
 
 from thunderdl.core.division import SwarmView
-from thunderdl.errors import printable
+from thunderdl.errors import DiskFull, StorageError, ThunderdlError, printable
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent
 
@@ -63,7 +64,7 @@ class Member:
         self._handle: lt.torrent_handle | None = None
         self.on_piece: Callable[[int], None] = lambda piece: None
         self.on_bad: Callable[[int], None] = lambda piece: None
-        self.on_fault: Callable[[SwarmFault], None] = lambda fault: None
+        self.on_fault: Callable[[ThunderdlError], None] = lambda fault: None
         self.on_note: Callable[[str], None] = lambda note: None
         self.last = Look()
         self._seen: list[tuple[float, int]] = []
@@ -210,14 +211,27 @@ class Member:
         elif isinstance(alert, lt.save_resume_data_alert):
             if self._saved is not None and not self._saved.done():
                 self._saved.set_result(tuple(alert.params.peers))
-        elif isinstance(alert, lt.peer_ban_alert):
+        else:
+            self._hear_trouble(alert)
+
+    def _hear_trouble(self, alert: object) -> None:
+        if isinstance(alert, lt.peer_ban_alert):
             self.on_note(f"peer {printable(str(alert.ip[0]))} served wrong bytes and is banned")
-        elif isinstance(alert, lt.file_error_alert | lt.torrent_error_alert):
+        elif isinstance(alert, lt.file_error_alert):
+            self.on_fault(disk_fault(alert.filename(), alert.error))
+        elif isinstance(alert, lt.torrent_error_alert):
             self.on_fault(SwarmFault(f"{printable(alert.message())}."))
 
     def _failed(self, piece: int) -> None:
         self._fed.pop(piece, None)
         self.on_bad(piece)
+
+
+def disk_fault(path: str, error: lt.error_code) -> StorageError:
+    """What libtorrent could not do with a file, as an error of our tree."""
+    if error.value() in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(path, "no space is left", "make room; the same command goes on from here")
+    return StorageError(path, error.message().lower())
 
 
 def _share_here(blocks: list[lt.BlockInfodict]) -> float:
