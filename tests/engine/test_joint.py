@@ -151,7 +151,6 @@ def test_a_mirror_with_wrong_bytes_in_a_piece(tmp_path: Path, ground: Ground) ->
     assert content_of(result) == CONTENT
     # On a busy machine peers may have brought all before it had sent one piece whole.
     assert told(result, ground.url, "did not match") is (mirror_of(result, ground.url).wasted_bytes > 0), result.notes
-    assert mirror_of(result, ground.url).bytes < PIECE_BYTES
     # A piece that was taken for right and is not comes, and counts, twice.
     assert SIZE <= swarm_of(result).bytes <= SIZE + 16 * PIECE_BYTES
 
