@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,8 @@ import pytest
 from thunderdl.core.division import Division
 from thunderdl.core.ranges import RangeSet
 from thunderdl.engine.exchange import Exchange, Parts
+from thunderdl.errors import InternalError, ThunderdlError
+from thunderdl.sources.swarm.member import Member
 
 PIECE, COUNT = 100, 4
 
@@ -90,3 +93,31 @@ def test_a_bad_one_of_the_movers_is_theirs_to_bring() -> None:
     asked._proven(2)
     assert asked.bad_piece(200, 300) is True
     assert not asked._has_lost
+
+
+def test_a_bug_in_a_look_ends_the_download_instead_of_being_lost() -> None:
+    faults: list[ThunderdlError] = []
+    asked, _ = exchange()
+    asked._fault = faults.append
+
+    async def broken() -> None:
+        raise RuntimeError("unforeseen")
+
+    asyncio.run(asked._guarded(broken))
+    assert [type(fault) for fault in faults] == [InternalError]
+
+
+def test_each_flush_waits_for_its_own_answer() -> None:
+    async def two() -> list[bool]:
+        member = Member(cast(Any, None), cast(Any, None))
+        member._handle = cast(Any, SimpleNamespace(flush_cache=lambda: None))
+        first, second = asyncio.create_task(member.flush()), asyncio.create_task(member.flush())
+        await asyncio.sleep(0)
+        member._flushes.popleft().set_result(None)
+        await first
+        seen = [second.done()]
+        member._flushes.popleft().set_result(None)
+        await second
+        return seen
+
+    assert asyncio.run(two()) == [False]

@@ -11,7 +11,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,7 +21,7 @@ from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Ledger
 from thunderdl.engine.session import Session
-from thunderdl.errors import StorageError, ThunderdlError
+from thunderdl.errors import StorageError, ThunderdlError, foreseen
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.member import Member
 
@@ -83,7 +83,7 @@ class Exchange:
         self._parts.ledger.keep_durable()
         if now - self._looked_at >= LOOK_EVERY_S and (self._looking is None or self._looking.done()):
             self._looked_at = now
-            self._looking = asyncio.create_task(self._look_around())
+            self._looking = asyncio.create_task(self._guarded(self._look_around))
 
     async def end(self) -> None:
         """Leave the swarm, with all recorded that it brought."""
@@ -100,19 +100,23 @@ class Exchange:
             await ledger.pieces_checked()
 
     async def _look_around(self) -> None:
+        seen = await self._parts.member.look()
+        self._parts.host.ask_ahead(seen.view.rate_bytes_per_s / max(1, seen.sending))
+        if self._has_lost:
+            await self._rejoin()
+        self._divide()
+        await self._feed()
+        if self._to_record and time.monotonic() - self._recorded_at >= RECORD_EVERY_S:
+            self._recorded_at = time.monotonic()
+            await self._flush_and_record()
+        self._check_alive()
+
+    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A fault in a task of ours ends the download; nobody else would hear of it, and it would wait for ever."""
         try:
-            seen = await self._parts.member.look()
-            self._parts.host.ask_ahead(seen.view.rate_bytes_per_s / max(1, seen.sending))
-            if self._has_lost:
-                await self._rejoin()
-            self._divide()
-            await self._feed()
-            if self._to_record and time.monotonic() - self._recorded_at >= RECORD_EVERY_S:
-                self._recorded_at = time.monotonic()
-                await self._flush_and_record()
-            self._check_alive()
-        except ThunderdlError as error:
-            self._fault(error)
+            await work()
+        except Exception as error:
+            self._fault(foreseen(error))
 
     # -- who brings what
 
@@ -188,7 +192,7 @@ class Exchange:
             self._divide()
         if len(division.done) == division.count:
             # Nothing is left to look at: what is recorded last ends the download.
-            self._recording = asyncio.create_task(self._flush_and_record())
+            self._recording = asyncio.create_task(self._guarded(self._flush_and_record))
 
     def _proven(self, piece: int) -> None:
         """The movers have brought a piece, and it is right."""
@@ -197,7 +201,7 @@ class Exchange:
             division.brought(piece)
             self._to_feed.append(piece)
             if len(division.done) == division.count and self._to_record:
-                self._recording = asyncio.create_task(self._flush_and_record())
+                self._recording = asyncio.create_task(self._guarded(self._flush_and_record))
 
     def bad_piece(self, start: int, end: int) -> bool:
         """A piece that was read does not match. False where the swarm brought it meanwhile: that one is read again."""

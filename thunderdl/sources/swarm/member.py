@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -70,7 +71,8 @@ class Member:
         self._seen: list[tuple[float, int]] = []
         self._moved_at = 0.0
         self._fed: dict[int, int] = {}
-        self._flushed: asyncio.Future[None] | None = None
+        # libtorrent answers each in its turn; an answer to one asked earlier says nothing of what came since.
+        self._flushes: deque[asyncio.Future[None]] = deque()
         self._again: Callable[..., Awaitable[None]] | None = None
         self._saved: asyncio.Future[tuple[tuple[str, int], ...]] | None = None
         # Those known at the end, by the ports that they listen at.
@@ -175,7 +177,8 @@ class Member:
         """Wait until all that is here has been written to the file."""
         if self._handle is None:
             return
-        flushed = self._flushed = asyncio.get_running_loop().create_future()
+        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushes.append(flushed)
         self._handle.flush_cache()
         await flushed
 
@@ -206,8 +209,8 @@ class Member:
         elif isinstance(alert, lt.hash_failed_alert):
             self._failed(alert.piece_index)
         elif isinstance(alert, lt.cache_flushed_alert):
-            if self._flushed is not None and not self._flushed.done():
-                self._flushed.set_result(None)
+            if self._flushes and not (flushed := self._flushes.popleft()).done():
+                flushed.set_result(None)
         elif isinstance(alert, lt.save_resume_data_alert):
             if self._saved is not None and not self._saved.done():
                 self._saved.set_result(tuple(alert.params.peers))
