@@ -92,10 +92,10 @@ def _optional(indent: str, name: str, text: str | None) -> list[str]:
     return [_element(indent, name, text)] if text else []
 
 
-def _element(indent: str, name: str, text: str, **attributes: str | None) -> str:
+def _element(indent: str, tag: str, text: str, /, **attributes: str | None) -> str:
     # A carriage return as such would be read as a line feed (XML section 2.11).
     inner = escape(_NO_XML.sub("\ufffd", text), {"\r": "&#13;"})
-    return f"{indent}<{name}{_attributes(**attributes)}>{inner}</{name}>"
+    return f"{indent}<{tag}{_attributes(**attributes)}>{inner}</{tag}>"
 
 
 def _attributes(**attributes: str | None) -> str:
