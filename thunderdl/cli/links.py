@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from thunderdl.errors import InvalidUrl
-from thunderdl.formats.links import is_magnet, names_torrent
+from thunderdl.formats.links import is_magnet, names_metalink, names_torrent
 
 SCHEMES = ("http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -20,8 +20,8 @@ LONGEST = 65536
 
 
 def checked_target(text: str) -> str:
-    """What may name a download: a URL, a magnet link, the path of a .torrent file. Raises InvalidUrl."""
-    if "://" not in text and names_torrent(text) and not is_magnet(text):
+    """What may name a download: a URL, a magnet link, the path of a .torrent or metalink. Raises InvalidUrl."""
+    if "://" not in text and (names_torrent(text) or names_metalink(text)) and not is_magnet(text):
         # A path may hold spaces; whether it is there is seen when it is opened.
         return text
     return checked(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, source_of
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.ledger import Ledger, granule_bytes
-from thunderdl.engine.naming import Target, choose_target
+from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
+from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
@@ -97,7 +98,33 @@ class Ranged:
         opening, self._download.version = await resumption.settle(self._candidates, first, opening)
         if self.version.size is None:
             return await self._stream(first, opening, ledger)
-        driver = self._start(first, opening, ledger)
+        driver = self._new_driver(ledger)
+        driver.start(first, opening)
+        return await self._until_right(driver, ledger)
+
+    async def fetch_known(self, version: Version) -> Saved:
+        """Fetch what somebody has told enough of: whoever answers first begins. Raises ThunderdlError."""
+        self._download.version = version
+        guess = guess_target(self._candidates.origin.url, self._options)
+        ledger = await self._open_ledger(guess if guess.has_journal else settled_target(guess, self._options))
+        if (resumed := ledger.resumed) is not None and (kept := resumed.written.total):
+            if ledger.is_of_same_hashes(resumed.header) and resumed.header.size == version.size:
+                if kept == version.size:
+                    return await self._finish_resumed(ledger)
+                ledger.go_on(version)
+            else:
+                self._notes.append(f"{kept} bytes of an earlier run were thrown away: the file has other hashes now")
+        if not ledger.written.total:
+            offer, given = self._download.offer, [c.url for c in self._candidates.all if not c.is_foreign]
+            name = offer.name if offer else os.path.basename(ledger.part.target)
+            identity = Identity(url=self._download.url, mirrors=tuple(given), name=name, version=version)
+            await self._session.on_disk(ledger.begin, identity)
+        driver = self._new_driver(ledger)
+        driver.start_open(self.first_range)
+        return await self._until_right(driver, ledger)
+
+    async def _until_right(self, driver: Driver, ledger: Ledger) -> Saved:
+        """Until every byte is there and the whole is proven, whoever has to be asked again for that."""
         while True:
             self._look()
             await driver.run_until(self._settled, ledger.keep_durable)
@@ -170,7 +197,7 @@ class Ranged:
         count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))
         return await self._check_and_commit(ledger)
 
-    def _start(self, first: Candidate, opening: Opening, ledger: Ledger) -> Driver:
+    def _new_driver(self, ledger: Ledger) -> Driver:
         pieces = self._options.piece_hashes
         driver = self.driver = Driver(
             self._session, self._options, self._candidates, self._notes, ledger, version=self.version,
@@ -180,7 +207,6 @@ class Ranged:
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece = self._blame.bad_piece
-        driver.start(first, opening)
         return driver
 
     def _begin_again(self) -> bool:

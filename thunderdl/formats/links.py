@@ -21,6 +21,12 @@ def names_torrent(text: str) -> bool:
     return path.lower().endswith(".torrent")
 
 
+def names_metalink(text: str) -> bool:
+    """Whether it is a file or a URL that ends in ``.meta4`` or ``.metalink`` (RFC 5854 section 1; version 3)."""
+    path = re.split(r"[?#]", text, maxsplit=1)[0] if "://" in text else text
+    return path.lower().endswith((".meta4", ".metalink"))
+
+
 def web_seed(text: str) -> str | None:
     """The URL of a web seed (BEP 19) without the space around it; None for what is no URL over HTTP.
 
