@@ -10,6 +10,7 @@ import binascii
 import re
 from collections.abc import Iterable, Iterator
 
+from thunderdl.formats.hashes import ALGORITHMS, canonical_algorithm
 from thunderdl.formats.structured_fields import byte_members
 from thunderdl.model import Digest
 
@@ -25,6 +26,7 @@ _DIGEST_NAMES = {
     "md5": ("md5", 16),
 }
 _STRENGTH = [algorithm for algorithm, _ in _DIGEST_NAMES.values()]
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
@@ -72,6 +74,16 @@ def base64_digest(name: str, coded: str) -> Digest | None:
     algorithm, length = _DIGEST_NAMES.get(name.lower().replace("-", ""), ("", 0))
     value = base64_octets(coded)
     return Digest(algorithm, value) if algorithm and value is not None and len(value) == length else None
+
+
+def hex_digest(name: str, digits: str) -> Digest | None:
+    """One digest in hex; None where the name is unknown or the value is not hex of the right length."""
+    try:
+        algorithm = canonical_algorithm(name)
+    except ValueError:
+        return None
+    is_whole = len(digits) == 2 * ALGORITHMS[algorithm] and _HEX.fullmatch(digits)
+    return Digest(algorithm, bytes.fromhex(digits)) if is_whole else None
 
 
 def _certain(digests: Iterable[Digest]) -> dict[str, bytes]:

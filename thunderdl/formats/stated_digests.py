@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from thunderdl.formats.digest_fields import (
     base64_digest,
     base64_octets,
+    hex_digest,
     instance_digests,
     structured_digests,
 )
-from thunderdl.formats.hashes import ALGORITHMS, canonical_algorithm
+from thunderdl.formats.hashes import ALGORITHMS
 from thunderdl.formats.http_headers import MAX_LENGTH_BYTES
 from thunderdl.formats.link_header import parse_links
 from thunderdl.formats.strength import is_strong, strength_rank
@@ -36,7 +37,6 @@ _WHOLE = frozenset([200, 203])
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])
 _LONGEST = 4096
 _DIGITS = re.compile(r"[0-9]{1,19}")
-_HEX = re.compile(r"[0-9A-Fa-f]+")
 _ENTITY_TAG = re.compile(r'"?([0-9A-Fa-f]{64})"?')
 # Checksums for which Python has no function: shown, and not checked. Base64, bytes of the value.
 _CHECKSUM_BYTES = {"crc32": 4, "crc32c": 4, "crc64nvme": 8}
@@ -121,7 +121,7 @@ def stated_digests(headers: Iterable[tuple[str, str]], *, status: int, method: s
         found = list(_of_answer(lines, status, method))
     else:
         found = []
-    return _judged(found, _linked_size(lines) if status in _REDIRECTS or status in _WHOLE else None)
+    return judged(found, _linked_size(lines) if status in _REDIRECTS or status in _WHOLE else None)
 
 
 def fragment_digests(url: str) -> tuple[Digest, ...]:
@@ -135,14 +135,14 @@ def fragment_digests(url: str) -> tuple[Digest, ...]:
     found = []
     for part in fragment.split("&"):
         pair = _PAIR.fullmatch(part)
-        digest = _hex_digest(pair[1], pair[2]) if pair else _hex_digest(_BARE.get(len(part), ""), part)
+        digest = hex_digest(pair[1], pair[2]) if pair else hex_digest(_BARE.get(len(part), ""), part)
         if digest:
             found.append(StatedDigest(digest=digest, field="URL"))
-    return _judged(found).of_file
+    return judged(found).of_file
 
 
-def _judged(found: Iterable[StatedDigest], size: int | None = None) -> Statement:
-    """Sorted into what is certain, what is contradicted, and mere checksums."""
+def judged(found: Iterable[StatedDigest], size: int | None = None) -> Statement:
+    """What of it is certain, what is contradicted, and what are mere checksums."""
     groups: dict[tuple[str, Covers], dict[bytes, StatedDigest]] = {}
     for one in found:
         groups.setdefault((one.digest.algorithm, one.covers), {}).setdefault(one.digest.value, one)
@@ -160,6 +160,15 @@ def _judged(found: Iterable[StatedDigest], size: int | None = None) -> Statement
         disagreements=tuple(differing),
         size=size,
     )
+
+
+def combined(statements: Iterable[Statement]) -> Statement:
+    """Several statements about one file as one: what they differ in is certain in none. Sizes that differ are none."""
+    every = list(statements)
+    said = [one for each in every for one in (*each.digests, *each.checksums)]
+    said += [one for each in every for differing in each.disagreements for one in differing.digests]
+    sizes = {each.size for each in every if each.size is not None}
+    return judged(said, sizes.pop() if len(sizes) == 1 else None)
 
 
 Lines = dict[str, list[str]]
@@ -216,14 +225,14 @@ def _named(lines: Lines) -> Iterator[StatedDigest]:
     for field in _NAMED_FIELDS:
         for value in lines.get(field, ()):
             name, _, digits = value.partition(":")
-            if digest := _hex_digest(name, digits):
+            if digest := hex_digest(name, digits):
                 yield StatedDigest(digest=digest, field=_shown(field))
 
 
 def _hex_fields(lines: Lines) -> Iterator[StatedDigest]:
     for field, algorithm in _HEX_FIELDS.items():
         for value in lines.get(field, ()):
-            if digest := _hex_digest(algorithm, value):
+            if digest := hex_digest(algorithm, value):
                 yield StatedDigest(digest=digest, field=_shown(field))
 
 
@@ -254,16 +263,6 @@ def _amazon(lines: Lines) -> Iterator[StatedDigest]:
 def _checksum(name: str, coded: str) -> Digest | None:
     value = base64_octets(coded)
     return Digest(name.lower(), value) if value and _CHECKSUM_BYTES.get(name.lower()) == len(value) else None
-
-
-def _hex_digest(name: str, digits: str) -> Digest | None:
-    try:
-        algorithm = canonical_algorithm(name)
-    except ValueError:
-        return None
-    if len(digits) != 2 * ALGORITHMS[algorithm] or not _HEX.fullmatch(digits):
-        return None
-    return Digest(algorithm, bytes.fromhex(digits))
 
 
 def _is_coded(lines: Lines, field: str = "content-encoding") -> bool:
