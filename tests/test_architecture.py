@@ -44,6 +44,7 @@ HOMES = {
     "libtorrent": ("thunderdl.sources.swarm",),
     "xxhash": ("thunderdl.formats.fast_digest",),
     "blake3": ("thunderdl.formats.hashes",),
+    "http_sf": ("thunderdl.formats.structured_fields",),
     "rich": ("thunderdl.cli",),
     "typer": ("thunderdl.cli",),
     "platformdirs": ("thunderdl.cli",),
