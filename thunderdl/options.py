@@ -126,6 +126,9 @@ class Options:
         None, "Digest of the whole file (sha-256, sha-512, sha-1, md5, blake3 …).", Kind.DIGEST,
         once=True, aria2="checksum",
     )  # fmt: skip
+    checksum_files: bool = _option(
+        True, "Look for checksum files beside a download (X.sha256, SHA256SUMS) and check with them.", Kind.SWITCH
+    )  # fmt: skip
     piece_hashes: PieceHashes | None = _option(
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
     )  # fmt: skip

@@ -31,7 +31,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_client(folder: Path, script: Callable[[Client], Awaitable[None]], **options: object) -> None:
     async def run() -> None:
-        async with asyncio.timeout(LIMIT_S), Client(Options(dir=str(folder), **options)) as client:  # type: ignore[arg-type]
+        async with (
+            asyncio.timeout(LIMIT_S),
+            Client(Options(checksum_files=False, dir=str(folder), **options)) as client,
+        ):  # type: ignore[arg-type]
             await script(client)
 
     asyncio.run(run())

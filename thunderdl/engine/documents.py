@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from thunderdl.engine.session import Session
 from thunderdl.errors import BadResponse
 from thunderdl.options import Options
 
+if TYPE_CHECKING:
+    from thunderdl.engine.session import Session
+
 _WINDOW_BYTES = 4 * 1024 * 1024
+
+
+MOST_KEPT = 512
+
+
+class Shelf:
+    """Documents that several downloads of a session may want: each is fetched once, what is not there as well."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, asyncio.Task[bytes | None]] = {}
+
+    async def get(self, url: str, ask: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+        """What ``ask`` brings, or has brought before."""
+        if url not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[url] = asyncio.ensure_future(ask())
+        # Whoever asked first may be cancelled; others wait for it, too.
+        return await asyncio.shield(self._kept[url])
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        for task in self._kept.values():
+            task.cancel()
 
 
 async def fetched(session: Session, url: str, options: Options, *, most_bytes: int) -> bytes:

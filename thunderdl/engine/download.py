@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.offers import Offer, enriched
+from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
+from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 from thunderdl.sources.http.transfer import COLLECT_BYTES
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 # A download that has run for so long and has so long to go is long.
 LONG_S, LONG_LEFT_S = 3.0, 10.0
-# Smaller files are here before peers are found.
-PEERS_FROM_BYTES = 16 * 1024 * 1024
 # Mirrors that have not answered by then leave time to load what ranges need.
 LOAD_AFTER_S = 0.01
 
@@ -52,11 +51,17 @@ class Download:
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
         self.notes: list[str] = []
+        # Whose word the checksum of the whole is, where the user gave none.
+        self.told_by: Offer | None = None
+        if options.checksum is None and urls and (given := fragment_digests(urls[0])):
+            self.options = replace(options, checksum=given[0])
         if offer is not None:
             self._take_offer(offer)
         self.candidates = Candidates(session, urls, self.options, offer.urls if offer else ())
         self.url = url or self.candidates.origin.url
         self.torrent = torrent
+        # What the first answer's header fields said.
+        self.stated: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
         self.status = Status.QUEUED
@@ -157,7 +162,10 @@ class Download:
             ranged = self._range()
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
-            return await ranged.fetch(await self.candidates.first(ranged.first_range))
+            first = await self.candidates.first(ranged.first_range)
+            self._hear(first)
+            ranged.expect(self.options)
+            return await ranged.fetch(first)
         if len(self.candidates.all) > 1 or self.candidates.untried:
             self._loading = asyncio.create_task(self._load_ahead())
         try:
@@ -165,6 +173,7 @@ class Download:
         finally:
             if self._loading is not None:
                 self._loading.cancel()
+        self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
                 return await self._small(first, first.opening, body)
@@ -172,8 +181,25 @@ class Download:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
 
+    def _hear(self, first: Candidate) -> None:
+        """Take what the header fields of the first answer say of the content."""
+        from thunderdl.engine.finding import offer_of_answer
+
+        if first.opening is None:
+            return
+        offer = self.stated = trusted(offer_of_answer(first.url, first.opening, self.notes), self.options)
+        self._enrich(offer)
+        self.candidates.add_foreign(offer.urls)
+        if offer.torrents and (self.version.size or 0) >= PEERS_FROM_BYTES:
+            self.on_torrents(offer.torrents)
+
+    def _enrich(self, offer: Offer) -> None:
+        before, self.options = self.options, enriched(self.options, offer, self.notes)
+        if self.options.checksum is not before.checksum:
+            self.told_by = offer
+
     def _take_offer(self, offer: Offer) -> None:
-        self.options = enriched(self.options, offer, self.notes)
+        self._enrich(offer)
         if offer.name and self.options.out is None:
             self.options = replace(self.options, out=offer.name)
 

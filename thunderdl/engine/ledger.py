@@ -183,6 +183,8 @@ class Ledger:
     def expect(self, options: Options) -> None:
         """Hashes became known that were not when it began: what is there is compared, too."""
         self._options = options
+        if self.size is None:
+            return
         if options.checksum and self._prefix is None:
             self._prefix = PrefixHasher(self.part.fd, options.checksum.algorithm, self.part.path)
         if options.piece_hashes and self._pieces is None and self.size is not None:

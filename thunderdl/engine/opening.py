@@ -44,7 +44,8 @@ MAX_PROXIES_KNOWN = 4096
 
 @dataclass(slots=True)
 class Opening:
-    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory."""
+    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``before``: the head
+    of the redirect that led there."""
 
     url: str
     request: Request
@@ -53,6 +54,7 @@ class Opening:
     connection: Connection | None
     final_url: str
     on_new_connection: bool = True
+    before: ResponseHead | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -98,11 +100,12 @@ async def open_source(session: Session, url: str, options: Options, first: First
     ``meter``: the limits that the body obeys.
     """
     request, start = first_request(session, url, options), first.start or 0
-    opening = None
+    before = None
     if not _needs_policy(session):
         opening = await _ask(session, url, request, options, first, meter)
         if not 300 <= opening.head.status < 400:
             return opening
+        before = opening.head
         release(session, opening)
     resolved = await session.policy(request.address.endpoint.proxy).resolve(
         url, _fields(session, request.address, options), start, start + first.length
@@ -112,6 +115,7 @@ async def open_source(session: Session, url: str, options: Options, first: First
     if 300 <= (status := opening.head.status) < 400:
         release(session, opening)
         raise BadResponse(url, f"the server answered {status}, and not where to go on")
+    opening.before = before
     return opening
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thunderdl.engine.documents import Shelf
 from thunderdl.engine.pacing import Pacing, second_of_week
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
@@ -59,6 +60,7 @@ class Session:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
         self._swarm: Host | None = None
+        self.shelf = Shelf()
 
     def _own_context(self) -> ssl.SSLContext | None:
         """The TLS context that the user's settings ask for, None where they say nothing of it."""
@@ -123,6 +125,7 @@ class Session:
 
     async def close(self) -> None:
         """End every connection and thread."""
+        self.shelf.close()
         if self._swarm is not None:
             await self._swarm.close()
         self.pool.close()
