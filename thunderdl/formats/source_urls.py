@@ -41,10 +41,12 @@ def source_url(text: str, schemes: Collection[str] = MIRROR_SCHEMES) -> str | No
 
 def resolved_url(reference: str, base: str, schemes: Collection[str] = MIRROR_SCHEMES) -> str | None:
     """A reference, relative or not, as a URL (RFC 3986 section 5); None where it cannot be one or may not be used."""
-    if len(reference) > LONGEST_URL:
+    reference = reference.strip(_EDGES).replace(" ", "%20")
+    # urljoin takes line breaks and tabs out without a word (bpo-43882), and so would make another URL of it.
+    if len(reference) > LONGEST_URL or _UNSAFE.search(reference):
         return None
     try:
-        joined = urljoin(base, reference.strip(_EDGES))
+        joined = urljoin(base, reference)
     except ValueError:  # brackets that hold no address
         return None
     return source_url(joined, schemes)
