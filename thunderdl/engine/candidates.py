@@ -22,6 +22,7 @@ from thunderdl.engine.opening import (
 )
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
+from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.options import Options
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
@@ -126,7 +127,7 @@ class Candidates:
     def add_foreign(self, urls: Iterable[str]) -> None:
         """More URLs of the same file, that somebody else than the user has named; those of whom most is hoped first."""
         for url in urls:
-            if url not in self._known:
+            if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
                 self._known.add(url)
                 self._bench.append(url)
         if not self.all and self._bench:

@@ -10,6 +10,7 @@ from thunderdl.engine.offers import Offer
 from thunderdl.engine.session import Session
 from thunderdl.errors import StorageError, UsageError, printable, shown_url
 from thunderdl.formats.file_selection import selected
+from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.formats.metalink import parse_metalink
 from thunderdl.formats.metalink_model import MAX_DOCUMENT_BYTES, Metalink, MetalinkFile
 from thunderdl.options import Options
@@ -45,7 +46,7 @@ async def sole_offer(session: Session, reference: str, options: Options) -> Offe
 
 
 def _offer(file: MetalinkFile, told_by: str) -> Offer:
-    urls = tuple(mirror.url for mirror in file.mirrors if mirror.url.lower().startswith(("http://", "https://")))
+    urls = tuple(mirror.url for mirror in file.mirrors if scheme_of(mirror.url) in FOREIGN_SCHEMES)
     return Offer(
         told_by=told_by, name=file.name, size=file.size, urls=urls, checksum=next(iter(file.digests), None),
         piece_hashes=file.pieces, torrents=file.torrents,
