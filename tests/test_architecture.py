@@ -181,7 +181,10 @@ def test_each_library_is_imported_in_its_home_only() -> None:
 def required() -> list[str]:
     with (ROOT / "pyproject.toml").open("rb") as stream:
         project = tomllib.load(stream)["project"]
-    listed = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    listed = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
     return [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
 
 

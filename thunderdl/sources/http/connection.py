@@ -17,6 +17,8 @@ import ssl
 from collections import deque
 from typing import TYPE_CHECKING
 
+from thunderdl.sources.http.nested_tls import NestedTls
+
 if TYPE_CHECKING:
     from thunderdl.sources.http.head import Parser
     from thunderdl.sources.http.mover import Mover
@@ -48,7 +50,7 @@ class Connection:
         "watched",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | NestedTls) -> None:
         self.sock = sock
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
@@ -72,4 +74,8 @@ class Connection:
     @property
     def buffered(self) -> bool:
         """Whether TLS holds decrypted bytes that no selector will speak of."""
-        return isinstance(self.sock, ssl.SSLSocket) and self.phase is not Phase.CLOSED and self.sock.pending() > 0
+        return (
+            isinstance(self.sock, ssl.SSLSocket | NestedTls)
+            and self.phase is not Phase.CLOSED
+            and self.sock.pending() > 0
+        )

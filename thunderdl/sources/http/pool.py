@@ -7,7 +7,6 @@ connection to a host: whoever holds one may take an idle connection or make a ne
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,9 +14,10 @@ from concurrent.futures import Future
 
 from thunderdl.core.hosts import Hosts, Refusal
 from thunderdl.errors import Cancelled
-from thunderdl.sources.http.connect import TlsSettings, connect
+from thunderdl.sources.http.connect import TlsSettings, Wire, connect
 from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.daemons import DaemonThreads
+from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
@@ -31,8 +31,10 @@ class Pool:
     """``per_host``, ``in_all``: the most slots; ``movers``: who gets the connections made; ``on_wait``: told when
     somebody has to wait for a slot."""
 
-    def __init__(self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int) -> None:
-        self._movers, self._tls = movers, tls
+    def __init__(
+        self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int, reach: Reach | None = None
+    ) -> None:
+        self._movers, self._tls, self._reach = movers, tls, reach or Reach()
         self._in_all = in_all
         # What hosts refused, for as long as the session lives.
         self.hosts = Hosts(per_host)
@@ -45,7 +47,7 @@ class Pool:
         self._idle: dict[Endpoint, list[Connection]] = {}
         self._idle_in_all = 0
         self._worked_at: dict[Endpoint, float] = {}
-        self._threads = DaemonThreads[socket.socket](CONNECT_THREADS, "thunderdl-connect")
+        self._threads = DaemonThreads[Wire](CONNECT_THREADS, "thunderdl-connect")
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -198,7 +200,7 @@ class Pool:
         Openings share the first mover: many small files are faster in one thread than in two that wrestle for the
         GIL (20,000 of 50 KB: 5.2 s against 6.6 s). One that turns out long is handed to the least busy.
         """
-        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s))
+        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s, self._reach))
         try:
             sock = await asyncio.wrap_future(making)
         except asyncio.CancelledError:
@@ -225,6 +227,6 @@ def _nobody_cares() -> None:
     return
 
 
-def _close_unwanted(made: Future[socket.socket]) -> None:
+def _close_unwanted(made: Future[Wire]) -> None:
     if not made.cancelled() and made.exception() is None:
         made.result().close()
