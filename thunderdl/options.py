@@ -11,12 +11,22 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from thunderdl.errors import UsageError, printable
-from thunderdl.model import Digest, PieceHashes
+from thunderdl.model import Digest, ExpiredLink, PieceHashes
+from thunderdl.reach import (
+    IpVersion,
+    Resolve,
+    parse_command,
+    parse_ip_version,
+    parse_peer,
+    parse_proxy_for,
+    parse_resolve,
+    parse_tracker,
+)
 
 if TYPE_CHECKING:
     from thunderdl.timetable import Timetable
@@ -77,11 +87,23 @@ class Kind(enum.Enum):
     TRACKER = "TRACKER"
     RATIO = "RATIO"
     ENCRYPTION = "POLICY "
+    SECRET = "SECRET"
+    HOSTS = "HOSTS"
+    PROXY_FOR = "HOSTS=URL"
+    RESOLVE = "HOST:PORT:ADDRESS"
+    IP_VERSION = "4|6"
+    COMMAND = "COMMAND"
+    BROWSER = "BROWSER"
 
     @property
     def repeats(self) -> bool:
         """Whether the flag may be given several times, all of which count."""
-        return self in (Kind.HEADER, Kind.PEER, Kind.TRACKER)
+        return self in (Kind.HEADER, Kind.PEER, Kind.TRACKER, Kind.PROXY_FOR, Kind.RESOLVE)
+
+    @property
+    def has_flag(self) -> bool:
+        """Whether it may stand on a command line, where everybody on the machine can read it."""
+        return self is not Kind.SECRET
 
 
 def _option(
@@ -105,6 +127,9 @@ def _option(
     """
     metadata = {"help": text, "kind": kind, "short": short, "flag": flag, "least": least, "once": once}
     return field(default=default, metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope})
+
+
+Refresh = Callable[["ExpiredLink"], "str | Awaitable[str]"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,16 +191,59 @@ class Options:
     proxy: str | None = _option(
         None, "Proxy for all traffic: http, https, socks4, socks5 URL.", Kind.URL, aria2="all-proxy"
     )
+    proxy_for: tuple[tuple[str, str], ...] = _option(
+        (), "Another proxy for some hosts, 'direct' for none; may be repeated.", Kind.PROXY_FOR
+    )
+    no_proxy: str | None = _option(
+        None, "Hosts to reach without a proxy: names, blocks of addresses, ports; * for all.", Kind.HOSTS,
+        aria2="no-proxy",
+    )  # fmt: skip
+    resolve: tuple[Resolve, ...] = _option(
+        (), "Addresses to use for a host, in place of DNS; may be repeated.", Kind.RESOLVE, scope="session"
+    )
+    interface: str | None = _option(
+        None, "Network interface, or address of this machine, to connect from.", aria2="interface", scope="session"
+    )
+    ip_version: IpVersion = _option(
+        IpVersion.ANY, "Connect by IPv4 or IPv6 alone; without it by what answers first.", Kind.IP_VERSION,
+        scope="session",
+    )  # fmt: skip
     ca: str | None = _option(
         None, "File or folder of certificates to trust.", Kind.PATH, aria2="ca-certificate", scope="session"
     )
     insecure: bool = _option(
         False, "Do not check certificates.", Kind.SWITCH, aria2="check-certificate", scope="session"
     )
+    cert: str | None = _option(
+        None, "Certificate to show to servers that you name (PEM).", Kind.PATH, aria2="certificate", scope="session"
+    )
+    cert_key: str | None = _option(
+        None, "Its private key, where that is in another file.", Kind.PATH, aria2="private-key", scope="session"
+    )
+    cert_password: str | None = _option(None, "Password of that key.", Kind.SECRET, scope="session")
+    user: str | None = _option(None, "User name for the URL's server; its password is asked for.", aria2="http-user")
+    password: str | None = _option(None, "Password for --user.", Kind.SECRET, aria2="http-passwd")
+    password_file: str | None = _option(None, "File whose first line is the password for --user.", Kind.PATH)
+    token: str | None = _option(
+        None, "Bearer token for the URL's server (https, or this machine); THUNDERDL_TOKEN_EXAMPLE_ORG for that host.",
+        Kind.SECRET,
+    )  # fmt: skip
+    keyring: bool = _option(False, "Take tokens and passwords from the system's keyring.", Kind.SWITCH)
     netrc: bool = _option(False, "Take passwords from ~/.netrc.", Kind.SWITCH, aria2="no-netrc", scope="session")
     cookies: str | None = _option(
         None, "Netscape cookie file to send from.", Kind.PATH, aria2="load-cookies", scope="session"
     )
+    cookies_from_browser: str | None = _option(
+        None, "Send the cookies of a browser: firefox, chrome, chromium, edge …", Kind.BROWSER, scope="session"
+    )
+    downgrade: bool = _option(
+        False, "Follow a redirect from https to http.", Kind.SWITCH, flag="allow-downgrade", scope="session"
+    )
+    refresh_cmd: str | None = _option(
+        None, "Command that prints a new URL when a link has expired; run without a shell.", Kind.COMMAND, once=True
+    )
+    # Not an option of the command line: asked for a new URL when a link has expired.
+    refresh: Refresh | None = None
     verify_resumed: bool = _option(
         False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
     )
@@ -225,11 +293,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for row in table():
-            value = getattr(self, row.name)
-            if row.kind is Kind.COUNT and value < row.least:
-                raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
-            if row.kind is Kind.RATE:
-                check_limit(row.name, value)
+            _check_row(row, getattr(self, row.name))
         self._check_sharing()
         if not self.timeout > 0:
             raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout}.")
@@ -273,6 +337,20 @@ class Row(NamedTuple):
         return f"THUNDERDL_{self.name.upper()}"
 
 
+def _check_row(row: Row, value: Any) -> None:
+    if row.kind is Kind.COUNT and value < row.least:
+        raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
+    if row.kind is Kind.RATE:
+        check_limit(row.name, value)
+    if row.kind is Kind.SECRET and value is not None and _CONTROL.search(value):
+        raise UsageError(f"{row.name} must not hold control characters.")
+    if row.kind is Kind.COMMAND and value is not None:
+        try:
+            parse_command(value)
+        except ValueError as error:
+            raise UsageError(f"{row.name}: {printable(str(error)).lower()}.") from None
+
+
 _TABLE: list[Row] = []
 
 
@@ -282,6 +360,7 @@ def table() -> tuple[Row, ...]:
         _TABLE.extend(
             Row(name=each.name, default=each.default, **cast(Mapping[str, Any], each.metadata))
             for each in fields(Options)
+            if each.metadata
         )
     return tuple(_TABLE)
 
@@ -389,23 +468,6 @@ def parse_encryption(text: str) -> Encryption:
         raise ValueError(f"none of {', '.join(policy.value for policy in Encryption)}") from None
 
 
-def parse_peer(text: str) -> tuple[str, int]:
-    """Address and port from ``192.0.2.1:6881`` or ``[2001:db8::1]:6881``; ValueError for anything else."""
-    host, colon, port = text.strip().rpartition(":")
-    if not (colon and host and re.fullmatch(r"[0-9A-Fa-f.:\[\]]+", host)):
-        raise ValueError("not a peer: write its address and port, as 192.0.2.1:6881")
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise ValueError("not a port")
-    return host.strip("[]"), int(port)
-
-
-def parse_tracker(text: str) -> str:
-    """The URL itself; ValueError where trackers are not spoken to so."""
-    if not re.match(r"(udp|https?|wss?)://[^\s/]", text) or _CONTROL.search(text):
-        raise ValueError("not a tracker: write its URL, udp://, http:// or https://")
-    return text
-
-
 def parse_ratio(text: str) -> float:
     """A number from 0 on; ValueError for anything else."""
     if not re.fullmatch(r"\d{1,6}(\.\d*)?|\.\d+", text.strip(), re.ASCII):
@@ -426,11 +488,15 @@ def parse_value(row: Row, text: str) -> object:
     """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
     if row.kind is Kind.COUNT:
         return parse_count(text, row.least)
+    if row.kind in _OF_PLAIN_TEXT:
+        text = parse_text(text)
     return _PARSERS.get(row.kind, parse_text)(text)
 
 
+_OF_PLAIN_TEXT = (Kind.PROXY_FOR, Kind.RESOLVE, Kind.COMMAND)
 _PARSERS: Mapping[Kind, Callable[[str], object]] = {
     Kind.SECONDS: parse_seconds, Kind.RATE: parse_limit, Kind.SWITCH: parse_switch, Kind.HEADER: parse_header,
     Kind.EXISTS: parse_exists, Kind.PRIORITY: parse_priority, Kind.ENCRYPTION: parse_encryption,
-    Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
+    Kind.PROXY_FOR: parse_proxy_for, Kind.RESOLVE: parse_resolve, Kind.IP_VERSION: parse_ip_version,
+    Kind.COMMAND: parse_command, Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
 }  # fmt: skip

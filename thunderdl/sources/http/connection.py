@@ -18,6 +18,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from thunderdl.sources.http.nested_tls import NestedTls
+
 if TYPE_CHECKING:
     from thunderdl.errors import ThunderdlError
     from thunderdl.sources.http.head import Body, Parser
@@ -52,7 +54,7 @@ class Connection:
         "watched",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | NestedTls) -> None:
         self.sock = sock
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
@@ -99,4 +101,8 @@ class Connection:
     @property
     def buffered(self) -> bool:
         """Whether TLS holds decrypted bytes that no selector will speak of."""
-        return isinstance(self.sock, ssl.SSLSocket) and self.phase is not Phase.CLOSED and self.sock.pending() > 0
+        return (
+            isinstance(self.sock, ssl.SSLSocket | NestedTls)
+            and self.phase is not Phase.CLOSED
+            and self.sock.pending() > 0
+        )

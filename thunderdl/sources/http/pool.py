@@ -7,7 +7,6 @@ connection to a host: whoever holds one may take an idle connection or make a ne
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -16,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from thunderdl.core.hosts import Hosts, Refusal
 from thunderdl.errors import Cancelled
-from thunderdl.sources.http.connect import TlsSettings, connect
+from thunderdl.sources.http.connect import TlsSettings, Wire, connect
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
+from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
@@ -36,10 +36,10 @@ class Pool:
     somebody has to wait for a slot; ``access``: who makes connections of a scheme that is not the web's."""
 
     def __init__(
-        self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int,
+        self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int, reach: Reach | None = None,
         access: Callable[[str], Access | None] = lambda scheme: None,
     ) -> None:  # fmt: skip
-        self._movers, self._tls, self._access = movers, tls, access
+        self._movers, self._tls, self._access, self._reach = movers, tls, access, reach or Reach()
         self._in_all = in_all
         # What hosts refused, for as long as the session lives.
         self.hosts = Hosts(per_host)
@@ -52,7 +52,7 @@ class Pool:
         self._idle: dict[Endpoint, list[Carrier]] = {}
         self._idle_in_all = 0
         self._worked_at: dict[Endpoint, float] = {}
-        self._threads = DaemonThreads[socket.socket](CONNECT_THREADS, "thunderdl-connect")
+        self._threads = DaemonThreads[Wire](CONNECT_THREADS, "thunderdl-connect")
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -206,7 +206,7 @@ class Pool:
         """
         if (access := self._access(endpoint.scheme)) is not None:
             return await access.connect(endpoint, timeout_s)
-        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s))
+        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s, self._reach))
         try:
             sock = await asyncio.wrap_future(making)
         except asyncio.CancelledError:
@@ -232,6 +232,6 @@ def _nobody_cares() -> None:
     return
 
 
-def _close_unwanted(made: Future[socket.socket]) -> None:
+def _close_unwanted(made: Future[Wire]) -> None:
     if not made.cancelled() and made.exception() is None:
         made.result().close()
