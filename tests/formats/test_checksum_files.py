@@ -121,7 +121,9 @@ def test_a_digest_in_the_own_sidecar_that_names_another_file_gives_nothing() -> 
 
 
 def test_the_last_part_of_a_name_counts_only_where_it_is_unambiguous() -> None:
-    assert found(f"{HEX}  a/x.iso\n{OTHER}  b/x.iso\n") == ()
+    both = digests_in(f"{HEX}  a/x.iso\n{OTHER}  b/x.iso\n".encode(), target="x.iso", sidecar="SHA256SUMS")
+    assert (both.of_file, both.disagreements) == ((), ()), "two files, not two words on one"
+    assert found(f"{HEX}  a/x.iso\n{MD5}  b/x.iso\n") == ()
     assert found(f"{HEX}  a/x.iso\n{HEX}  b/x.iso\n") == (SHA,)
     assert found(f"{OTHER}  a/x.iso\n{HEX}  x.iso\n") == (SHA,)
     assert found(f"{OTHER}  a/x.iso\n{HEX}  b/x.iso\n", target="b/x.iso") == (SHA,)

@@ -131,6 +131,9 @@ def test_what_stands_elsewhere_does_not_count() -> None:
         f"<verification><hash type='md5'>{'00' * 16}</hash></verification></m:alternate>{URL}"
     )
     assert (file.size, file.digests, file.mirrors) == (5, (), ())
+    assert file4(f"<size>5</size><m:url xmlns:m='http://f.example'>http://x.example/</m:url>{URL}").mirrors == (
+        Mirror(url="http://m.example/a"),
+    )
     assert file4(f"<files><url>http://x.example/</url></files>{URL}").mirrors == (Mirror(url="http://m.example/a"),)
 
 

@@ -303,6 +303,11 @@ def test_items_of_structured_fields_as_members(testdata: Path) -> None:
                 assert found == {"key": base64.b32decode(value["value"])}, row["name"]
 
 
+def test_a_field_beyond_what_servers_send_is_none() -> None:
+    assert dictionary(["a=1," * (LONGEST_FIELD // 4 - 1) + "a=1"]) == {"a": 1}
+    assert dictionary(["a=1," * (LONGEST_FIELD // 4) + "a=1"]) is None
+
+
 def test_the_same_field_over_several_lines() -> None:
     assert byte_members(["a=:AA==:", "b=1, c=:AQ==:"]) == {"a": b"\x00", "c": b"\x01"}
     assert byte_members(["a=:AA==:", ""]) == {}

@@ -90,13 +90,11 @@ def digests_in(document: bytes, *, target: str, sidecar: str) -> Statement:
 def _by_last_part(entries: Iterable[Entry], wanted: str) -> list[Entry]:
     last = wanted.rpartition("/")[2]
     alike = [one for one in entries if one.name is not None and _path(one.name).rpartition("/")[2] == last]
-    digests: dict[str, set[bytes]] = {}
+    said: dict[str, set[Digest]] = {}
     for one in alike:
-        digests.setdefault(one.digest.algorithm, set()).add(one.digest.value)
-    is_ambiguous = (
-        any(len(values) > 1 for values in digests.values()) and len({_path(one.name or "") for one in alike}) > 1
-    )
-    return [] if is_ambiguous else alike
+        said.setdefault(_path(one.name or ""), set()).add(one.digest)
+    # Two folders with a file of this name: only where all say the same does it not matter which is meant.
+    return alike if len(set(map(frozenset, said.values()))) == 1 else []
 
 
 def _is_called_after(sidecar: str, target: str) -> bool:
