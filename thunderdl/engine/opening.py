@@ -29,6 +29,7 @@ from thunderdl.errors import (
     UsageError,
 )
 from thunderdl.formats.links import scheme_of
+from thunderdl.formats.stated_digests import WANT_REPR_DIGEST
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connect import check_proxy
@@ -196,7 +197,7 @@ def _needs_policy(session: Session) -> bool:
 
 def _fields(session: Session, address: Address, options: Options) -> list[tuple[str, str]]:
     given = {name.lower() for name, _ in options.headers}
-    ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"), WANT_REPR_DIGEST)
     fields = [(name, value) for name, value in ours if name.lower() not in given]
     fields += options.headers
     if "authorization" not in given and (login := _login(address, session.options)):
