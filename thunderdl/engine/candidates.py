@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
+from thunderdl.engine.access import of_mirror, of_stranger
 from thunderdl.engine.opening import (
     MIRROR_FIRST,
     First,
@@ -17,6 +18,7 @@ from thunderdl.engine.opening import (
     back_off_s,
     is_passing,
     open_source,
+    origin_of,
     release,
 )
 from thunderdl.engine.session import Session
@@ -32,11 +34,12 @@ MOST_FOREIGN = 64
 
 @dataclass(slots=True)
 class Candidate:
-    """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, not by the user, whose
-    own headers it does not get (curl's CVE-2021-22923 for metalinks)."""
+    """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
+    user's credentials those that are for it alone; ``is_foreign``: named by a torrent, not by the user."""
 
     id: int
     url: str
+    options: Options
     error: ThunderdlError | None = None
     opening: Opening | None = None
     source: OpenSource | None = None
@@ -59,7 +62,13 @@ class Candidates:
     def __init__(self, session: Session, urls: Sequence[str], options: Options) -> None:
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
-        self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
+        session.access.named.update(filter(None, map(origin_of, urls)))
+        mirrors = of_mirror(options)
+        home = origin_of(urls[0]) if urls else None
+        self.all = [
+            Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
+            for number, url in enumerate(dict.fromkeys(urls), 1)
+        ]
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
@@ -102,7 +111,7 @@ class Candidates:
         known = {candidate.url for candidate in self.all}
         for url in dict.fromkeys(urls):
             if url not in known and len(self.all) < len(known) + MOST_FOREIGN:
-                self.all.append(Candidate(len(self.all) + 1, url, is_foreign=True))
+                self.all.append(Candidate(len(self.all) + 1, url, of_stranger(self._options), is_foreign=True))
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
         """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
@@ -161,13 +170,12 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
-        options = replace(self._options, headers=()) if candidate.is_foreign else self._options
         failures = turned_away = 0
         down_since: float | None = None
         while True:
             try:
                 candidate.opening = await open_source(
-                    self._session, candidate.url, options, first_range(candidate), self.pace.meter
+                    self._session, candidate.url, candidate.options, first_range(candidate), self.pace.meter
                 )
             except Exception as caught:
                 error = foreseen(caught)

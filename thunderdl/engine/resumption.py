@@ -57,7 +57,7 @@ class Resumption:
         """
         version, resumed, reason = version_of(opening), self._ledger.resumed, ""
         if resumed is not None and (kept := resumed.written.total):
-            reason = await self._why_not(resumed.version, version, opening)
+            reason = await self._why_not(resumed.version, version, opening, first)
             if not reason:
                 version = Version(size=resumed.header.size, validators=version.validators)
                 self._ledger.go_on(version)
@@ -75,7 +75,7 @@ class Resumption:
         await self._session.on_disk(self._ledger.begin, identity)
         return opening, version
 
-    async def _why_not(self, before: Version, now: Version, opening: Opening) -> str:
+    async def _why_not(self, before: Version, now: Version, opening: Opening, candidate: Candidate) -> str:
         """Empty where what is there may be kept."""
         if opening.head.status == 416:
             return f"the server has another size now ({now.size} bytes, it was {before.size})"
@@ -85,7 +85,7 @@ class Resumption:
         if verdict is Verdict.UNPROVEN:
             if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
                 return "the server sends no ranges, and nothing proves that the file is the same"
-            if not await same_bytes(self._session, opening, self._options, self._ledger):
+            if not await same_bytes(self._session, opening, candidate.options, self._ledger):
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
@@ -100,5 +100,5 @@ class Resumption:
         release(self._session, opening)
         first.opening = None
         meter = opening.transfer.meter
-        first.opening = await open_source(self._session, first.url, self._options, First(start), meter)
+        first.opening = await open_source(self._session, first.url, first.options, First(start), meter)
         return first.opening

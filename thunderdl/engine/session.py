@@ -15,11 +15,13 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thunderdl.engine.access import Access
 from thunderdl.engine.pacing import Pacing, second_of_week
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.connect import TlsSettings
+from thunderdl.sources.http.connect import Certificate, TlsSettings
+from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
 from thunderdl.sources.http.wire import Endpoint
@@ -47,14 +49,19 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.jitter = random.Random()
         self.pacing = Pacing(options.limit)
-        self.tls = TlsSettings(ca=options.ca, insecure=options.insecure, make=self._own_context)
+        certificate = Certificate(options.cert, options.cert_key, options.cert_password) if options.cert else None
+        self.tls = TlsSettings(
+            ca=options.ca, insecure=options.insecure, make=self._own_context, certificate=certificate
+        )
+        self.access = Access(options, self.tls.shown_to)
         self._woken = False
         self._disk_s = 0.0
         self.unsynced_folders: set[str] = set()
         self.proxies: dict[Endpoint, str | None] = {}
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
-        self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)
+        reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
+        self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=reach)
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
@@ -100,7 +107,7 @@ class Session:
             from thunderdl.sources.http.policy import Policy
 
             self._policies[proxy] = Policy(
-                context=self.tls.context(), proxy=proxy, cookies=self.options.cookies,
+                context=self.tls.context(), proxy=proxy, cookies=self.access.jar,
                 timeout_s=self.options.timeout, settings=self.httpx_settings,
             )  # fmt: skip
         return self._policies[proxy]
