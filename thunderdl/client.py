@@ -21,6 +21,7 @@ from thunderdl.engine.feeding import Feeder, origin_of
 from thunderdl.engine.naming import suggested_target
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, open_source, release
+from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
@@ -361,6 +362,7 @@ class Client:
         session = self._running_session()
         from thunderdl.formats.digest_fields import repr_digests
 
+        session.access.named.update(filter(None, [source_origin(url)]))
         opening = await open_source(session, url, self.options, First(), session.pacing.pace(self.options).meter)
         try:
             head = opening.head

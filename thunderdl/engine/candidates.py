@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
+from thunderdl.engine.access import of_mirror, of_stranger
 from thunderdl.engine.opening import (
     MIRROR_FIRST,
     First,
@@ -18,6 +19,7 @@ from thunderdl.engine.opening import (
     back_off_s,
     is_passing,
     open_source,
+    origin_of,
     release,
 )
 from thunderdl.engine.session import Session
@@ -39,11 +41,13 @@ TEND_S = 0.05
 
 @dataclass(slots=True)
 class Candidate:
-    """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, a metalink or a server,
-    not by the user, whose own headers it does not get (curl's CVE-2021-22923). ``asked_at``: loop time, None before."""
+    """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
+    user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
+    the user (curl's CVE-2021-22923). ``asked_at``: loop time, None before."""
 
     id: int
     url: str
+    options: Options
     error: ThunderdlError | None = None
     opening: Opening | None = None
     source: OpenSource | None = None
@@ -70,7 +74,13 @@ class Candidates:
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
-        self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
+        session.access.named.update(filter(None, map(origin_of, urls)))
+        mirrors = of_mirror(options)
+        home = origin_of(urls[0]) if urls else None
+        self.all = [
+            Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
+            for number, url in enumerate(dict.fromkeys(urls), 1)
+        ]
         self._bench: deque[str] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
@@ -96,10 +106,6 @@ class Candidates:
     def untried(self) -> int:
         """How many of the foreign ones nobody has asked."""
         return len(self._bench)
-
-    def options_for(self, candidate: Candidate) -> Options:
-        """What a request to it may hold."""
-        return replace(self._options, headers=()) if candidate.is_foreign else self._options
 
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
@@ -153,7 +159,9 @@ class Candidates:
         self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
 
     def _next_from_the_bench(self) -> Candidate:
-        candidate = Candidate(len(self.all) + 1, self._bench.popleft(), is_foreign=True)
+        candidate = Candidate(
+            len(self.all) + 1, self._bench.popleft(), of_stranger(self._options), is_foreign=True
+        )  # fmt: skip
         self.all.append(candidate)
         return candidate
 
@@ -227,13 +235,12 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
-        options = self.options_for(candidate)
         failures = turned_away = 0
         down_since: float | None = None
         while True:
             try:
                 candidate.opening = await open_source(
-                    self._session, candidate.url, options, first_range(candidate), self.pace.meter
+                    self._session, candidate.url, candidate.options, first_range(candidate), self.pace.meter
                 )
             except Exception as caught:
                 error = foreseen(caught)

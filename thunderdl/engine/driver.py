@@ -179,8 +179,7 @@ class Driver:
             release(self._session, opening)
             if await self._agrees(candidate):
                 meter = self._candidates.pace.meter
-                allowed = self._candidates.options_for(candidate)
-                opening = await open_source(self._session, candidate.url, allowed, MIRROR_FIRST, meter)
+                opening = await open_source(self._session, candidate.url, candidate.options, MIRROR_FIRST, meter)
                 candidate.opening = opening
             else:
                 why = "its bytes differ from the others'"
@@ -213,8 +212,7 @@ class Driver:
             await asyncio.sleep(TICK_S)
         meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
         fd = self._sink.store.fd
-        allowed = self._candidates.options_for(candidate)
-        return await same_as_written(self._session, candidate.url, allowed, meter, fd, written)
+        return await same_as_written(self._session, candidate.url, candidate.options, meter, fd, written)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
         if opening.head.coded:
