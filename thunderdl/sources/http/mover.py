@@ -208,8 +208,8 @@ class Mover:
         self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        parked = connection.phase is Phase.PARKED or connection.waits_until > 0
-        parked = parked or (connection.flows_on and connection.phase is Phase.IDLE)
+        waits = connection.waits_until > 0 or (connection.flows_on and connection.phase is Phase.IDLE)
+        parked = waits or connection.phase is Phase.PARKED
         events = (0 if parked else selectors.EVENT_READ) | (selectors.EVENT_WRITE if connection.outbox else 0)
         if events == connection.watched:
             return
@@ -267,6 +267,7 @@ class Mover:
             return
         connection.queue.append(transfer)
         connection.move(Phase.HEAD)
+        self._watch(connection)
         transfer.head, transfer.first_byte_at = head, time.monotonic()
         self._judge(connection, transfer, head)
 
