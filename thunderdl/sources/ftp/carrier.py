@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from thunderdl.errors import Cancelled, ConnectionLost, InternalError, SourceError, ThunderdlError, foreseen
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.base import Ground
-from thunderdl.sources.ftp.serving import Forgotten, Retrieval, Server
+from thunderdl.sources.ftp.serving import Retrieval, Server
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
 from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
@@ -37,7 +37,8 @@ class Stream:
 
     def __init__(self, retrieval: Retrieval, heard: Callable[[object], None], mover: Mover) -> None:
         self.retrieval, self.position = retrieval, retrieval.start
-        self.connection = Connection(retrieval.sock, heard=heard, flows_on=True)
+        ends_at = retrieval.facts.size_bytes
+        self.connection = Connection(retrieval.sock, heard=heard, flows_on=True, ends_at=ends_at)
         mover.attach(self.connection)
 
     def goes_on_at(self, transfer: Transfer) -> bool:
@@ -156,6 +157,9 @@ class FtpCarrier:
         if answer(facts, transfer).status == 416:
             await self._refuse(transfer, facts)
         retrieval = await self._in_thread(lambda: self._server.retrieve(path, transfer.start, facts), _discard)
+        if transfer.opening:
+            # No range of it can be had: all of it comes.
+            transfer.start = transfer.position = retrieval.start
         self._stream = Stream(retrieval, self._heard, self._ground.least_busy())
 
     async def _refuse(self, transfer: Transfer, facts: Facts) -> None:
@@ -195,10 +199,7 @@ class FtpCarrier:
     async def _end(self, stream: Stream, *, sent_all: bool) -> bool:
         """The last byte is there. Whether the connection can go on."""
         try:
-            await self._in_thread(lambda: self._server.ended(stream.retrieval, sent_all=sent_all), _nothing)
-            return True
-        except Forgotten:
-            return False
+            return await self._in_thread(lambda: self._server.ended(sent_all=sent_all), _nothing)
         finally:
             self._drop_stream()
 
