@@ -31,6 +31,7 @@ from thunderdl.model import Digest, Explanation, Progress, Result, Status, Valid
 from thunderdl.options import Options, Priority
 
 if TYPE_CHECKING:
+    from thunderdl.engine.opening import Opening
     from thunderdl.engine.seeding import Seeding
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
@@ -371,7 +372,7 @@ class Client:
             return Info(
                 url=url, final_url=opening.final_url, name=os.path.basename(target.path),
                 size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
-                digests=repr_digests(fields), protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
+                digests=repr_digests(fields), protocol=_protocol_of(opening), server=head.get("server") or "",
                 content_type=head.get("content-type") or "",
             )  # fmt: skip
         finally:
@@ -456,6 +457,11 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
+
+
+def _protocol_of(opening: Opening) -> str:
+    scheme = opening.endpoint.scheme
+    return f"HTTP/{opening.head.http_version}" if scheme in ("http", "https") else scheme.upper()
 
 
 async def download(

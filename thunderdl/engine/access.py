@@ -24,12 +24,11 @@ from thunderdl.formats.stated_digests import WANT_REPR_DIGEST
 from thunderdl.options import Options
 from thunderdl.sources.http.head import ResponseHead
 from thunderdl.sources.http.suffixes import is_public_suffix
-from thunderdl.sources.http.wire import Address, Request, basic_auth, build_request
+from thunderdl.sources.http.wire import DEFAULT_PORTS, Address, Request, basic_auth, build_request
 
 # What a redirect to another origin may carry along.
 ANYWHERE = frozenset({"user-agent", "accept", "accept-language", "accept-encoding"})
 _LOOPBACK = re.compile(r"localhost|.*\.localhost|127\.\d+\.\d+\.\d+|::1")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ class Access:
         if self._token(hop, options) or not options.netrc:
             return None
         # netrc knows hosts, no ports: another port of it may be somebody else's (curl keeps to the first one, too).
-        if not hop.is_home and address.endpoint.port != _DEFAULT_PORTS.get(address.endpoint.scheme):
+        if not hop.is_home and address.endpoint.port != DEFAULT_PORTS.get(address.endpoint.scheme):
             return None
         return self.keeping.netrc_login(address.endpoint.host, with_default=hop.is_home and hop.origin in self.named)
 

@@ -65,9 +65,9 @@ class Session:
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
         self._registry: Registry | None = None
-        reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
+        self._reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
         self.pool = Pool(
-            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=reach,
+            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=self._reach,
             access=self.protocol,
         )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
@@ -119,7 +119,8 @@ class Session:
             from thunderdl.sources.registry import Registry
 
             ground = Ground(
-                options=self.options, tls=self.tls, least_busy=self.pool.least_busy, on_disk=self.on_disk
+                options=self.options, tls=self.tls, reach=self._reach, least_busy=self.pool.least_busy,
+                on_disk=self.on_disk,
             )  # fmt: skip
             self._registry = Registry(ground)
         return self._registry.access(scheme)
