@@ -47,7 +47,10 @@ HOMES = {
     "rich": ("thunderdl.cli",),
     "typer": ("thunderdl.cli",),
     "platformdirs": ("thunderdl.cli",),
+    "Crypto": ("thunderdl.formats.ed2k_hash",),
 }
+# Where a library is not imported under the name that it is installed by.
+IMPORTED_AS = {"pycryptodome": "Crypto"}
 # What `import thunderdl` must not load: it is a part of somebody else's program, and start-up counts.
 HEAVY = ("libtorrent", "typer", "rich", "httpx", "asyncio")
 MAX_FILE_LINES = 500
@@ -178,7 +181,8 @@ def test_each_library_is_imported_in_its_home_only() -> None:
 def required() -> list[str]:
     with (ROOT / "pyproject.toml").open("rb") as stream:
         listed = tomllib.load(stream)["project"]["dependencies"]
-    return [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
+    names = [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
+    return [IMPORTED_AS.get(name, name) for name in names]
 
 
 @pytest.mark.parametrize("library", required())

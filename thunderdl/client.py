@@ -25,6 +25,7 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
 from thunderdl.formats.hashes import parse_checksum
 from thunderdl.formats.links import names_torrent
+from thunderdl.formats.old_links import is_ed2k, is_wrapped, parse_ed2k, quoted, unwrapped
 from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
 from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
@@ -40,11 +41,22 @@ _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to download: its URL, more URLs of the same file, options that differ from the client's."""
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's.
+
+    Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
+    the file. Raises InvalidUrl for rubbish in either.
+    """
 
     url: str
     mirrors: tuple[str, ...] = ()
     options: Options | None = None
+
+    def __post_init__(self) -> None:
+        if any(map(is_wrapped, (self.url, *self.mirrors))):
+            object.__setattr__(self, "url", _opened(self.url))
+            object.__setattr__(self, "mirrors", tuple(map(_opened, self.mirrors)))
+        if is_ed2k(self.url):
+            parse_ed2k(self.url)
 
 
 @dataclass(slots=True)
@@ -370,7 +382,13 @@ class Client:
         return self._session
 
     def _begin(self, request: Request) -> Task:
-        task = Task(self._running_session(), request, request.options or self.options)
+        options = request.options or self.options
+        if is_ed2k(request.url):
+            from thunderdl.engine.ed2k import sources_and_options
+
+            urls, options = sources_and_options(request.url, request.mirrors, options)
+            request = Request(urls[0], urls[1:], options)
+        task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))
         return task
@@ -398,6 +416,10 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
+
+
+def _opened(url: str) -> str:
+    return quoted(unwrapped(url)) if is_wrapped(url) else url
 
 
 def request_from_journal(path: str, options: Options) -> Request:
