@@ -23,5 +23,5 @@ def targets(patterns: Sequence[UrlPattern], options: Options) -> Iterator[tuple[
     """Each URL, with options of its own where ``--out`` names what stood for a pattern. Raises InvalidUrl."""
     for pattern in patterns:
         for url, chosen in pattern:
-            out = options.out and with_chosen(options.out, chosen)
+            out = options.out and with_chosen(options.out, chosen, pattern.names)
             yield checked_target(url), None if out == options.out else replace(options, out=out)

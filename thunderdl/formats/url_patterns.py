@@ -1,4 +1,4 @@
-"""Patterns of URLs as curl reads them: ``{a,b}``, ``[1-10]``, ``[001-100]``, ``[1-10:2]``, ``[a-z]``.
+"""Patterns of URLs as curl reads them: ``{a,b}``, ``[1-10]``, ``[001-100]``, ``[1-10:2]``, ``[a-z]``, ``{<name>a,b}``.
 
 Pure, and lazy: a million URLs cost what one costs. A backslash takes the meaning from a bracket or brace that follows.
 Brackets that hold no range of this form are left as they are where they are empty or hold an IPv6 address.
@@ -15,10 +15,11 @@ from thunderdl.errors import UsageError, printable
 
 MOST_URLS = 1_000_000
 
-_NUMBERS = re.compile(r"([0-9]{1,18})-([0-9]{1,18})(?::([0-9]{1,18}))?")
-_LETTERS = re.compile(r"([a-z])-([a-z])(?::([0-9]{1,18}))?|([A-Z])-([A-Z])(?::([0-9]{1,18}))?")
+_NUMBERS = re.compile(r"([0-9]{1,19})-([0-9]{1,19})(?::([0-9]{1,19}))?")
+_LETTERS = re.compile(r"([a-z])-([a-z])(?::([0-9]{1,19}))?|([A-Z])-([A-Z])(?::([0-9]{1,19}))?")
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(?:%[0-9A-Za-z._~-]+)?")
-_REFERENCE = re.compile(r"#([0-9]{1,3})")
+_NAME = re.compile(r"<([A-Za-z0-9_-]{1,64})>")
+_REFERENCE = re.compile(r"#(?:([0-9]{1,3})|<([A-Za-z0-9_-]{1,64})>)")
 _SPECIAL = "{}[]"
 
 
@@ -47,9 +48,11 @@ Part = str | tuple[str, ...] | Numbers  # text as it is, or what stands there in
 
 @dataclass(frozen=True, slots=True)
 class UrlPattern:
-    """``parts`` in order. Iterate over it for each URL with what stood for each of its patterns."""
+    """``parts`` in order; ``names``: of its patterns, empty for none. Iterate over it for each URL with what stood for
+    each pattern."""
 
     parts: tuple[Part, ...]
+    names: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
@@ -76,7 +79,8 @@ class UrlPattern:
 def parse_pattern(text: str) -> UrlPattern:
     """The pattern that ``text`` is; UsageError says what is wrong, and at which character."""
     try:
-        pattern = UrlPattern(tuple(_parts(text)))
+        names: list[str] = []
+        pattern = UrlPattern(tuple(_parts(text, names)), tuple(names))
         if pattern.count > MOST_URLS:
             raise _Wrong(f"it stands for {pattern.count} URLs, and {MOST_URLS} are the most", 0)
     except _Wrong as wrong:
@@ -85,13 +89,14 @@ def parse_pattern(text: str) -> UrlPattern:
     return pattern
 
 
-def with_chosen(out: str, chosen: tuple[str, ...]) -> str:
-    """``out`` with ``#1`` as what stood for the first pattern, and so on; a number that no pattern has stays."""
-    numbered: Mapping[int, str] = dict(enumerate(chosen, 1))
-    return _REFERENCE.sub(lambda found: numbered.get(int(found[1]), found[0]), out)
+def with_chosen(out: str, chosen: tuple[str, ...], names: tuple[str, ...] = ()) -> str:
+    """``out`` with ``#1`` as what stood for the first pattern, ``#<name>`` for the one of that name; a number or name
+    that no pattern has stays."""
+    known: Mapping[int | str, str] = {**dict(enumerate(chosen, 1)), **dict(zip(names, chosen, strict=bool(names)))}
+    return _REFERENCE.sub(lambda found: known.get(int(found[1]) if found[1] else found[2], found[0]), out)
 
 
-def _parts(text: str) -> Iterator[Part]:
+def _parts(text: str, names: list[str]) -> Iterator[Part]:
     plain, at = "", 0
     while at < len(text):
         if text[at] == "\\" and text[at + 1 : at + 2] in tuple(_SPECIAL):
@@ -100,10 +105,12 @@ def _parts(text: str) -> Iterator[Part]:
         if text[at] not in _SPECIAL:
             plain, at = plain + text[at], at + 1
             continue
-        part, end = _special(text, at)
+        name = _NAME.match(text, at + 1)
+        part, end = _special(text, at, name.end() if name else at + 1)
         if isinstance(part, str):
             plain += part
         else:
+            names.append(name[1] if name else "")
             yield plain
             yield part
             plain = ""
@@ -111,23 +118,23 @@ def _parts(text: str) -> Iterator[Part]:
     yield plain
 
 
-def _special(text: str, at: int) -> tuple[Part, int]:
-    """What begins with the bracket or brace at ``at``, and where it ends."""
+def _special(text: str, at: int, begin: int) -> tuple[Part, int]:
+    """What begins with the bracket or brace at ``at``, its inside at ``begin``, and where it ends."""
     if text[at] == "{":
-        return _choice(text, at)
+        return _choice(text, at, begin)
     if text[at] == "[":
         end = text.find("]", at)
         if end < 0:
             raise _Wrong("the bracket is not closed; write \\[ for one that is none", at)
-        inside = text[at + 1 : end]
+        inside = text[begin:end]
         # curl's peek_ipv6: the address of a host, and what is empty.
         part = text[at : end + 1] if not inside or _ADDRESS.fullmatch(inside) else _range(inside, at)
         return part, end + 1
     raise _Wrong(f"this {text[at]} closes nothing; write \\{text[at]}", at)
 
 
-def _choice(text: str, start: int) -> tuple[tuple[str, ...], int]:
-    choices, at = [""], start + 1
+def _choice(text: str, start: int, at: int) -> tuple[tuple[str, ...], int]:
+    choices = [""]
     while at < len(text):
         letter = text[at]
         if letter == "\\" and text[at + 1 : at + 2] in (*_SPECIAL, ","):
@@ -163,6 +170,8 @@ def _range(inside: str, at: int) -> Part:
 def _check_range(first: int, last: int, step: int, at: int, *, is_stepped: bool) -> None:
     if first > last:
         raise _Wrong("the range ends before it begins", at)
+    if step and (last - first) // step >= MOST_URLS:
+        raise _Wrong(f"it stands for {(last - first) // step + 1} URLs, and {MOST_URLS} are the most", at)
     # As curl: [1-1:1] is one, [1-3:5] a mistake.
     if step < 1 or (is_stepped and first != last and step > last - first):
         raise _Wrong("the step does not fit into the range", at)
