@@ -25,7 +25,7 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
 from thunderdl.formats.hashes import parse_checksum
 from thunderdl.formats.links import names_torrent
-from thunderdl.formats.old_links import is_ed2k, is_wrapped, parse_ed2k, quoted, unwrapped
+from thunderdl.formats.old_links import is_ed2k, is_wrapped, opened, parse_ed2k
 from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
 from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
@@ -53,8 +53,8 @@ class Request:
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
-            object.__setattr__(self, "url", _opened(self.url))
-            object.__setattr__(self, "mirrors", tuple(map(_opened, self.mirrors)))
+            object.__setattr__(self, "url", opened(self.url))
+            object.__setattr__(self, "mirrors", tuple(map(opened, self.mirrors)))
         if is_ed2k(self.url):
             parse_ed2k(self.url)
 
@@ -309,7 +309,7 @@ class Client:
         from thunderdl.engine.streaming import stream
 
         changed = _changed(options or self.options, changes)
-        parts = stream(session, (url, *mirrors), changed, window_bytes)
+        parts = stream(session, tuple(map(opened, (url, *mirrors))), changed, window_bytes)
         try:
             async for part in parts:
                 yield part
@@ -319,7 +319,7 @@ class Client:
 
     async def info(self, url: str) -> Info:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
-        session = self._running_session()
+        session, url = self._running_session(), opened(url)
         from thunderdl.formats.digest_fields import repr_digests
 
         opening = await open_source(session, url, self.options, First(), session.pacing.pace(self.options).meter)
@@ -416,10 +416,6 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
-
-
-def _opened(url: str) -> str:
-    return quoted(unwrapped(url)) if is_wrapped(url) else url
 
 
 def request_from_journal(path: str, options: Options) -> Request:

@@ -116,6 +116,12 @@ def test_what_the_user_says_of_name_and_hash_comes_first(server: LoopbackServer,
     assert not (folder / "mine").exists()
 
 
+def test_an_ed2k_link_in_a_thunder_link(server: LoopbackServer, folder: Path) -> None:
+    server.resources["/x"] = Resource(body=BODY)
+    assert main([thunder(ed2k("a b.avi", BODY)), "-m", server.url("/x"), "-d", str(folder)]) == 0
+    assert (folder / "a b.avi").read_bytes() == BODY
+
+
 def test_info_of_an_ed2k_link(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", ed2k("a.avi", BODY, "s=http://u:p@h/x")]) == 0
     told = capsys.readouterr().out

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from thunderdl.errors import InvalidUrl
 from thunderdl.formats.links import is_magnet, names_torrent
-from thunderdl.formats.old_links import is_ed2k, is_wrapped, parse_ed2k, quoted, unwrapped
+from thunderdl.formats.old_links import is_ed2k, opened, parse_ed2k
 
 SCHEMES = ("http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
@@ -64,7 +64,7 @@ def checked(url: str) -> str:
 
 
 def _opened(text: str) -> str:
-    return quoted(unwrapped(text)) if is_wrapped(text) and len(text) <= LONGEST else text
+    return opened(text) if len(text) <= LONGEST else text
 
 
 def _without_controls(link: str) -> str:

@@ -71,6 +71,15 @@ def unwrapped(link: str) -> str:
     raise InvalidUrl(_shown(*_WRAPPED.fullmatch(link).groups()), "too many links are packed into each other")  # type: ignore[union-attr]  # the loop ends with one
 
 
+def opened(link: str) -> str:
+    """The same, and a URL from inside as one can be asked for: what none may hold is percent-encoded. Raises as
+    :func:`unwrapped`."""
+    if not is_wrapped(link):
+        return link
+    inner = unwrapped(link)
+    return inner if is_ed2k(inner) else quoted(inner)
+
+
 def quoted(url: str) -> str:
     """The URL with what no URL may hold percent-encoded, as browsers do with what is typed; non-ASCII stays."""
     return _UNQUOTED.sub(lambda found: f"%{ord(found[0]):02X}", url)
