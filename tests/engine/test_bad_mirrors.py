@@ -208,7 +208,7 @@ def test_with_a_checksum_alone_a_mirror_of_other_validators_is_compared_first(
     origin, mirror = (server.url("/f") for server in pair)
     pair[0].resources["/f"] = generated(SIZE, seed=1)
     pair[1].resources["/f"] = generated(SIZE, seed=seed, etag='"v2"', last_modified="Tue, 02 Jan 2024 00:00:00 GMT")
-    result = fetch(origin, tmp_path, mirrors=[mirror], checksum=sha256(CONTENT), task_limit=6 * 1024 * 1024)
+    result = fetch(origin, tmp_path, mirrors=[mirror], checksum=sha256(CONTENT), task_limit=3 * 1024 * 1024)
     assert content_of(result) == CONTENT
     assert result.wasted_bytes == 0
     refused = [note for note in result.notes if note.startswith(mirror) and "its bytes differ" in note]

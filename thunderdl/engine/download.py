@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
+from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
 from thunderdl.engine.opening import Opening
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.sources.swarm.torrent import Torrent
+    from thunderdl.storage.marks import Mark
 
 
 # A download that has run for so long and has so long to go is long.
@@ -134,6 +136,10 @@ class Download:
             wasted_bytes=sum(source.wasted_bytes for source in sources), sources=sources,
             uploaded_bytes=self.uploaded_bytes, content_key=self.content_key, notes=tuple(self.notes), error=error,
         )  # fmt: skip
+
+    def marker(self) -> Mark | None:
+        """What puts the marks on the file that tell of where it came from."""
+        return marker(self.options, self.url, self.version, self.notes)
 
     @property
     def uploaded_bytes(self) -> int:
@@ -300,7 +306,9 @@ class Download:
             opening.connection = None
         self.session.pool.free_slot(opening.endpoint)
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
-        path, verified, self.content_key = await save_small(self.session, self.options, self.target, body)
+        path, verified, self.content_key = await save_small(
+            self.session, self.options, self.target, body, self.marker()
+        )
         return path, verified
 
     async def _elsewhere(self, first: Candidate, error: BadContent) -> Candidate:

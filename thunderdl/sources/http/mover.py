@@ -231,7 +231,7 @@ class Mover:
     def _read_head(self, connection: Connection) -> None:
         carried, got, ended = len(connection.carry), 0, False
         self._view[:carried] = connection.carry
-        if END_OF_HEAD not in connection.carry:
+        if not END_OF_HEAD.search(connection.carry):
             # A head is small: a read no larger than this leaves the body for the wide reads that follow.
             got, ended = receive(connection.sock, self._view[carried : carried + 64 * 1024])
         filled = carried + got
@@ -239,16 +239,16 @@ class Mover:
         if filled and not transfer.first_byte_at:
             transfer.first_byte_at = time.monotonic()
         raw = bytes(self._view[: min(filled, MAX_HEAD_BYTES)])
-        found = raw.find(END_OF_HEAD)
-        if found < 0:
+        found = END_OF_HEAD.search(raw)
+        if found is None:
             if filled >= MAX_HEAD_BYTES:
                 raise BadResponse("", f"the answer's head is larger than {MAX_HEAD_BYTES // 1024} KiB")
             if ended:
                 raise ConnectionLost("", "closed before it answered")
             connection.carry = bytes(self._view[:filled])
             return
-        connection.carry = bytes(self._view[found + 4 : filled])
-        self._headed(connection, transfer, raw[: found + 4])
+        connection.carry = bytes(self._view[found.end() : filled])
+        self._headed(connection, transfer, raw[: found.end()])
 
     def _headed(self, connection: Connection, transfer: Transfer, raw: bytes) -> None:
         connection.parser = Parser("")

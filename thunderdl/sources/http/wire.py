@@ -92,7 +92,8 @@ def parse_url(url: str, proxy: str | None = None, ports: Mapping[str, int] = _WE
         raise InvalidUrl(url, "it names no host")
     endpoint = Endpoint(scheme, host, ports[scheme] if port is None else port, proxy)
     target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-    user = unquote(parts.username) if parts.username is not None else None
+    # "http://:@host/" names nobody.
+    user = unquote(parts.username or "") if parts.username or parts.password else None
     return Address(endpoint, target, user, unquote(parts.password or ""))
 
 
