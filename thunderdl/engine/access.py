@@ -179,3 +179,8 @@ def of_mirror(options: Options) -> Options:
 def of_stranger(options: Options) -> Options:
     """For a URL that somebody else has named: nothing of the user's own (curl CVE-2021-22923, for metalinks)."""
     return replace(of_mirror(options), headers=(), refresh=None, refresh_cmd=None)
+
+
+def options_for_fresh(options: Options, *, same_origin: bool) -> Options:
+    """For a URL that took the place of the user's: what was given for that one's origin stays there."""
+    return options if same_origin else replace(of_mirror(options), headers=())

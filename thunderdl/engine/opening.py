@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
@@ -61,9 +62,21 @@ class Opening:
         return self.request.address.endpoint
 
 
+class Renewing(Protocol):
+    """Gets a source another request where the one that it has is refused from some moment on."""
+
+    def may_help(self, error: ThunderdlError) -> bool:
+        """Whether that may bring what ``error`` denied."""
+
+    async def renew(self, refused: Request, error: ThunderdlError) -> None:
+        """Return once the source has another request than ``refused``. Raises ThunderdlError."""
+
+
 @dataclass(slots=True, kw_only=True)
 class OpenSource:
-    """A source that lanes can be opened to. ``bytes``, ``wasted_bytes``: served and used, served and thrown away."""
+    """A source that lanes can be opened to. ``request``: what they ask, until it is renewed; ``slots``: whose slots of
+    the pool they take, whatever a renewed request leads to; ``bytes``, ``wasted_bytes``: served and used, served and
+    thrown away."""
 
     id: int
     url: str
@@ -72,10 +85,15 @@ class OpenSource:
     timeout_s: float
     bytes: int = 0
     wasted_bytes: int = 0
+    renewal: Renewing | None = None
+    slots: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = self.request.address.endpoint
 
     @property
     def host(self) -> str:
-        return self.request.address.endpoint.origin
+        return self.slots.origin
 
 
 @dataclass(frozen=True, slots=True)
