@@ -41,11 +41,13 @@ _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to download: its URL, more URLs of the same file, options that differ from the client's."""
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's; ``new_url``:
+    where the URL has expired since it was begun, another link of the same file."""
 
     url: str
     mirrors: tuple[str, ...] = ()
     options: Options | None = None
+    new_url: str | None = None
 
 
 @dataclass(slots=True)
@@ -203,7 +205,10 @@ class Task:
         request, options = self._request, self._options
         if names_torrent(request.url) and options.follow:
             return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        return Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
+        download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
+        if request.new_url is not None:
+            download.candidates.replace_origin(request.new_url)
+        return download
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self._result().__await__()

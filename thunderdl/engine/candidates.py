@@ -95,6 +95,11 @@ class Candidates:
     def origin(self) -> Candidate:
         return min(self.all, key=lambda candidate: candidate.id)
 
+    def replace_origin(self, url: str) -> None:
+        """The user has another link of the same file, where the first one has expired."""
+        self._session.access.named.update(filter(None, [origin_of(url)]))
+        self.origin.fresh_url = url
+
     @property
     def still_opening(self) -> bool:
         return any(not task.done() for task in self._tasks)

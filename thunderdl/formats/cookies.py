@@ -92,7 +92,7 @@ class CookieJar:
 
 def is_below(host: str, domain: str) -> bool:
     """Whether ``host`` is a name under ``domain``, both in lower case; an address is under nothing."""
-    return bool(domain) and host.endswith("." + domain) and not _ADDRESS.fullmatch(host)
+    return bool(domain) and host[1:].endswith("." + domain) and not _ADDRESS.fullmatch(host)
 
 
 def path_matches(path: str, of_cookie: str) -> bool:
