@@ -164,7 +164,12 @@ def _plain_fields(hop: Hop, options: Options) -> list[tuple[str, str]]:
     given = {name.lower() for name, _ in options.headers}
     ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
     fields = [(name, value) for name, value in ours if name.lower() not in given]
-    return fields + [pair for pair in options.headers if hop.is_home or pair[0].lower() in ANYWHERE]
+    return fields + [_clean(*pair) for pair in options.headers if hop.is_home or pair[0].lower() in ANYWHERE]
+
+
+def _clean(name: str, value: str) -> tuple[str, str]:
+    """No Referer with a password (curl CVE-2021-22876)."""
+    return (name, re.sub(r"(?<=://)[^/?#]*@", "", value)) if name.lower() == "referer" else (name, value)
 
 
 def _signer(digest: DigestLogin, target: str) -> Callable[[], str]:
