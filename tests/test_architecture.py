@@ -25,8 +25,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The lower may be imported by the higher; those of one number are siblings and leave each other alone.
 LAYERS = {
-    "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "options": 2, "core": 3, "formats": 3,
-    "sources": 4, "verify": 4, "storage": 4, "replay": 4, "engine": 5, "client": 6, "cli": 7,
+    "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "written": 2, "options": 3,
+    "core": 4, "formats": 4, "sources": 5, "verify": 5, "storage": 5, "replay": 5, "engine": 6, "client": 7, "cli": 8,
 }  # fmt: skip
 # Here the public names and the command are put together.
 ENTRANCES = {"thunderdl", "thunderdl.__main__"}
@@ -38,6 +38,7 @@ IMPURE_MODULES = {
 # Each third-party library has one home.
 HOMES = {
     "httpx": ("thunderdl.sources.http",),
+    "httpcore": ("thunderdl.sources.http",),
     "httptools": ("thunderdl.sources.http",),
     "python_socks": ("thunderdl.sources.http",),
     "idna": ("thunderdl.sources.http",),

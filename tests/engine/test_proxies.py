@@ -181,7 +181,8 @@ def test_each_hop_of_a_redirect_has_its_own_proxy(tmp_path: Path, server: Loopba
 @pytest.mark.parametrize(
     ("changes", "is_direct"),
     [
-        ({"no_proxy": "127.0.0.0/8"}, True), ({"no_proxy": "*"}, True), ({"no_proxy": "example.org, 10.0.0.0/8"}, False),
+        ({"no_proxy": "127.0.0.0/8"}, True), ({"no_proxy": "*"}, True),
+        ({"no_proxy": "example.org, 10.0.0.0/8"}, False),
         ({"proxy_for": (("127.0.0.1", "direct"),)}, True), ({"proxy_for": (("*.org", "direct"),)}, False),
         ({"no_proxy": "127.0.0.1:1"}, False),
     ],

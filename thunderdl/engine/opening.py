@@ -16,7 +16,7 @@ from typing import Protocol
 from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
 from thunderdl.engine.access import Hop
-from thunderdl.engine.proxies import proxy_for
+from thunderdl.engine.proxies import policy_of, proxy_for
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
     BadResponse,
@@ -147,8 +147,7 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
     address, start = parse_url(url), first.start or 0
     hop = await _hop(session, address, address.endpoint.origin, options)
     fields = session.access.request(hop, options).plain_fields()
-    policy = session.policy(hop.address.endpoint.proxy)
-    resolved = await policy.resolve(url, fields, start, start + first.length)
+    resolved = await policy_of(session).resolve(url, fields, start, start + first.length)
     hop = await _hop(session, parse_url(resolved.url), "", options)
     opening = await _ask(session, url, hop, options, first, meter, build_request(hop.address, resolved.fields))
     if opening.head.status in STATUSES:
