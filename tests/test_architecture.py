@@ -39,6 +39,7 @@ IMPURE_MODULES = {
 # Each third-party library has one home.
 HOMES = {
     "httpx": ("thunderdl.sources.http",),
+    "httpcore": ("thunderdl.sources.http",),
     "httptools": ("thunderdl.sources.http",),
     "python_socks": ("thunderdl.sources.http",),
     "idna": ("thunderdl.sources.http",),

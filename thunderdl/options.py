@@ -120,7 +120,12 @@ def _option(
     ``scope``: ``task`` may differ for each download, ``session`` is shared by all of a client.
     """
     metadata = {"help": text, "kind": kind, "short": short, "flag": flag, "least": least, "once": once}
-    return field(default=default, metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope})
+    # What is secret is not in a repr, which ends up in logs and reports.
+    return field(
+        default=default,
+        repr=kind is not Kind.SECRET,
+        metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope},
+    )
 
 
 Refresh = Callable[["ExpiredLink"], "str | Awaitable[str]"]

@@ -28,7 +28,8 @@ PROGRESS_S = 0.1
 @dataclass(frozen=True, slots=True)
 class Request:
     """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
-    a metalink says of it; ``url`` is the metalink's then.
+    a metalink says of it; ``url`` is the metalink's then; ``new_url``: where the URL has expired since it was begun,
+    another link of the same file.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -38,6 +39,7 @@ class Request:
     mirrors: tuple[str, ...] = ()
     options: Options | None = None
     offer: Offer | None = None
+    new_url: str | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -183,6 +185,8 @@ class Task:
             )
         else:
             download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
+        if request.new_url is not None:
+            download.candidates.replace_origin(request.new_url)
         download.on_torrents = self._join_peers
         return download
 

@@ -13,6 +13,7 @@ from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries
 from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
+from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def get(typed: Typed) -> int:
     """Download each URL given and each of the input list."""
-    options = settings.load(typed.settings()).options()
+    options = with_password(settings.load(typed.settings()).options())
     urls, list_path = typed.texts("urls"), typed.text("input")
     mirrors = tuple(map(checked, typed.texts("mirror")))
     if typed.is_on("glob"):
@@ -47,22 +48,36 @@ def get(typed: Typed) -> int:
 
 
 def resume(typed: Typed) -> int:
-    """Finish every download whose journal or part folder is in the folder."""
+    """Finish every download whose journal or part folder is in the folder, or the one that a file's name stands for."""
+    options = with_password(settings.load(typed.settings()).options())
+    place, new_url = typed.text("folder") or options.dir, typed.text("new_url")
+    journals, folders = _left_at(place)
+    if new_url is not None:
+        checked(new_url)
+        if len(journals) != 1 or folders:
+            raise UsageError("--url belongs to one file; write thunderdl resume FILE --url URL.")
+    view, tally = _view(typed), Tally()
+    if not journals and not folders:
+        view.problem(ThunderdlError(f"nothing to resume in {printable(place)}."))
+        return 0
+    left = _left(journals, folders, options, view, tally)
+    return asyncio.run(_download(options, (replace(each, new_url=new_url) for each in left), view, tally))
+
+
+def _left_at(place: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Journals and part folders of a folder, or of the one file that is named by its final name or its part's."""
+    from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
     from thunderdl.storage.journal import find_journals
     from thunderdl.storage.wishes import find_part_folders
 
-    options = settings.load(typed.settings()).options()
-    folder = typed.text("folder")
-    if folder is not None:
-        options = replace(options, dir=folder)
-    if not os.path.isdir(options.dir):
-        raise UsageError(f"{printable(options.dir)} is no folder.")
-    view, tally = _view(typed), Tally()
-    journals, folders = find_journals(options.dir), find_part_folders(options.dir)
-    if not journals and not folders:
-        view.problem(ThunderdlError(f"nothing to resume in {printable(options.dir)}."))
-        return 0
-    return asyncio.run(_download(options, _left(journals, folders, options, view, tally), view, tally))
+    if os.path.isdir(place) and not place.endswith(PART_SUFFIX):
+        return find_journals(place), find_part_folders(place)
+    part = place.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX) + PART_SUFFIX
+    if os.path.isdir(part):
+        return [], [part]
+    if os.path.lexists(part + JOURNAL_SUFFIX):
+        return [part + JOURNAL_SUFFIX], []
+    raise UsageError(f"{printable(place)} is no folder, and no download that was begun has that name.")
 
 
 def _view(typed: Typed) -> View:

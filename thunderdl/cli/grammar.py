@@ -218,6 +218,10 @@ _INPUT = Flag(
 _GLOB = Flag(
     name="glob", names=("--glob",), takes=Takes.NOTHING, help="URLs are patterns: {a,b}, [1-10], [a-z]; #1 in --out."
 )
+_NEW_URL = Flag(
+    name="new_url", names=("--url",), takes=Takes.VALUE, metavar="URL",
+    help="A new link of the one file, where its old one has expired.",
+)  # fmt: skip
 _CHART = Flag(
     name="chart",
     names=("-o", "--out"),
@@ -259,7 +263,7 @@ _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
 _RESUMABLE = tuple(
     row.name
     for row in table()
-    if row.name in ("trace", "peers") or (not row.once and row.name not in ("dir", "exists"))
+    if row.name in ("trace", "peers", "refresh_cmd") or (not row.once and row.name not in ("dir", "exists"))
 )
 
 COMMANDS: Mapping[str, Command] = {
@@ -289,9 +293,11 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download that was left in a folder.",
-            flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
-            argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
+            help="Finish every download that was left in a folder, or one of them.",
+            flags=(*_options(*_RESUMABLE), _NEW_URL, _QUIET, _VERBOSE, _JSON),
+            argument=Argument(
+                name="folder", metavar="[DIR|FILE]", help="The folder, or one file; without it the folder to save into."
+            ),
         ),
         Command(
             name="create",

@@ -11,6 +11,7 @@ from thunderdl.cli import settings, torrent_listing
 from thunderdl.cli.get import open_client
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.links import checked, checked_target
+from thunderdl.cli.passwords import with_password
 from thunderdl.cli.views import write_line
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import names_torrent
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def info(typed: Typed) -> int:
     """Show what is known of the URL or torrent."""
-    options, as_json = settings.load(typed.settings()).options(), typed.is_on("json")
+    options, as_json = with_password(settings.load(typed.settings()).options()), typed.is_on("json")
     named = checked_target(typed.text("url") or "")
     if names_torrent(named):
         torrent = asyncio.run(_ask_torrent(options, named))

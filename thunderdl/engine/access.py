@@ -165,7 +165,12 @@ def _plain_fields(hop: Hop, options: Options) -> list[tuple[str, str]]:
     given = {name.lower() for name, _ in options.headers}
     ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"), WANT_REPR_DIGEST)
     fields = [(name, value) for name, value in ours if name.lower() not in given]
-    return fields + [pair for pair in options.headers if hop.is_home or pair[0].lower() in ANYWHERE]
+    return fields + [_clean(*pair) for pair in options.headers if hop.is_home or pair[0].lower() in ANYWHERE]
+
+
+def _clean(name: str, value: str) -> tuple[str, str]:
+    """No Referer with a password (curl CVE-2021-22876)."""
+    return (name, re.sub(r"(?<=://)[^/?#]*@", "", value)) if name.lower() == "referer" else (name, value)
 
 
 def _signer(digest: DigestLogin, target: str) -> Callable[[], str]:
@@ -180,3 +185,8 @@ def of_mirror(options: Options) -> Options:
 def of_stranger(options: Options) -> Options:
     """For a URL that somebody else has named: nothing of the user's own (curl CVE-2021-22923, for metalinks)."""
     return replace(of_mirror(options), headers=(), refresh=None, refresh_cmd=None)
+
+
+def options_for_fresh(options: Options, *, same_origin: bool) -> Options:
+    """For a URL that took the place of the user's: what was given for that one's origin stays there."""
+    return options if same_origin else replace(of_mirror(options), headers=())

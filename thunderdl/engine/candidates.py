@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
-from thunderdl.engine.access import of_mirror, of_stranger
+from thunderdl.engine.access import of_mirror, of_stranger, options_for_fresh
 from thunderdl.engine.opening import (
     MIRROR_FIRST,
     First,
@@ -22,10 +22,13 @@ from thunderdl.engine.opening import (
     origin_of,
     release,
 )
+from thunderdl.engine.refreshing import EXPIRED, MAX_REFRESHES, RefreshFailed, can_refresh, expired, new_url
 from thunderdl.engine.session import Session
-from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
+from thunderdl.errors import DownloadFailed, SourceError, ThunderdlError, clause, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
+from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
+from thunderdl.storage.paths import name_from_url
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
 ORIGIN_GRACE_S = 1.0
@@ -54,6 +57,19 @@ class Candidate:
     notes: list[str] = field(default_factory=list)
     is_foreign: bool = False
     asked_at: float | None = None
+    # What took the place of the URL, which had expired.
+    fresh_url: str | None = None
+    refreshed: int = 0
+
+    @property
+    def where(self) -> str:
+        """The URL to ask."""
+        return self.fresh_url or self.url
+
+    def go_to(self, url: str) -> None:
+        """From now on by another URL, which nobody but whoever was asked for it has named."""
+        self.options = options_for_fresh(self.options, same_origin=origin_of(url) == origin_of(self.where))
+        self.fresh_url = url
 
 
 # What a candidate is asked for first.
@@ -96,6 +112,11 @@ class Candidates:
     @property
     def origin(self) -> Candidate:
         return min(self.all, key=lambda candidate: candidate.id)
+
+    def replace_origin(self, url: str) -> None:
+        """The user has another link of the same file, where the first one has expired."""
+        self._session.access.named.update(filter(None, [origin_of(url)]))
+        self.origin.fresh_url = url
 
     @property
     def still_opening(self) -> bool:
@@ -240,10 +261,15 @@ class Candidates:
         while True:
             try:
                 candidate.opening = await open_source(
-                    self._session, candidate.url, candidate.options, first_range(candidate), self.pace.meter
+                    self._session, candidate.where, candidate.options, first_range(candidate), self.pace.meter
                 )
             except Exception as caught:
                 error = foreseen(caught)
+                if isinstance(error, SourceError):
+                    error.url = candidate.url
+                    if (refused := await refreshed(candidate, error)) is None:
+                        continue
+                    error = refused
                 if getattr(error, "one_too_many", False) and turned_away < MOST_TURNED_AWAY:
                     # Not its fault: it waits in line for one of the connections that the host allows.
                     turned_away += 1
@@ -267,6 +293,19 @@ class Candidates:
     def _note_origin(self, candidate: Candidate) -> None:
         if candidate is self.origin:
             self._origin_heard.set()
+
+
+async def refreshed(candidate: Candidate, error: SourceError) -> SourceError | None:
+    """None where a link that has expired has now another URL; else the error that tells why not."""
+    if error.status not in EXPIRED or not can_refresh(candidate.options) or candidate.refreshed >= MAX_REFRESHES:
+        return error
+    candidate.refreshed += 1
+    link = ExpiredLink(url=candidate.url, name=name_from_url(candidate.url), size_bytes=None, why=clause(error))
+    try:
+        candidate.go_to(await new_url(candidate.options, link))
+    except RefreshFailed as failed:
+        return expired(candidate.url, f"{clause(error)}; {failed}")
+    return None
 
 
 async def _awaited(work: Awaitable[None]) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
 from thunderdl.engine.access import Hop
-from thunderdl.engine.proxies import proxy_for
+from thunderdl.engine.proxies import policy_of, proxy_for
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
     BadResponse,
@@ -40,7 +40,7 @@ from thunderdl.sources.http.transfer import Transfer
 from thunderdl.sources.http.wire import Address, Endpoint, build_request, parse_url, with_proxy
 
 if TYPE_CHECKING:
-    from thunderdl.sources.base import Access as Protocol
+    from thunderdl.sources.base import Access as Speaker
     from thunderdl.sources.base import Carrier, Request
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
@@ -68,9 +68,21 @@ class Opening:
         return self.request.address.endpoint
 
 
+class Renewing(Protocol):
+    """Gets a source another request where the one that it has is refused from some moment on."""
+
+    def may_help(self, error: ThunderdlError) -> bool:
+        """Whether that may bring what ``error`` denied."""
+
+    async def renew(self, refused: Request, error: ThunderdlError) -> None:
+        """Return once the source has another request than ``refused``. Raises ThunderdlError."""
+
+
 @dataclass(slots=True, kw_only=True)
 class OpenSource:
-    """A source that lanes can be opened to. ``bytes``, ``wasted_bytes``: served and used, served and thrown away."""
+    """A source that lanes can be opened to. ``request``: what they ask, until it is renewed; ``slots``: whose slots of
+    the pool they take, whatever a renewed request leads to; ``bytes``, ``wasted_bytes``: served and used, served and
+    thrown away."""
 
     id: int
     url: str
@@ -79,10 +91,15 @@ class OpenSource:
     timeout_s: float
     bytes: int = 0
     wasted_bytes: int = 0
+    renewal: Renewing | None = None
+    slots: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = self.request.address.endpoint
 
     @property
     def host(self) -> str:
-        return self.request.address.endpoint.origin
+        return self.slots.origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +157,7 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
     address, start = parse_url(url), first.start or 0
     hop = await _hop(session, address, address.endpoint.origin, options)
     fields = session.access.request(hop, options).plain_fields()
-    policy = session.policy(hop.address.endpoint.proxy)
-    resolved = await policy.resolve(url, fields, start, start + first.length)
+    resolved = await policy_of(session).resolve(url, fields, start, start + first.length)
     hop = await _hop(session, parse_url(resolved.url), "", options)
     opening = await _ask(session, url, hop, options, first, meter, build_request(hop.address, resolved.fields))
     if opening.head.status in STATUSES:
@@ -151,7 +167,7 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
 
 
 async def _open_elsewhere(
-    session: Session, protocol: Protocol, url: str, options: Options, first: First, meter: Meter
+    session: Session, protocol: Speaker, url: str, options: Options, first: First, meter: Meter
 ) -> Opening:  # fmt: skip
     """In a protocol that is not the web's: its connection logs in, not each request."""
     address = protocol.address(url)

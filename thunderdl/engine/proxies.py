@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from thunderdl.engine.session import Session
 from thunderdl.formats.host_patterns import means, patterns_of
@@ -32,6 +33,11 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
             session.proxies.clear()
         session.proxies[endpoint] = _checked(_proxy_of_environment(endpoint))
     return session.proxies[endpoint]
+
+
+def policy_of(session: Session) -> Any:
+    """httpx's part, by the session's proxies."""
+    return session.policy(lambda address: proxy_for(session, address.endpoint, session.options))
 
 
 def _checked(proxy: str | None) -> str | None:

@@ -14,7 +14,7 @@ from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
 from thunderdl.engine.overlap import same_bytes
 from thunderdl.engine.session import Session
-from thunderdl.errors import BadResponse, ContentChanged, shown_url
+from thunderdl.errors import BadResponse, ContentChanged, LinkExpired, shown_url
 from thunderdl.options import Options
 
 
@@ -62,6 +62,10 @@ class Resumption:
                 version = Version(size=resumed.header.size, validators=version.validators)
                 self._ledger.go_on(version)
                 return await self._at_a_gap(first, opening, version), version
+            if first.fresh_url is not None:
+                # Somebody said that this is the same file: nothing is thrown away for a mistake of theirs.
+                told = f"behind the new link is another file ({version}, not {resumed.version})"
+                raise LinkExpired(first.url, told, "what is there was kept")
             self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
         if opening.head.status == 416 or (opening.head.status == 206 and opening.transfer.start):
             opening = await self._reopen(first, opening, 0)
@@ -85,7 +89,7 @@ class Resumption:
         if verdict is Verdict.UNPROVEN:
             if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
                 return "the server sends no ranges, and nothing proves that the file is the same"
-            if not await same_bytes(self._session, opening, candidate.options, self._ledger):
+            if not await same_bytes(self._session, opening, candidate, self._ledger):
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
@@ -100,5 +104,5 @@ class Resumption:
         release(self._session, opening)
         first.opening = None
         meter = opening.transfer.meter
-        first.opening = await open_source(self._session, first.url, first.options, First(start), meter)
+        first.opening = await open_source(self._session, first.where, first.options, First(start), meter)
         return first.opening

@@ -21,11 +21,11 @@ from thunderdl.engine.pacing import Pacing, second_of_week
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.connect import Certificate, TlsSettings
+from thunderdl.sources.http.connect import Certificate, TlsSettings, Wire
 from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
-from thunderdl.sources.http.wire import Endpoint
+from thunderdl.sources.http.wire import Address, Endpoint
 from thunderdl.storage.files import sync_folder
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Session:
         )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
-        self._policies: dict[str | None, Any] = {}
+        self._policy: Any = None
         self._swarm: Host | None = None
         self.shelf = Shelf()
 
@@ -125,16 +125,20 @@ class Session:
             self._registry = Registry(ground)
         return self._registry.access(scheme)
 
-    def policy(self, proxy: str | None) -> Any:
-        """httpx's part, for one proxy; loaded when first needed (its import takes 70 ms)."""
-        if proxy not in self._policies:
+    def policy(self, proxy_for: Callable[[Address], str | None]) -> Any:
+        """httpx's part; loaded when first needed (its import takes 70 ms)."""
+        if self._policy is None:
             from thunderdl.sources.http.policy import Policy
+            from thunderdl.sources.http.transport import OwnTransport
 
-            self._policies[proxy] = Policy(
-                context=self.tls.context(), proxy=proxy, cookies=self.access.jar,
+            self._policy = Policy(
+                transport=OwnTransport(self._connect, proxy_for), cookies=self.access.jar,
                 timeout_s=self.options.timeout, settings=self.httpx_settings,
             )  # fmt: skip
-        return self._policies[proxy]
+        return self._policy
+
+    async def _connect(self, address: Address) -> Wire:
+        return await self.pool.dial(address.endpoint, self.options.timeout)
 
     async def swarm(self) -> Host:
         """libtorrent's session; made when first needed. Raises UsageError where its port is taken."""
@@ -164,8 +168,8 @@ class Session:
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)
         self._hear()
-        for policy in self._policies.values():
-            await policy.close()
+        if self._policy is not None:
+            await self._policy.close()
         for folder in self.unsynced_folders:
             # Once for all small files of a folder: their names are then there after a power loss, too.
             with contextlib.suppress(StorageError):

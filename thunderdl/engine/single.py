@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from thunderdl.engine.naming import Target
 from thunderdl.engine.opening import Opening, located, release
 from thunderdl.engine.pacing import Pace
+from thunderdl.engine.proxies import policy_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
@@ -164,7 +165,7 @@ async def _save_coded(
     done, url = 0, opening.url
     try:
         decoder = Decoder(opening.head.get("content-encoding") or "")
-        policy = session.policy(opening.endpoint.proxy)
+        policy = policy_of(session)
         async for raw in policy.raw_body(url, opening.final_url, opening.request.fields(), decoder.coding):
             await pace.passed(len(raw))
             for part in decoder.feed(raw):

@@ -35,7 +35,8 @@ def browser_cookies(browser: str, host: str) -> list[Cookie]:
     try:
         found = list(read(cookie_file=file or None, domain_name=registered_domain(host)))
     except Exception as error:  # the library raises what it meets: of SQLite, of the file system, of ciphers
-        raise UsageError(f"--cookies-from-browser {printable(name)}: {clause(error)[:200]}.") from None
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else clause(error)[:200]
+        raise UsageError(f"--cookies-from-browser {printable(name)}: {reason}.") from None
     return [cookie for each in found if (cookie := _ours(each)) and _is_for(cookie, host)]
 
 

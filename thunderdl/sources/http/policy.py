@@ -32,6 +32,7 @@ from thunderdl.formats.cookies import Cookie
 from thunderdl.sources.http.connect import connect_fault
 from thunderdl.sources.http.redirects import MAX_REDIRECTS
 from thunderdl.sources.http.suffixes import is_public_suffix
+from thunderdl.sources.http.transport import OwnTransport
 from thunderdl.sources.http.wire import parse_url
 
 # What a redirect to another origin may carry along.
@@ -53,13 +54,15 @@ class Policy:
     """``settings``: keyword arguments of ``httpx.AsyncClient``, the user's own; they win over ours."""
 
     def __init__(
-        self, *, context: ssl.SSLContext, proxy: str | None, cookies: Iterable[Cookie], timeout_s: float,
-        settings: Mapping[str, Any],
+        self, *, transport: OwnTransport, cookies: Iterable[Cookie], timeout_s: float, settings: Mapping[str, Any]
     ) -> None:  # fmt: skip
         ours: dict[str, Any] = {
-            "verify": context, "proxy": proxy, "timeout": timeout_s, "trust_env": False, "headers": {},
-            "cookies": jar_of(cookies),
+            "timeout": timeout_s, "trust_env": False, "headers": {}, "cookies": jar_of(cookies),
         }  # fmt: skip
+        if not {"transport", "mounts"} & settings.keys():
+            # What these say is in our connections already.
+            settings = {name: value for name, value in settings.items() if name not in ("verify", "cert", "proxy")}
+            ours["transport"] = transport
         try:
             self.client = httpx.AsyncClient(**{**ours, **settings, "follow_redirects": False})
         except (TypeError, ValueError, ImportError) as error:
@@ -173,6 +176,10 @@ def _fault(url: str, error: httpx.HTTPError) -> SourceError:
     where = _origin_of(error) or url
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, SourceError):
+            # From a connection of ours, which names a proxy where that is to blame.
+            cause.url = where if not cause.url.startswith("proxy ") else cause.url
+            return cause
         if isinstance(cause, ssl.SSLError | socket.gaierror | ConnectionError):
             found = connect_fault(where, cause)
             if isinstance(found, SourceError):
