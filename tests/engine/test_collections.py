@@ -66,7 +66,7 @@ class Scene:
 def scene_of(folder: Path, kind: str = "v1", **more: Any) -> Scene:
     origin, torrent, target = folder / "origin", folder / "set.torrent", folder / "target"
     write_tree(origin, FILES)
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     made = metainfo(origin / "Set", kind=kind, **more)
     torrent.write_bytes(made)
     return Scene(str(torrent), made, origin, target)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -19,12 +20,14 @@ from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.naming import named_target
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.engine.ranged import Ranged, Saved
+from thunderdl.engine.sharing_back import Shareable
 from thunderdl.engine.snapshot import cells_of
 from thunderdl.errors import BadContent, StorageError, UsageError, printable, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import web_seed
 from thunderdl.model import SourceKind, SourceProgress, SourceState, Status
 from thunderdl.options import Exists
+from thunderdl.sources.swarm.checking import names_below
 from thunderdl.sources.swarm.collector import Collector, Plan, Seen
 from thunderdl.sources.swarm.host import SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
@@ -105,6 +108,23 @@ class Collection(Ranged):
         if folder is not None:
             nothing_came = folder.is_fresh and not self._download.single_bytes and not self._moved_bytes
             await self._session.on_disk(folder.discard if nothing_came else folder.close)
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """What peers had from us while it was downloaded."""
+        return self._collector.seen.up_bytes if self._collector else 0
+
+    def shareable(self, path: str) -> Shareable | None:
+        """The files that were wanted, under the name that they have now."""
+        if self._collector is None:
+            return None
+        folder, name = os.path.split(os.path.abspath(path))
+        is_whole = len(self._files) == len(self._torrent.files)
+        return Shareable(
+            torrent=self._collector.torrent, folder=folder, names=names_below(self._torrent, name),
+            files=None if is_whole else self._wanted, sent_bytes=self.uploaded_bytes,
+            peers=(*self._torrent.peers, *self._collector.met),
+        )  # fmt: skip
 
     def others(self) -> tuple[SourceProgress, ...]:
         """Peers, and web seeds where there are any; their bytes are those that were of use."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from urllib.parse import quote
 
 import libtorrent as lt
@@ -105,6 +105,16 @@ def read_metainfo(path: str) -> bytes:
             return stream.read(MAX_TORRENT_BYTES)
     except OSError as error:
         raise BadTorrent(path, printable(error.strerror or str(error))) from None
+
+
+def metainfo_of(params: lt.add_torrent_params) -> bytes:
+    """The .torrent of a torrent that came from peers, with the piece layers where they are known by now."""
+    try:
+        return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))
+    except RuntimeError:
+        # Of a piece layer some hashes have come and some not: then without any; they come again with the pieces.
+        assert params.ti is not None
+        return b"d4:info" + params.ti.info_section() + b"e"
 
 
 def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes) -> Torrent:
