@@ -65,7 +65,7 @@ class Collection(Ranged):
         self._collector: Collector | None = None
         self._resumed_bytes = 0
         self._saved_at = self._alive_at = time.monotonic()
-        self._moved_bytes = 0
+        self._moved_bytes = self._alive_bytes = 0
 
     @property
     def size_bytes(self) -> int:
@@ -98,13 +98,16 @@ class Collection(Ranged):
         """Stop; what is there stays, with what tells of it."""
         folder, collector = self._folder, self._collector
         if collector is not None:
+            if self._disk_failed:
+                # It may have failed before the first look at what came.
+                with contextlib.suppress(SwarmFault):
+                    self._count(await collector.look())
+            else:
+                await self._save_what_came(collector, folder)
+            await collector.stop()
             if self._disk_failed and folder is not None:
                 # Of a full disk libtorrent had called pieces finished that never were written.
                 await self._session.on_disk(folder.forget_state)
-            else:
-                with contextlib.suppress(SwarmFault, StorageError):
-                    await self._save_for_good(collector, folder)
-            await collector.stop()
         if folder is not None:
             nothing_came = folder.is_fresh and not self._download.single_bytes and not self._moved_bytes
             await self._session.on_disk(folder.discard if nothing_came else folder.close)
@@ -211,10 +214,18 @@ class Collection(Ranged):
         elif time.monotonic() - self._saved_at > SAVE_EVERY_S and seen.down_bytes:
             self._saved_at = time.monotonic()
             if (state := await collector.save()) is not None:
-                await self._session.on_disk(lambda: folder.write_state(state, on_disk=False))
+                await self._session.on_disk(self._write_state, folder, state)
         self._check_alive(collector, seen)
 
+    def _write_state(self, folder: PartFolder, state: bytes) -> None:
+        try:
+            folder.write_state(state, on_disk=False)
+        except StorageError:
+            self._disk_failed = True
+            raise
+
     def _count(self, seen: Seen) -> None:
+        self._moved_bytes = max(self._moved_bytes, seen.down_bytes)
         # Whole pieces count, of which a part may belong to files that are not wanted.
         self._download.single_bytes = min(self.size_bytes, seen.done_bytes)
         if not seen.checking:
@@ -225,8 +236,8 @@ class Collection(Ranged):
         now = time.monotonic()
         if not seen.peers and now - self._alive_at > REACH_FURTHER_S:
             collector.reach_further()
-        if seen.down_bytes > self._moved_bytes or seen.reachable:
-            self._moved_bytes, self._alive_at = seen.down_bytes, now
+        if seen.down_bytes > self._alive_bytes or seen.reachable:
+            self._alive_bytes, self._alive_at = seen.down_bytes, now
         if now - self._alive_at > self._options.timeout:
             raise SwarmFault(
                 f"{self._download.name}: no peer has it, and no web seed works (waited {self._options.timeout:g} "
@@ -247,6 +258,14 @@ class Collection(Ranged):
             self._notes.append(note)
 
     # -- ending
+
+    async def _save_what_came(self, collector: Collector, folder: PartFolder | None) -> None:
+        try:
+            await self._save_for_good(collector, folder)
+        except SwarmFault:
+            return
+        except StorageError:
+            self._disk_failed = True
 
     async def _save_for_good(self, collector: Collector, folder: PartFolder | None) -> None:
         """The state, of what is then on the disk."""
