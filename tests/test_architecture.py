@@ -25,8 +25,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # The lower may be imported by the higher; those of one number are siblings and leave each other alone.
 LAYERS = {
-    "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "options": 2, "core": 3, "formats": 3,
-    "sources": 4, "verify": 4, "storage": 4, "replay": 4, "engine": 5, "client": 6, "cli": 7,
+    "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "options": 2, "option_texts": 2.5, "core": 3,
+    "formats": 3, "sources": 4, "verify": 4, "storage": 4, "replay": 4, "engine": 5, "client": 6,
+    "leftovers": 7, "cli": 8,
 }  # fmt: skip
 # Here the public names and the command are put together.
 ENTRANCES = {"thunderdl", "thunderdl.__main__"}
@@ -41,9 +42,13 @@ HOMES = {
     "httptools": ("thunderdl.sources.http",),
     "python_socks": ("thunderdl.sources.http",),
     "idna": ("thunderdl.sources.http",),
+    "publicsuffixlist": ("thunderdl.sources.http",),
+    "browser_cookie3": ("thunderdl.sources.http",),
+    "keyring": ("thunderdl.engine",),
     "libtorrent": ("thunderdl.sources.swarm",),
     "xxhash": ("thunderdl.formats.fast_digest",),
     "blake3": ("thunderdl.formats.hashes",),
+    "http_sf": ("thunderdl.formats.structured_fields",),
     "rich": ("thunderdl.cli",),
     "typer": ("thunderdl.cli",),
     "platformdirs": ("thunderdl.cli",),
@@ -177,7 +182,11 @@ def test_each_library_is_imported_in_its_home_only() -> None:
 
 def required() -> list[str]:
     with (ROOT / "pyproject.toml").open("rb") as stream:
-        listed = tomllib.load(stream)["project"]["dependencies"]
+        project = tomllib.load(stream)["project"]
+    listed = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
     return [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
 
 

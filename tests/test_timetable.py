@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.options import parse_limit, parse_rate
+from thunderdl.option_texts import parse_limit, parse_rate
 from thunderdl.timetable import DAY_S, DAYS, WEEK_S, Timetable, parse_timetable
 
 MIB = 1024 * 1024

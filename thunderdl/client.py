@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 from thunderdl.engine.download import Download
 from thunderdl.engine.feeding import Feeder, origin_of
 from thunderdl.engine.naming import suggested_target
+from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, open_source, release
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
-from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
+from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.formats.links import names_torrent
+from thunderdl.formats.links import names_metalink, names_torrent
 from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
 from thunderdl.options import Options, Priority
-from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
 if TYPE_CHECKING:
     from thunderdl.engine.seeding import Seeding
@@ -40,11 +40,13 @@ _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to download: its URL, more URLs of the same file, options that differ from the client's."""
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
+    a metalink says of it; ``url`` is the metalink's then."""
 
     url: str
     mirrors: tuple[str, ...] = ()
     options: Options | None = None
+    offer: Offer | None = None
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class Task:
     def __init__(self, session: Session, request: Request, options: Options) -> None:
         self._session, self._request, self._options = session, request, options
         self._torrent: Torrent | None = None
+        self._joining: asyncio.Task[None] | None = None
+        self._offer = request.offer
         self._download = self._new_download()
         self._over: asyncio.Future[Result] = session.loop.create_future()
         self._run: asyncio.Task[Result] | None = None
@@ -151,7 +155,7 @@ class Task:
             raise UsageError(
                 f"{shown_url(reference)[:200]}: it is of another file: {torrent.size_bytes} bytes, not {size}."
             )
-        self._torrent = torrent
+        self._torrent, self._offer = torrent, self._download.offer
         if target is not None:
             folder, name = os.path.split(target.path)
             self._options = replace(self._options, dir=folder or ".", out=name)
@@ -202,7 +206,29 @@ class Task:
         request, options = self._request, self._options
         if names_torrent(request.url) and options.follow:
             return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        return Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
+        if self._offer is not None or (names_metalink(request.url) and options.follow):
+            download = Download(
+                self._session, request.mirrors, options, request.url, self._torrent, self._offer, request.url
+            )
+        else:
+            download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
+        download.on_torrents = self._join_peers
+        return download
+
+    def _join_peers(self, references: tuple[str, ...]) -> None:
+        """Have peers join of the first of these torrents that can be had."""
+        if self._joining is None and self._options.torrent is None:
+            self._joining = self._session.loop.create_task(self._join_any(references))
+            self._over.add_done_callback(lambda _: self._joining and self._joining.cancel())
+
+    async def _join_any(self, references: tuple[str, ...]) -> None:
+        for reference in references:
+            try:
+                await self.add_torrent(reference)
+            except ThunderdlError as error:
+                self._download.notes.append(f"its torrent is not used: {str(error).rstrip('.')}")
+            else:
+                return
 
     def __await__(self) -> Generator[Any, None, Result]:
         return self._result().__await__()
@@ -269,13 +295,38 @@ class Client:
             host_of=lambda request: origin_of(request.url), begin=self._begin,
         )  # fmt: skip
         self._feeders.append(feeder)
-        results = feeder.results(requests)
+        results = feeder.results(self._each_file(requests))
         try:
             async for result in results:
                 yield result
         finally:
             await results.aclose()
             self._feeders.remove(feeder)
+
+    async def files_of(self, request: Request) -> list[Request]:
+        """A request for each file that a metalink names. Raises UsageError for what is no metalink, ThunderdlError."""
+        from thunderdl.engine.metalinks import metalink_of, offers_of
+
+        session, options = self._running_session(), request.options or self.options
+        offers = offers_of(await metalink_of(session, request.url, options), request.url, options)
+        if len(offers) > 1 and (options.out is not None or request.mirrors):
+            raise UsageError(f"{shown_url(request.url)}: it names {len(offers)} files; choose one with --files.")
+        return [replace(request, offer=offer) for offer in offers]
+
+    async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
+        """The requests, a metalink's files in its place."""
+        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+            follows = (request.options or self.options).follow
+            if request.offer is not None or not (follows and names_metalink(request.url)):
+                yield request
+                continue
+            try:
+                found = await self.files_of(request)
+            except ThunderdlError:
+                # Its download tells what is wrong.
+                found = [request]
+            for each in found:
+                yield each
 
     def stop(self) -> None:
         """Begin nothing more of what :meth:`run` was given, and cancel what runs."""
@@ -385,6 +436,11 @@ class Client:
         self._ended.bytes_done += result.bytes
 
 
+async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:
+    for request in requests:
+        yield request
+
+
 def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
     changes = dict(changes)
     if isinstance(changes.get("checksum"), str):
@@ -398,37 +454,6 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
-
-
-def request_from_journal(path: str, options: Options) -> Request:
-    """The request that goes on from the journal at ``path``. Raises JournalUnusable, StorageError, UsageError.
-
-    What the journal says is data: where the file is saved follows from the journal's own place alone.
-    """
-    from thunderdl.storage.journal import read_header
-
-    header = read_header(path)
-    by_torrent = names_torrent(header.url)
-    if header.piece_hash is not None and not by_torrent and options.piece_hashes is None:
-        raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
-    folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
-    checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
-    return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
-
-
-def request_from_folder(path: str, options: Options) -> Request:
-    """The request that goes on from the part folder at ``path``. Raises JournalUnusable.
-
-    What the folder says is data: where files are saved follows from its own place alone.
-    """
-    from thunderdl.storage.wishes import read_wish
-
-    wish = read_wish(path)
-    folder, name = os.path.split(path.removesuffix(PART_SUFFIX))
-    settled = replace(options, dir=folder or ".", out=name, files=wish.files)
-    if names_torrent(wish.torrent) or not wish.mirrors:
-        return Request(wish.torrent, wish.mirrors, settled)
-    return Request(wish.mirrors[0], wish.mirrors[1:], replace(settled, torrent=wish.torrent))
 
 
 async def download(

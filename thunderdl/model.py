@@ -107,6 +107,17 @@ class Status(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiredLink:
+    """What whoever knows a new URL is told. ``url``: the one that was given; ``size_bytes``: None while unknown;
+    ``why``: a clause, as "access denied (the server answered 403)"."""
+
+    url: str
+    name: str
+    size_bytes: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceProgress:
     """One source at one moment. ``note``: why it is in this state, in plain words, or empty."""
 

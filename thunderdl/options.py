@@ -2,8 +2,7 @@
 
 The fields of :class:`Options` are the table: command line, configuration file, environment, documentation
 (and later the RPC) are made from it through :func:`table`. A default is the right answer for most users.
-The parsers here are pure: text in, value out, ValueError with a clause that says what was expected.
-What needs another layer (digests: ``formats.hashes``) is parsed where that layer may be imported.
+What they are as text :mod:`thunderdl.option_texts` reads.
 """
 
 from __future__ import annotations
@@ -11,12 +10,17 @@ from __future__ import annotations
 import enum
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from thunderdl.errors import UsageError, printable
-from thunderdl.model import Digest, PieceHashes
+from thunderdl.model import Digest, ExpiredLink, PieceHashes
+from thunderdl.reach import (
+    IpVersion,
+    Resolve,
+    parse_command,
+)
 
 if TYPE_CHECKING:
     from thunderdl.timetable import Timetable
@@ -77,11 +81,23 @@ class Kind(enum.Enum):
     TRACKER = "TRACKER"
     RATIO = "RATIO"
     ENCRYPTION = "POLICY "
+    SECRET = "SECRET"
+    HOSTS = "HOSTS"
+    PROXY_FOR = "HOSTS=URL"
+    RESOLVE = "HOST:PORT:ADDRESS"
+    IP_VERSION = "4|6"
+    COMMAND = "COMMAND"
+    BROWSER = "BROWSER"
 
     @property
     def repeats(self) -> bool:
         """Whether the flag may be given several times, all of which count."""
-        return self in (Kind.HEADER, Kind.PEER, Kind.TRACKER)
+        return self in (Kind.HEADER, Kind.PEER, Kind.TRACKER, Kind.PROXY_FOR, Kind.RESOLVE)
+
+    @property
+    def has_flag(self) -> bool:
+        """Whether it may stand on a command line, where everybody on the machine can read it."""
+        return self is not Kind.SECRET
 
 
 def _option(
@@ -107,6 +123,9 @@ def _option(
     return field(default=default, metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope})
 
 
+Refresh = Callable[["ExpiredLink"], "str | Awaitable[str]"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """All settings of a client and of one download. Immutable; ``dataclasses.replace`` makes variants.
@@ -125,6 +144,9 @@ class Options:
     checksum: Digest | None = _option(
         None, "Digest of the whole file (sha-256, sha-512, sha-1, md5, blake3 …).", Kind.DIGEST,
         once=True, aria2="checksum",
+    )  # fmt: skip
+    checksum_files: bool = _option(
+        True, "Look for checksum files beside a download (X.sha256, SHA256SUMS) and check with them.", Kind.SWITCH
     )  # fmt: skip
     piece_hashes: PieceHashes | None = _option(
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
@@ -163,16 +185,59 @@ class Options:
     proxy: str | None = _option(
         None, "Proxy for all traffic: http, https, socks4, socks5 URL.", Kind.URL, aria2="all-proxy"
     )
+    proxy_for: tuple[tuple[str, str], ...] = _option(
+        (), "Another proxy for some hosts, 'direct' for none; may be repeated.", Kind.PROXY_FOR
+    )
+    no_proxy: str | None = _option(
+        None, "Hosts to reach without a proxy: names, blocks of addresses, ports; * for all.", Kind.HOSTS,
+        aria2="no-proxy",
+    )  # fmt: skip
+    resolve: tuple[Resolve, ...] = _option(
+        (), "Addresses to use for a host, in place of DNS; may be repeated.", Kind.RESOLVE, scope="session"
+    )
+    interface: str | None = _option(
+        None, "Network interface, or address of this machine, to connect from.", aria2="interface", scope="session"
+    )
+    ip_version: IpVersion = _option(
+        IpVersion.ANY, "Connect by IPv4 or IPv6 alone; without it by what answers first.", Kind.IP_VERSION,
+        scope="session",
+    )  # fmt: skip
     ca: str | None = _option(
         None, "File or folder of certificates to trust.", Kind.PATH, aria2="ca-certificate", scope="session"
     )
     insecure: bool = _option(
         False, "Do not check certificates.", Kind.SWITCH, aria2="check-certificate", scope="session"
     )
+    cert: str | None = _option(
+        None, "Certificate to show to servers that you name (PEM).", Kind.PATH, aria2="certificate", scope="session"
+    )
+    cert_key: str | None = _option(
+        None, "Its private key, where that is in another file.", Kind.PATH, aria2="private-key", scope="session"
+    )
+    cert_password: str | None = _option(None, "Password of that key.", Kind.SECRET, scope="session")
+    user: str | None = _option(None, "User name for the URL's server; its password is asked for.", aria2="http-user")
+    password: str | None = _option(None, "Password for --user.", Kind.SECRET, aria2="http-passwd")
+    password_file: str | None = _option(None, "File whose first line is the password for --user.", Kind.PATH)
+    token: str | None = _option(
+        None, "Bearer token for the URL's server (https, or this machine); THUNDERDLTOKEN_EXAMPLE_ORG for that host.",
+        Kind.SECRET,
+    )  # fmt: skip
+    keyring: bool = _option(False, "Take tokens and passwords from the system's keyring.", Kind.SWITCH)
     netrc: bool = _option(False, "Take passwords from ~/.netrc.", Kind.SWITCH, aria2="no-netrc", scope="session")
     cookies: str | None = _option(
         None, "Netscape cookie file to send from.", Kind.PATH, aria2="load-cookies", scope="session"
     )
+    cookies_from_browser: str | None = _option(
+        None, "Send the cookies of a browser: firefox, chrome, chromium, edge …", Kind.BROWSER, scope="session"
+    )
+    downgrade: bool = _option(
+        False, "Follow a redirect from https to http.", Kind.SWITCH, flag="allow-downgrade", scope="session"
+    )
+    refresh_cmd: str | None = _option(
+        None, "Command that prints a new URL when a link has expired; run without a shell.", Kind.COMMAND, once=True
+    )
+    # Not an option of the command line: asked for a new URL when a link has expired.
+    refresh: Refresh | None = None
     verify_resumed: bool = _option(
         False, "On resume, read back and check all that is there.", Kind.SWITCH, aria2="check-integrity"
     )
@@ -222,19 +287,15 @@ class Options:
 
     def __post_init__(self) -> None:
         for row in table():
-            value = getattr(self, row.name)
-            if row.kind is Kind.COUNT and value < row.least:
-                raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
-            if row.kind is Kind.RATE:
-                check_limit(row.name, value)
+            _check_row(row, getattr(self, row.name))
         self._check_sharing()
         if not self.timeout > 0:
             raise UsageError(f"timeout must be more than 0 seconds, not {self.timeout}.")
         for text in (self.user_agent, *(part for header in self.headers for part in header)):
-            if _CONTROL.search(text):
+            if CONTROL.search(text):
                 raise UsageError(f"{printable(text)!r}: a header must not hold control characters.")
         for name, _ in self.headers:
-            if not re.fullmatch(_TOKEN, name):
+            if not re.fullmatch(TOKEN, name):
                 raise UsageError(f"{printable(name)!r} is not a header's name.")
 
     def _check_sharing(self) -> None:
@@ -270,6 +331,20 @@ class Row(NamedTuple):
         return f"THUNDERDL_{self.name.upper()}"
 
 
+def _check_row(row: Row, value: Any) -> None:
+    if row.kind is Kind.COUNT and value < row.least:
+        raise UsageError(f"{row.name} must be at least {row.least}, not {value}.")
+    if row.kind is Kind.RATE:
+        check_limit(row.name, value)
+    if row.kind is Kind.SECRET and value is not None and CONTROL.search(value):
+        raise UsageError(f"{row.name} must not hold control characters.")
+    if row.kind is Kind.COMMAND and value is not None:
+        try:
+            parse_command(value)
+        except ValueError as error:
+            raise UsageError(f"{row.name}: {printable(str(error)).lower()}.") from None
+
+
 _TABLE: list[Row] = []
 
 
@@ -279,155 +354,17 @@ def table() -> tuple[Row, ...]:
         _TABLE.extend(
             Row(name=each.name, default=each.default, **cast(Mapping[str, Any], each.metadata))
             for each in fields(Options)
+            if each.metadata
         )
     return tuple(_TABLE)
 
 
-# Patterns of the parsers are compiled when first used: most runs use none of them.
-_RATE = r"(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)(?:i?B)?(?:/s)?"
-_SECONDS = r"(\d+(?:\.\d*)?|\.\d+)\s*(s|m|h)?"
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-
-
-def parse_rate(text: str) -> int | None:
-    """Bytes a second from ``500K``, ``2.5M``, ``1G`` or a plain number; 1K is 1024, as aria2 and curl count.
-
-    None for 0: no limit. ValueError for anything else.
-    """
-    match = re.fullmatch(_RATE, text.strip(), re.IGNORECASE | re.ASCII)
-    if match is None:
-        raise ValueError("not a rate: write bytes a second, as 500K, 2.5M or 1G")
-    rate = int(float(match[1]) * 1024 ** "_KMGT".index(match[2].upper() or "_"))
-    if rate == 0 and float(match[1]) > 0:
-        raise ValueError("less than one byte a second")
-    return rate or None
-
-
-def parse_limit(text: str) -> int | Timetable | None:
-    """A rate as :func:`parse_rate` reads it, or one that depends on the clock: ``mon-fri 08:00-18:00=1M, 5M``.
-
-    ValueError for anything else.
-    """
-    if "=" not in text:
-        try:
-            return parse_rate(text)
-        except ValueError as error:
-            raise ValueError(f"{error}, or by the clock, as 08:00-18:00=1M") from None
-    # Loaded when first used: most runs have no timetable.
-    from thunderdl.timetable import parse_timetable
-
-    return parse_timetable(text, parse_rate)
+# RFC 9110 section 5.6.2.
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def check_limit(name: str, limit: object) -> None:
     """Raise UsageError for what is no limit: a rate below one byte a second, text that was not parsed."""
     if isinstance(limit, str) or (isinstance(limit, int | float) and not 1 <= limit < math.inf):
         raise UsageError(f"{name} must be at least 1 byte a second, or None for no limit, not {limit!r}.")
-
-
-def parse_seconds(text: str) -> float:
-    """Seconds from ``30``, ``1.5s``, ``2m`` or ``1h``; more than 0, else ValueError."""
-    match = re.fullmatch(_SECONDS, text.strip(), re.IGNORECASE | re.ASCII)
-    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[(match[2] or "s").lower()] if match else 0.0
-    if not 0 < seconds < math.inf:
-        raise ValueError("not a duration: write seconds, or 2m, or 1h")
-    return seconds
-
-
-def parse_header(text: str) -> tuple[str, str]:
-    """Name and value from ``NAME: VALUE``; ValueError without a colon, with an odd name or a control character."""
-    name, colon, value = text.partition(":")
-    if not colon or not re.fullmatch(_TOKEN, name.strip()):
-        raise ValueError("not a header: write NAME: VALUE")
-    if _CONTROL.search(value):
-        raise ValueError("a header must not hold newlines or other control characters")
-    return name.strip(), value.strip()
-
-
-def parse_count(text: str, least: int) -> int:
-    """A whole number not below ``least``; ValueError otherwise."""
-    stripped = text.strip()
-    if not (stripped.isascii() and stripped.isdecimal() and len(stripped) < 10) or int(stripped) < least:
-        raise ValueError(f"not a whole number from {least}")
-    return int(stripped)
-
-
-def parse_switch(text: str) -> bool:
-    """True or False from yes/no, true/false, on/off, 1/0; ValueError otherwise."""
-    try:
-        return _SWITCH[text.strip().lower()]
-    except KeyError:
-        raise ValueError("neither yes nor no") from None
-
-
-def parse_exists(text: str) -> Exists:
-    """The policy named; ValueError lists those there are."""
-    try:
-        return Exists(text.strip().lower())
-    except ValueError:
-        raise ValueError(f"none of {', '.join(policy.value for policy in Exists)}") from None
-
-
-def parse_priority(text: str) -> Priority:
-    """The level named; ValueError lists those there are."""
-    try:
-        return Priority(text.strip().lower())
-    except ValueError:
-        raise ValueError(f"none of {', '.join(level.value for level in Priority)}") from None
-
-
-def parse_encryption(text: str) -> Encryption:
-    """The policy named; ValueError lists those there are."""
-    try:
-        return Encryption(text.strip().lower())
-    except ValueError:
-        raise ValueError(f"none of {', '.join(policy.value for policy in Encryption)}") from None
-
-
-def parse_peer(text: str) -> tuple[str, int]:
-    """Address and port from ``192.0.2.1:6881`` or ``[2001:db8::1]:6881``; ValueError for anything else."""
-    host, colon, port = text.strip().rpartition(":")
-    if not (colon and host and re.fullmatch(r"[0-9A-Fa-f.:\[\]]+", host)):
-        raise ValueError("not a peer: write its address and port, as 192.0.2.1:6881")
-    if not (port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise ValueError("not a port")
-    return host.strip("[]"), int(port)
-
-
-def parse_tracker(text: str) -> str:
-    """The URL itself; ValueError where trackers are not spoken to so."""
-    if not re.match(r"(udp|https?|wss?)://[^\s/]", text) or _CONTROL.search(text):
-        raise ValueError("not a tracker: write its URL, udp://, http:// or https://")
-    return text
-
-
-def parse_ratio(text: str) -> float:
-    """A number from 0 on; ValueError for anything else."""
-    if not re.fullmatch(r"\d{1,6}(\.\d*)?|\.\d+", text.strip(), re.ASCII):
-        raise ValueError("not a ratio: write a number, as 1 or 0.5")
-    return float(text)
-
-
-def parse_text(text: str) -> str:
-    """The text itself; ValueError if it is empty or holds control characters (bad-inputs T5)."""
-    if not text:
-        raise ValueError("empty")
-    if _CONTROL.search(text):
-        raise ValueError("holds newlines or other control characters")
-    return text
-
-
-def parse_value(row: Row, text: str) -> object:
-    """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
-    if row.kind is Kind.COUNT:
-        return parse_count(text, row.least)
-    return _PARSERS.get(row.kind, parse_text)(text)
-
-
-_PARSERS: Mapping[Kind, Callable[[str], object]] = {
-    Kind.SECONDS: parse_seconds, Kind.RATE: parse_limit, Kind.SWITCH: parse_switch, Kind.HEADER: parse_header,
-    Kind.EXISTS: parse_exists, Kind.PRIORITY: parse_priority, Kind.ENCRYPTION: parse_encryption,
-    Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
-}  # fmt: skip

@@ -18,7 +18,7 @@ from thunderdl import Client, Options
 from thunderdl.engine import driver, pacing
 from thunderdl.engine.pacing import Keeper
 from thunderdl.errors import UsageError
-from thunderdl.options import parse_limit
+from thunderdl.option_texts import parse_limit
 from thunderdl.timetable import DAY_S
 
 KIB, MIB = 1024, 1024 * 1024

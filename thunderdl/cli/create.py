@@ -10,8 +10,9 @@ from thunderdl.cli.grammar import Typed
 from thunderdl.cli.progress import Gauge
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
-from thunderdl.options import parse_rate, parse_text, parse_tracker
+from thunderdl.option_texts import parse_rate, parse_text
 from thunderdl.quantities import size
+from thunderdl.reach import parse_tracker
 
 if TYPE_CHECKING:
     from thunderdl.engine.creating import Created

@@ -16,7 +16,7 @@ from thunderdl.cli.live import choose_view
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
-from thunderdl.formats.links import names_torrent
+from thunderdl.formats.links import names_metalink, names_torrent
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def _left(
     journals: Sequence[str], folders: Sequence[str], options: Options, view: View, tally: Tally
 ) -> Iterator[Request]:  # fmt: skip
     """What earlier runs have left; one that cannot be read is told, counts, and the rest goes on."""
-    from thunderdl.client import request_from_folder, request_from_journal
+    from thunderdl.leftovers import request_from_folder, request_from_journal
 
     ways = [*((request_from_journal, path) for path in journals), *((request_from_folder, path) for path in folders)]
     for request_from, path in ways:
@@ -134,8 +134,14 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
     named = [flag for flag, is_given in of_one_file.items() if is_given]
     if named and (len(urls) != 1 or input_list is not None):
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
-    if options.files is not None and options.torrent is None and not names_torrent(urls[0]):
-        raise UsageError("--files chooses from a torrent; give a .torrent, a magnet link, or --torrent beside the URL.")
+    if (
+        options.files is not None
+        and options.torrent is None
+        and not (names_torrent(urls[0]) or names_metalink(urls[0]))
+    ):
+        raise UsageError(
+            "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
+        )
     if options.out == "-":
         raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
     if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):

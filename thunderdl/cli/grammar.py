@@ -87,6 +87,11 @@ class Typed:
             raise UsageError(" and ".join(f"--{policy.value}" for policy in policies) + " exclude each other.")
         if policies:
             known["exists"] = policies[0]
+        if self.is_on("ipv4") and self.is_on("ipv6"):
+            raise UsageError("-4 and -6 exclude each other.")
+        for digit in ("4", "6"):
+            if self.is_on(f"ipv{digit}"):
+                known["ip_version"] = digit
         return known
 
 
@@ -172,6 +177,14 @@ def _flags_of(row: Row) -> Iterator[Flag]:
         for policy, text in _POLICY_HELP.items():
             yield Flag(name=policy.value, names=(f"--{policy.value}",), takes=Takes.NOTHING, help=text)
         return
+    if not row.kind.has_flag:
+        return
+    if row.kind is Kind.IP_VERSION:
+        yield Flag(name=row.name, names=("--ip-version",), takes=Takes.VALUE, help=row.help, metavar=row.kind.value)
+        for digit in ("4", "6"):
+            text = f"Connect by IPv{digit} alone."
+            yield Flag(name=f"ipv{digit}", names=(f"-{digit}", f"--ipv{digit}"), takes=Takes.NOTHING, help=text)
+        return
     takes = Takes.ON_OFF if row.kind is Kind.SWITCH else Takes.VALUES if row.kind.repeats else Takes.VALUE
     yield Flag(name=row.name, names=row.flags, takes=takes, help=_help(row), metavar=row.kind.value)
 
@@ -232,7 +245,11 @@ _SEEDING = (
 )  # fmt: skip
 _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
-_REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc", "cookies")
+_REACH = (
+    "headers", "user_agent", "timeout", "retries", "proxy", "proxy_for", "no_proxy", "resolve", "interface",
+    "ip_version", "ca", "insecure", "cert", "cert_key", "user", "password_file", "keyring", "netrc", "cookies",
+    "cookies_from_browser", "downgrade",
+)  # fmt: skip
 # How peers are found that know what a magnet link names.
 _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
 # What the journal already knows is not asked again.

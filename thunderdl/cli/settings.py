@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from thunderdl.errors import UsageError, printable, shown_url
-from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, parse_value, table
+from thunderdl.option_texts import parse_value
+from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, table
+from thunderdl.reach import IpVersion
 
 _ON_LINUX: bool = sys.platform == "linux"
 Given = Mapping[str, object]
@@ -140,7 +142,11 @@ def _value(row: Row, given: object, origin: str) -> object:
         raise UsageError(f"{origin}: {error}") from error
     except ValueError as error:
         # A header or a proxy URL may be a secret; what is wrong with it is enough.
-        shown = "" if row.kind in (Kind.HEADER, Kind.URL) else f"{printable(str(given))[:80]!r}: "
+        shown = (
+            ""
+            if row.kind in (Kind.HEADER, Kind.URL, Kind.SECRET, Kind.PROXY_FOR)
+            else f"{printable(str(given))[:80]!r}: "
+        )
         raise UsageError(f"{origin}: {shown}{error}.") from error
 
 
@@ -171,23 +177,38 @@ def _refuse_unknown(file: Given, file_name: str) -> None:
 
 
 def _shown(row: Row, value: object) -> str:
+    if value in (None, ()):
+        return "–"
+    if row.kind is Kind.SECRET:
+        return "***"
+    if isinstance(value, tuple):
+        return ", ".join(_shown_part(row, each) for each in value)
     match row.kind, value:
-        case _, None | ():
-            return "–"
-        case Kind.HEADER, tuple():
-            return ", ".join(f"{name}: {_masked_header(name, text)}" for name, text in value)
         case Kind.URL, str():
-            head, at, host = value.rpartition("@")
-            return f"{head.partition('://')[0]}://***@{host}" if at else value
-        case Kind.PEER, tuple():
-            return ", ".join(f"{host}:{port}" for host, port in value)
-        case Kind.TRACKER, tuple():
-            return ", ".join(map(shown_url, value))
+            return _masked_url(value)
         case Kind.SWITCH, bool():
             return "yes" if value else "no"
-        case _, Exists() | Priority() | Encryption():
+        case _, Exists() | Priority() | Encryption() | IpVersion():
             return str(value.value)
     return str(value)
+
+
+def _shown_part(row: Row, value: object) -> str:
+    match row.kind, value:
+        case Kind.HEADER, (str() as name, str() as text):
+            return f"{name}: {_masked_header(name, text)}"
+        case Kind.PROXY_FOR, (str() as hosts, str() as url):
+            return f"{hosts}={_masked_url(url)}"
+        case Kind.RESOLVE, (host, port, tuple() as to):
+            return f"{host}:{port or '*'}:{','.join(to)}"
+        case Kind.PEER, (host, port):
+            return f"{host}:{port}"
+    return shown_url(str(value))
+
+
+def _masked_url(url: str) -> str:
+    head, at, host = url.rpartition("@")
+    return f"{head.partition('://')[0]}://***@{host}" if at else url
 
 
 def _masked_header(name: str, text: str) -> str:

@@ -65,6 +65,7 @@ class Driver:
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter, begin_at=begin_at,
         )  # fmt: skip
+        candidates.is_used = self._is_used
         self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed, candidates.pace.meter)
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
@@ -76,6 +77,10 @@ class Driver:
         self.most_lanes: int | None = None
         self._share = Share(lanes=options.connections, hosts={})
         self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
+
+    def expect(self, options: Options) -> None:
+        """Hashes became known that were not when it began."""
+        self._options = options
 
     def start(self, first: Candidate, opening: Opening) -> None:
         """Begin with ``first``; the other candidates join as they open."""
@@ -96,6 +101,8 @@ class Driver:
                 self.lanes.poll()
                 self._session.sharing.tick()
                 self.tell(Tick())
+                if not self.scheduler.roster.sources:
+                    self._look_whether_hopeless()
                 each_tick()
         finally:
             self._session.sharing.leave(self)
@@ -148,6 +155,10 @@ class Driver:
         )  # fmt: skip
         self.tell(opened)
 
+    def _is_used(self, source: int) -> bool:
+        book = self.scheduler.roster.sources.get(source)
+        return book is not None and book.usable
+
     async def _join(self, candidate: Candidate) -> None:
         """A mirror has answered: let it in if it serves what the others do."""
         try:
@@ -168,7 +179,8 @@ class Driver:
             release(self._session, opening)
             if await self._agrees(candidate):
                 meter = self._candidates.pace.meter
-                opening = await open_source(self._session, candidate.url, self._options, MIRROR_FIRST, meter)
+                allowed = self._candidates.options_for(candidate)
+                opening = await open_source(self._session, candidate.url, allowed, MIRROR_FIRST, meter)
                 candidate.opening = opening
             else:
                 why = "its bytes differ from the others'"
@@ -201,7 +213,8 @@ class Driver:
             await asyncio.sleep(TICK_S)
         meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
         fd = self._sink.store.fd
-        return await same_as_written(self._session, candidate.url, self._options, meter, fd, written)
+        allowed = self._candidates.options_for(candidate)
+        return await same_as_written(self._session, candidate.url, allowed, meter, fd, written)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
         if opening.head.coded:
@@ -284,7 +297,12 @@ class Driver:
             self.lanes.close(command)
         elif isinstance(command, Complete):
             self.on_complete()
-        elif not self._candidates.still_opening and not self.begin_again():
+        else:
+            self._look_whether_hopeless()
+
+    def _look_whether_hopeless(self) -> None:
+        """No source is left, or none was ever let in."""
+        if not self._candidates.still_opening and not self.begin_again():
             self._fault(self._candidates.failure())
 
     def _fault(self, error: ThunderdlError) -> None:

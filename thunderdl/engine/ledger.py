@@ -180,6 +180,18 @@ class Ledger:
             self._check_pieces(0, size)
         self._advance()
 
+    def expect(self, options: Options) -> None:
+        """Hashes became known that were not when it began: what is there is compared, too."""
+        self._options = options
+        if self.size is None:
+            return
+        if options.checksum and self._prefix is None:
+            self._prefix = PrefixHasher(self.part.fd, options.checksum.algorithm, self.part.path)
+        if options.piece_hashes and self._pieces is None and self.size is not None:
+            self._pieces = PieceVerifier(self.part.fd, self.size, options.piece_hashes, self.part.path)
+            self._check_pieces(0, self.size)
+        self._advance()
+
     def grew_to(self, size: int) -> None:
         """A body of unknown length has ended at ``size``: now hashes can follow."""
         self.written.add(0, size)
@@ -199,6 +211,11 @@ class Ledger:
             boot_id=current_boot_id(), created=int(time.time()),
             granule_bytes=granule_bytes(identity.version.size or 0),
         )  # fmt: skip
+
+    def is_of_same_hashes(self, header: Header) -> bool:
+        """Whether an earlier run, that left this header, had the same hashes of the content."""
+        ours, pieces = self._options.checksum, self._piece_facts()
+        return header.checksum == (str(ours) if ours else None) and header.piece_hash == pieces
 
     def _piece_facts(self) -> PieceFacts | None:
         pieces = self._options.piece_hashes

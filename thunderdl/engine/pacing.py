@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thunderdl.errors import UsageError, printable
-from thunderdl.options import Options, check_limit, parse_limit
+from thunderdl.option_texts import parse_limit
+from thunderdl.options import Options, check_limit
 from thunderdl.sources.http.bucket import Meter, SharedLimit
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Making connections: name, TCP, proxy, TLS; blocking, in a small pool of threads, off the loop and the movers."""
+"""Making connections: name, TCP, proxy, TLS; blocking, in a small pool of threads, off the loop and the movers.
+
+A proxy's password goes to that proxy, a client certificate to the servers that the user named: to nobody else.
+"""
 
 from __future__ import annotations
 
@@ -7,37 +10,55 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, cast
+from urllib.parse import SplitResult, unquote, urlsplit
 
-from thunderdl.errors import ConnectFailed, NoSuchHost, TimedOut, TlsFailure, UsageError, shown_url
+from thunderdl.errors import (
+    ConnectFailed,
+    NoSuchHost,
+    SourceError,
+    TimedOut,
+    TlsFailure,
+    UsageError,
+    printable,
+    shown_url,
+)
+from thunderdl.sources.http.dialing import Reach, dial
+from thunderdl.sources.http.nested_tls import NestedTls
 from thunderdl.sources.http.wire import Endpoint
 
-# Two wide reads' worth: a full window on a fast path, and no more memory than that for each lane.
+if TYPE_CHECKING:
+    from python_socks.sync import Proxy
+
 CONNECT_TIMEOUT_S = 15.0
+Wire = socket.socket | NestedTls
 
 
 class TlsSettings:
-    """The TLS context, made when first needed: loading the system's certificates takes 20 ms.
+    """The TLS contexts, made when first needed: loading the system's certificates takes 20 ms.
 
     ``ca``: file or folder of further roots; ``insecure``: check nothing; ``make``: gives the user's own context,
-    or None for ours.
+    or None for ours. ``certificate``: what to show to the origins in :attr:`shown_to`.
     """
 
     def __init__(
         self, *, ca: str | None = None, insecure: bool = False,
-        make: Callable[[], ssl.SSLContext | None] = lambda: None,
+        make: Callable[[], ssl.SSLContext | None] = lambda: None, certificate: Certificate | None = None,
     ) -> None:  # fmt: skip
-        self._ca, self._insecure, self._own = ca, insecure, make
-        self._context: ssl.SSLContext | None = None
+        self._ca, self._insecure, self._own, self._certificate = ca, insecure, make, certificate
+        self.shown_to: set[str] = set()
+        self._made: dict[bool, ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
-    def context(self) -> ssl.SSLContext:
+    def context(self, origin: str = "") -> ssl.SSLContext:
+        """The one for connections to ``origin``; for a proxy's own, none is given."""
+        shows = self._certificate is not None and origin in self.shown_to
         with self._lock:
-            if self._context is None:
-                self._context = self._own() or self._make()
-            return self._context
+            if shows not in self._made:
+                self._made[shows] = self._own() or self._make(self._certificate if shows else None)
+            return self._made[shows]
 
-    def _make(self) -> ssl.SSLContext:
+    def _make(self, certificate: Certificate | None) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self._ca:
             try:
@@ -51,20 +72,51 @@ class TlsSettings:
         if self._insecure:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
+        if certificate is not None:
+            certificate.load_into(context)
         context.set_alpn_protocols(["http/1.1"])
         return context
 
 
-def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float) -> socket.socket:
+class Certificate:
+    """A client certificate: ``chain`` and ``key`` are PEM files, the key may be in the chain's."""
+
+    def __init__(self, chain: str, key: str | None, password: str | None) -> None:
+        self._chain, self._key, self._password = chain, key, password
+
+    def load_into(self, context: ssl.SSLContext) -> None:
+        """Have connections of ``context`` show it. Raises UsageError where it is unusable."""
+        asked: list[bool] = []
+
+        def password() -> str:
+            # Without this, OpenSSL would ask on the terminal, in the middle of whatever is drawn there.
+            asked.append(True)
+            return self._password or ""
+
+        try:
+            context.load_cert_chain(self._chain, self._key, password)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            if asked:
+                reason = "its key needs a password" if self._password is None else "the password does not open its key"
+                reason += "; set THUNDERDL_CERT_PASSWORD"
+            elif isinstance(error, ssl.SSLError):
+                reason = "not a certificate and its key in PEM form; the key may be in a file of its own, --cert-key"
+            else:
+                reason = getattr(error, "strerror", None) or "unreadable"
+            raise UsageError(f"--cert {printable(self._chain)}: {reason}.") from None
+
+
+def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None) -> Wire:
     """A connected, non-blocking socket to ``endpoint``, TLS done. Raises a SourceError that says what failed."""
-    url, timeout_s = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S)
-    sock = _proxied(endpoint, timeout_s) if endpoint.proxy else _direct(endpoint.host, endpoint.port, url, timeout_s)
+    url, timeout_s, reach = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S), reach or Reach()
+    sock: Wire
+    if endpoint.proxy:
+        sock = _proxied(endpoint, endpoint.proxy, tls, reach, timeout_s)
+    else:
+        sock = _direct(endpoint.host, endpoint.port, url, reach, timeout_s)
     try:
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if endpoint.scheme == "https":
-            sock.settimeout(timeout_s)
-            sock = tls.context().wrap_socket(sock, server_hostname=endpoint.host)
+            sock = _wrapped(sock, tls.context(url), endpoint.host)
         sock.setblocking(False)
         return sock
     except BaseException as error:
@@ -72,7 +124,16 @@ def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float) -> socket.so
         raise connect_fault(url, error) from None
 
 
-_PROXIES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+def _wrapped(sock: socket.socket, context: ssl.SSLContext, host: str) -> Wire:
+    if not isinstance(sock, ssl.SSLSocket):
+        return context.wrap_socket(sock, server_hostname=host)
+    nested = NestedTls(sock, context, host)
+    nested.do_handshake()
+    return nested
+
+
+# With their usual ports.
+_PROXIES = {"http": 8080, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 
 
 def check_proxy(proxy: str) -> None:
@@ -86,39 +147,80 @@ def check_proxy(proxy: str) -> None:
         raise UsageError(f"--proxy {shown_url(proxy)} is no proxy; write http://HOST:PORT or socks5://HOST:PORT.")
 
 
-def _direct(host: str, port: int, url: str, timeout_s: float) -> socket.socket:
+def _direct(host: str, port: int, where: str, reach: Reach, timeout_s: float) -> socket.socket:
     try:
-        return socket.create_connection((host, port), timeout_s)
+        sock = dial(host, port, reach, timeout_s)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
     except OSError as error:
-        raise connect_fault(url, error) from None
+        raise connect_fault(where, error) from None
 
 
-def _proxied(endpoint: Endpoint, timeout_s: float) -> socket.socket:
-    proxy_url = endpoint.proxy or ""
-    parts = urlsplit(proxy_url)
-    if endpoint.scheme == "http" and parts.scheme == "http":
-        # Plain http needs no tunnel: many proxies allow CONNECT to port 443 alone.
-        return _direct(parts.hostname or "", parts.port or 8080, f"proxy {shown_url(proxy_url)}", timeout_s)
-    from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
+def _proxied(endpoint: Endpoint, proxy_url: str, tls: TlsSettings, reach: Reach, timeout_s: float) -> socket.socket:
+    """To the proxy, and by a tunnel of it to the server where one is needed."""
+    parts, where = urlsplit(proxy_url), f"proxy {shown_url(proxy_url)}"
+    host, port = parts.hostname or "", parts.port or _PROXIES[parts.scheme]
+    sock = _direct(host, port, where, reach, timeout_s)
+    try:
+        if parts.scheme == "https":
+            sock = tls.context().wrap_socket(sock, server_hostname=host)
+        if endpoint.scheme == "http" and parts.scheme in ("http", "https"):
+            # Plain http needs no tunnel: many proxies allow CONNECT to port 443 alone.
+            return sock
+        return _tunnelled(endpoint, _tunnel(parts, sock), reach, where, timeout_s)
+    except BaseException as error:
+        sock.close()
+        raise connect_fault(where, error) from None
+
+
+class _Reached:
+    """In the place of a proxy before the proxy: the connection to it is there already."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def connect(self, **_: object) -> socket.socket:
+        return self._sock
+
+
+def _tunnel(parts: SplitResult, sock: socket.socket) -> Proxy:
+    from python_socks import ProxyType
     from python_socks.sync import Proxy
 
-    where = f"proxy {shown_url(proxy_url)}"
+    kinds = {"http": ProxyType.HTTP, "https": ProxyType.HTTP, "socks4": ProxyType.SOCKS4, "socks4a": ProxyType.SOCKS4}
+    return Proxy(
+        kinds.get(parts.scheme, ProxyType.SOCKS5), parts.hostname or "", parts.port or 0,
+        username=None if parts.username is None else unquote(parts.username),
+        password=None if parts.password is None else unquote(parts.password),
+        # Names are resolved by the proxy, so that nothing of them leaks to the local resolver: all but SOCKS 4 can.
+        rdns=parts.scheme != "socks4", forward=cast(Proxy, _Reached(sock)),
+    )  # fmt: skip
+
+
+def _tunnelled(endpoint: Endpoint, proxy: Proxy, reach: Reach, where: str, timeout_s: float) -> socket.socket:
+    from python_socks import ProxyError, ProxyTimeoutError
+
+    host = endpoint.host
     try:
-        # Names are resolved by the proxy: nothing of them leaks to the local resolver.
-        proxy = Proxy.from_url(proxy_url.replace("socks5h://", "socks5://"), rdns=True)
-        return proxy.connect(dest_host=endpoint.host, dest_port=endpoint.port, timeout=timeout_s)
+        if where.startswith("proxy socks4:"):
+            places = reach.places(host, endpoint.port)
+            host = next((str(place[0]) for family, place in places if family == socket.AF_INET), host)
+        return proxy.connect(host, endpoint.port, timeout=timeout_s)
     except ProxyTimeoutError:
         raise TimedOut(where, "did not answer in time") from None
-    except ProxyConnectionError as error:
-        raise ConnectFailed(where, f"could not be reached ({error.strerror or 'refused'})") from None
     except ProxyError as error:
         raise ConnectFailed(where, f"refused to connect to {endpoint.authority} ({error})") from None
+    except socket.gaierror as error:
+        raise connect_fault(endpoint.origin, error) from None
     except ValueError as error:
         raise UsageError(f"--proxy: {error}.") from None
 
 
 def connect_fault(url: str, error: BaseException) -> BaseException:
     """The error of our tree for what the system said while connecting; what is none of its own comes back."""
+    if isinstance(error, SourceError):
+        return error
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailure(url, f"its certificate is not valid: {error.verify_message}", _tls_advice(error))
     if isinstance(error, TimeoutError):
