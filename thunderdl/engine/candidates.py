@@ -21,6 +21,7 @@ from thunderdl.engine.opening import (
     release,
 )
 from thunderdl.engine.session import Session
+from thunderdl.engine.strangers import open_told
 from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.options import Options
@@ -40,7 +41,8 @@ TEND_S = 0.05
 @dataclass(slots=True)
 class Candidate:
     """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, a metalink or a server,
-    not by the user, whose own headers it does not get (curl's CVE-2021-22923). ``asked_at``: loop time, None before."""
+    not by the user, whose own headers it does not get (curl's CVE-2021-22923); ``told_by``: which one, a path or URL.
+    ``asked_at``: loop time, None before."""
 
     id: int
     url: str
@@ -49,6 +51,7 @@ class Candidate:
     source: OpenSource | None = None
     notes: list[str] = field(default_factory=list)
     is_foreign: bool = False
+    told_by: str = ""
     asked_at: float | None = None
 
 
@@ -63,20 +66,20 @@ def from_the_start(candidate: Candidate) -> First:
 
 class Candidates:
     """``urls``: the origin first, then its mirrors; the same URL twice counts once. ``foreign``: more of them, by
-    preference, that the user has not named; they are asked a few at a time, as they are needed."""
+    preference, that ``told_by`` has named and not the user; they are asked a few at a time, as they are needed."""
 
     def __init__(
-        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = ()
+        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = (), told_by: str = ""
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
         self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
-        self._bench: deque[str] = deque()
+        self._bench: deque[tuple[str, str]] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
         # Whether a source is still of use; who drives them knows.
         self.is_used: Callable[[int], bool] = lambda source: True
-        self.add_foreign(foreign)
+        self.add_foreign(foreign, told_by)
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
@@ -97,9 +100,12 @@ class Candidates:
         """How many of the foreign ones nobody has asked."""
         return len(self._bench)
 
-    def options_for(self, candidate: Candidate) -> Options:
-        """What a request to it may hold."""
-        return replace(self._options, headers=()) if candidate.is_foreign else self._options
+    async def ask(self, candidate: Candidate, first: First) -> Opening:
+        """Ask a candidate, with what of the user's it may be told. Raises SourceError."""
+        if not candidate.is_foreign:
+            return await open_source(self._session, candidate.url, self._options, first, self.pace.meter)
+        plain = replace(self._options, headers=())
+        return await open_told(self._session, candidate.url, plain, first, self.pace.meter, candidate.told_by)
 
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
@@ -124,12 +130,12 @@ class Candidates:
                     await self._origin_heard.wait()
         return self._opened()
 
-    def add_foreign(self, urls: Iterable[str]) -> None:
-        """More URLs of the same file, that somebody else than the user has named; those of whom most is hoped first."""
+    def add_foreign(self, urls: Iterable[str], told_by: str) -> None:
+        """More URLs of the same file, that ``told_by`` has named; those of whom most is hoped first."""
         for url in urls:
             if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
                 self._known.add(url)
-                self._bench.append(url)
+                self._bench.append((url, told_by))
         if not self.all and self._bench:
             self._next_from_the_bench()
 
@@ -153,7 +159,8 @@ class Candidates:
         self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
 
     def _next_from_the_bench(self) -> Candidate:
-        candidate = Candidate(len(self.all) + 1, self._bench.popleft(), is_foreign=True)
+        url, told_by = self._bench.popleft()
+        candidate = Candidate(len(self.all) + 1, url, is_foreign=True, told_by=told_by)
         self.all.append(candidate)
         return candidate
 
@@ -227,14 +234,11 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
-        options = self.options_for(candidate)
         failures = turned_away = 0
         down_since: float | None = None
         while True:
             try:
-                candidate.opening = await open_source(
-                    self._session, candidate.url, options, first_range(candidate), self.pace.meter
-                )
+                candidate.opening = await self.ask(candidate, first_range(candidate))
             except Exception as caught:
                 error = foreseen(caught)
                 if getattr(error, "one_too_many", False) and turned_away < MOST_TURNED_AWAY:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.ranges import RangeSet
@@ -22,6 +23,7 @@ from thunderdl.engine.pacing import second_of_week
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.engine.snapshot import cells_of
+from thunderdl.engine.strangers import may_be_asked
 from thunderdl.errors import BadContent, StorageError, UsageError, printable, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import web_seed
@@ -53,6 +55,7 @@ class Collection(Ranged):
         self._torrent = torrent
         given = self._given = tuple(candidate.url for candidate in self._candidates.all)
         self._web_seeds, bad = web_seeds_of(torrent, given)
+        self._by_user = frozenset(web_seeds_of(replace(torrent, web_seeds=()), given)[0])
         self._notes += [f"{shown_url(url)[:200]} is not used: no URL of a web seed" for url in bad]
         # What was given as mirrors is libtorrent's from here on: none of them is opened by us.
         self._candidates.close()
@@ -181,6 +184,8 @@ class Collection(Ranged):
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
         limit = options.task_limit
         rate = limit if isinstance(limit, int) or limit is None else limit.rate_at(second_of_week())
+        web_seeds = [url for url in self._web_seeds if await self._may_be_asked(url)]
+        self._web_seeds = tuple(web_seeds)
         self._collector = collector = Collector(await session.swarm(), self._torrent)
         collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
         collector.on_note = self._note
@@ -190,6 +195,14 @@ class Collection(Ranged):
                 trackers=options.trackers, sequential=options.sequential, download_limit=rate or 0, pex=options.pex,
             )
         )  # fmt: skip
+
+    async def _may_be_asked(self, url: str) -> bool:
+        """libtorrent's own mitigation lets no redirect of the internet lead inward; who names an inward address at once
+        it does not ask."""
+        if url in self._by_user or await may_be_asked(self._session, url, self._torrent.told_by):
+            return True
+        self._note(f"{shown_url(url)[:200]} is not used: it leads into this machine or its network")
+        return False
 
     # -- under way
 

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 
 from thunderdl.core.protocol import (
     Budget,
@@ -33,7 +34,7 @@ from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, want
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
-from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
+from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
@@ -178,10 +179,7 @@ class Driver:
             candidate.opening = None
             release(self._session, opening)
             if await self._agrees(candidate):
-                meter = self._candidates.pace.meter
-                allowed = self._candidates.options_for(candidate)
-                opening = await open_source(self._session, candidate.url, allowed, MIRROR_FIRST, meter)
-                candidate.opening = opening
+                opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
         if why:
@@ -211,10 +209,8 @@ class Driver:
             if self._stopped or self.scheduler.filled.total >= min(2 * SAMPLE_BYTES, self._size):
                 break
             await asyncio.sleep(TICK_S)
-        meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
-        fd = self._sink.store.fd
-        allowed = self._candidates.options_for(candidate)
-        return await same_as_written(self._session, candidate.url, allowed, meter, fd, written)
+        fd, written = self._sink.store.fd, self.scheduler.filled.copy()
+        return await same_as_written(self._session, partial(self._candidates.ask, candidate), fd, written)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
         if opening.head.coded:

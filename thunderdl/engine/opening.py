@@ -32,6 +32,7 @@ from thunderdl.formats.links import scheme_of
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connect import check_proxy
+from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.transfer import Transfer
@@ -49,7 +50,7 @@ MAX_PROXIES_KNOWN = 4096
 @dataclass(slots=True)
 class Opening:
     """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``before``: the head
-    of the redirect that led there."""
+    of the redirect that led there; ``peer``: the address that answered, "" where it is not known."""
 
     url: str
     request: Request
@@ -59,6 +60,7 @@ class Opening:
     final_url: str
     on_new_connection: bool = True
     before: ResponseHead | None = None
+    peer: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -122,6 +124,16 @@ async def open_source(session: Session, url: str, options: Options, first: First
         raise BadResponse(url, f"the server answered {status}, and not where to go on")
     opening.before = before
     return opening
+
+
+async def ask_plainly(
+    session: Session, url: str, at: str, options: Options, first: First, meter: Meter, *, outside: bool
+) -> Opening:
+    """Ask ``at``, that ``url`` has led to, without following it further. ``outside``: on the internet alone."""
+    address = _by_proxy(session, parse_url(at), options)
+    address = replace(address, endpoint=replace(address.endpoint, outside=outside))
+    request = build_request(address, _fields(session, address, options))
+    return await _ask(session, url, request, options, first, meter)
 
 
 def first_request(session: Session, url: str, options: Options) -> Request:
@@ -294,7 +306,8 @@ async def _ask_on_slot(
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
-        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh)
+        peer = connection.peer if isinstance(connection, Connection) else ""
+        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh, peer=peer)
 
 
 async def _heard(answer: Answer, transfer: Transfer, timeout_s: float) -> Headed | Finished | Broke:

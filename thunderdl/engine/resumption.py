@@ -7,12 +7,13 @@ whose nodes make their own entity tags), bytes that are there are fetched once m
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.ledger import Identity, Ledger
-from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
-from thunderdl.engine.overlap import same_bytes
+from thunderdl.engine.opening import OPENING_BYTES, First, Opening, release
+from thunderdl.engine.overlap import Ask, same_bytes
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadResponse, ContentChanged, shown_url
 from thunderdl.options import Options
@@ -57,7 +58,7 @@ class Resumption:
         """
         version, resumed, reason = version_of(opening), self._ledger.resumed, ""
         if resumed is not None and (kept := resumed.written.total):
-            reason = await self._why_not(resumed.version, version, opening, candidates.options_for(first))
+            reason = await self._why_not(resumed.version, version, opening, partial(candidates.ask, first))
             if not reason:
                 version = Version(size=resumed.header.size, validators=version.validators)
                 self._ledger.go_on(version)
@@ -75,7 +76,7 @@ class Resumption:
         await self._session.on_disk(self._ledger.begin, identity)
         return opening, version
 
-    async def _why_not(self, before: Version, now: Version, opening: Opening, allowed: Options) -> str:
+    async def _why_not(self, before: Version, now: Version, opening: Opening, ask: Ask) -> str:
         """Empty where what is there may be kept."""
         if opening.head.status == 416:
             return f"the server has another size now ({now.size} bytes, it was {before.size})"
@@ -85,7 +86,7 @@ class Resumption:
         if verdict is Verdict.UNPROVEN:
             if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
                 return "the server sends no ranges, and nothing proves that the file is the same"
-            if not await same_bytes(self._session, opening, allowed, self._ledger):
+            if not await same_bytes(self._session, ask, self._ledger):
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
@@ -101,7 +102,5 @@ class Resumption:
     async def _reopen(self, candidates: Candidates, first: Candidate, opening: Opening, start: int) -> Opening:
         release(self._session, opening)
         first.opening = None
-        meter = opening.transfer.meter
-        allowed = candidates.options_for(first)
-        first.opening = await open_source(self._session, first.url, allowed, First(start), meter)
-        return first.opening
+        first.opening = reopened = await candidates.ask(first, First(start))
+        return reopened

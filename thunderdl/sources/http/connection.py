@@ -50,12 +50,14 @@ class Connection:
     ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
-        "carry", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock", "used", "waits_until",
-        "watched",
+        "carry", "left_bytes", "mover", "outbox", "parser", "peer", "phase", "queue", "served", "sock", "used",
+        "waits_until", "watched",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket | NestedTls) -> None:
         self.sock = sock
+        # The address at its other end; "" where that is not known any more.
+        self.peer = _peer_of(sock)
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""
@@ -106,3 +108,13 @@ class Connection:
             and self.phase is not Phase.CLOSED
             and self.sock.pending() > 0
         )
+
+
+def _peer_of(sock: socket.socket | NestedTls) -> str:
+    if not isinstance(sock, socket.socket):
+        return ""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return ""
+    return str(name[0]) if isinstance(name, tuple) else ""
