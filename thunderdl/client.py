@@ -21,6 +21,7 @@ from thunderdl.engine.feeding import Feeder, origin_of
 from thunderdl.engine.naming import suggested_target
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, open_source, release
+from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
@@ -30,6 +31,7 @@ from thunderdl.model import Digest, Explanation, Progress, Result, Status, Valid
 from thunderdl.options import Options, Priority
 
 if TYPE_CHECKING:
+    from thunderdl.engine.opening import Opening
     from thunderdl.engine.seeding import Seeding
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
@@ -364,6 +366,7 @@ class Client:
         session = self._running_session()
         from thunderdl.formats.digest_fields import repr_digests
 
+        session.access.named.update(filter(None, [source_origin(url)]))
         opening = await open_source(session, url, self.options, First(), session.pacing.pace(self.options).meter)
         try:
             head = opening.head
@@ -372,7 +375,7 @@ class Client:
             return Info(
                 url=url, final_url=opening.final_url, name=os.path.basename(target.path),
                 size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
-                digests=repr_digests(fields), protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
+                digests=repr_digests(fields), protocol=_protocol_of(opening), server=head.get("server") or "",
                 content_type=head.get("content-type") or "",
             )  # fmt: skip
         finally:
@@ -457,6 +460,11 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
+
+
+def _protocol_of(opening: Opening) -> str:
+    scheme = opening.endpoint.scheme
+    return f"HTTP/{opening.head.http_version}" if scheme in ("http", "https") else scheme.upper()
 
 
 async def download(

@@ -18,7 +18,8 @@ from tests.servers import misbehave as m
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
 from tests.servers.torrents import content, metainfo, write_tree
-from thunderdl.engine import strangers
+from thunderdl.core import inward
+from thunderdl.engine import opening
 from thunderdl.errors import RedirectRefused
 from thunderdl.model import Result, Status
 from thunderdl.options import Exists
@@ -36,7 +37,7 @@ def is_inside(address: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def two_worlds(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (dialing, strangers, connect):
+    for module in (dialing, opening, connect, inward):
         monkeypatch.setattr(module, "is_inward", is_inside)
 
 
@@ -106,34 +107,14 @@ def test_but_not_by_way_of_the_internet(told: Told, server: LoopbackServer, inne
     assert [request.path for request in inner.requests] == ["/moved"]
 
 
-def test_redirects_of_the_internet_are_followed_with_nothing_of_the_user(
-    told: Told, server: LoopbackServer, tmp_path: Path
-) -> None:
+def test_redirects_of_the_internet_are_followed_with_nothing_of_the_user(told: Told, server: LoopbackServer) -> None:
     server.resources["/x/f.bin"] = Resource(body=HELD)
     server.resources["/moved"] = Resource(body=b"", behaviour=m.redirect("x/f.bin"))
-    jar = tmp_path / "cookies"
-    jar.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tsession\ts3cret\n")
-    result = told(server.url("/moved"), by_file=True, cookies=str(jar), headers=(("X-Key", "s3cret"),))
+    result = told(
+        server.url("/moved"), by_file=True, headers=(("X-Key", "s3cret"),), httpx_settings={"headers": {"X-Own": "1"}}
+    )
     assert content_of(result) == HELD
-    assert not any(request.header("Cookie") or request.header("X-Key") for request in server.requests)
-
-
-@pytest.mark.parametrize("location", ["ftp://h/", "file:///etc/passwd", "http://", "//a b/", "http://h\\@x/", ""])
-def test_redirects_that_are_not_followed(told: Told, server: LoopbackServer, location: str) -> None:
-    server.resources["/moved"] = Resource(body=b"", behaviour=m.redirect(location))
-    assert told(server.url("/moved"), by_file=True).status is Status.FAILED
-
-
-def test_an_endless_chain_ends(told: Told, server: LoopbackServer) -> None:
-    server.resources["/loop"] = Resource(body=b"", behaviour=m.redirect_loop())
-    assert told(server.url("/loop"), by_file=True).status is Status.FAILED
-    assert len(server.requests) == strangers.MAX_REDIRECTS + 1
-
-
-def test_never_from_https_to_http() -> None:
-    with pytest.raises(RedirectRefused, match="from https to http"):
-        strangers.next_hop("https://h/f", "https://h/f", "http://h/f")
-    assert strangers.next_hop("http://h/f", "http://h/a/f", "../g") == "http://h/g"
+    assert not any(request.header("X-Own") or request.header("X-Key") for request in server.requests)
 
 
 def test_a_name_that_means_another_address_by_the_time_of_connecting(

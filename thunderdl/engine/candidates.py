@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
+from thunderdl.engine.access import of_mirror, of_stranger
 from thunderdl.engine.opening import (
     MIRROR_FIRST,
     First,
@@ -18,10 +19,10 @@ from thunderdl.engine.opening import (
     back_off_s,
     is_passing,
     open_source,
+    origin_of,
     release,
 )
 from thunderdl.engine.session import Session
-from thunderdl.engine.strangers import open_told
 from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.options import Options
@@ -40,12 +41,13 @@ TEND_S = 0.05
 
 @dataclass(slots=True)
 class Candidate:
-    """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, a metalink or a server,
-    not by the user, whose own headers it does not get (curl's CVE-2021-22923); ``told_by``: which one, a path or URL.
-    ``asked_at``: loop time, None before."""
+    """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
+    user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
+    the user (curl's CVE-2021-22923); ``told_by``: which one, a path or URL. ``asked_at``: loop time, None before."""
 
     id: int
     url: str
+    options: Options
     error: ThunderdlError | None = None
     opening: Opening | None = None
     source: OpenSource | None = None
@@ -73,7 +75,13 @@ class Candidates:
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
-        self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
+        session.access.named.update(filter(None, map(origin_of, urls)))
+        mirrors = of_mirror(options)
+        home = origin_of(urls[0]) if urls else None
+        self.all = [
+            Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
+            for number, url in enumerate(dict.fromkeys(urls), 1)
+        ]
         self._bench: deque[tuple[str, str]] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
@@ -102,10 +110,9 @@ class Candidates:
 
     async def ask(self, candidate: Candidate, first: First) -> Opening:
         """Ask a candidate, with what of the user's it may be told. Raises SourceError."""
-        if not candidate.is_foreign:
-            return await open_source(self._session, candidate.url, self._options, first, self.pace.meter)
-        plain = replace(self._options, headers=())
-        return await open_told(self._session, candidate.url, plain, first, self.pace.meter, candidate.told_by)
+        return await open_source(
+            self._session, candidate.url, candidate.options, first, self.pace.meter, candidate.told_by
+        )  # fmt: skip
 
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
@@ -160,7 +167,8 @@ class Candidates:
 
     def _next_from_the_bench(self) -> Candidate:
         url, told_by = self._bench.popleft()
-        candidate = Candidate(len(self.all) + 1, url, is_foreign=True, told_by=told_by)
+        options = of_stranger(self._options)
+        candidate = Candidate(len(self.all) + 1, url, options, is_foreign=True, told_by=told_by)
         self.all.append(candidate)
         return candidate
 

@@ -117,6 +117,9 @@ class Download:
         if self.status is Status.COMPLETE and self.ranged is not None:
             self.notes += list(self.ranged.losses())
         await self._write_trace()
+        remarks = self.session.access.keeping.remarks
+        self.notes += remarks
+        remarks.clear()
         self.ended = time.monotonic()
         if self.status is Status.COMPLETE and path is not None:
             await self._share(path)

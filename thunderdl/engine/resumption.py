@@ -12,7 +12,7 @@ from functools import partial
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.ledger import Identity, Ledger
-from thunderdl.engine.opening import OPENING_BYTES, First, Opening, release
+from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
 from thunderdl.engine.overlap import Ask, same_bytes
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadResponse, ContentChanged, shown_url
@@ -62,10 +62,10 @@ class Resumption:
             if not reason:
                 version = Version(size=resumed.header.size, validators=version.validators)
                 self._ledger.go_on(version)
-                return await self._at_a_gap(candidates, first, opening, version), version
+                return await self._at_a_gap(first, opening, version), version
             self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
         if opening.head.status == 416 or (opening.head.status == 206 and opening.transfer.start):
-            opening = await self._reopen(candidates, first, opening, 0)
+            opening = await self._reopen(first, opening, 0)
             version = version_of(opening)
         identity = Identity(
             url=candidates.origin.url,
@@ -90,17 +90,18 @@ class Resumption:
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
-    async def _at_a_gap(
-        self, candidates: Candidates, first: Candidate, opening: Opening, version: Version
-    ) -> Opening:  # fmt: skip
+    async def _at_a_gap(self, first: Candidate, opening: Opening, version: Version) -> Opening:
         """If-Range was answered with the whole file although it is the same (a CDN's node): ask without it."""
         if opening.head.status != 200 or opening.head.get("accept-ranges") == "none":
             return opening
         gap = self._ledger.written.first_gap(0, version.size or 0)
-        return await self._reopen(candidates, first, opening, gap[0]) if gap and gap[0] else opening
+        return await self._reopen(first, opening, gap[0]) if gap and gap[0] else opening
 
-    async def _reopen(self, candidates: Candidates, first: Candidate, opening: Opening, start: int) -> Opening:
+    async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:
         release(self._session, opening)
         first.opening = None
-        first.opening = reopened = await candidates.ask(first, First(start))
-        return reopened
+        meter = opening.transfer.meter
+        first.opening = await open_source(
+            self._session, first.url, first.options, First(start), meter, first.told_by
+        )  # fmt: skip
+        return first.opening

@@ -15,12 +15,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thunderdl.engine.access import Access
 from thunderdl.engine.documents import Shelf
 from thunderdl.engine.pacing import Pacing, second_of_week
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.connect import TlsSettings
+from thunderdl.sources.http.connect import Certificate, TlsSettings
+from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
 from thunderdl.sources.http.wire import Endpoint
@@ -28,7 +30,7 @@ from thunderdl.storage.files import sync_folder
 
 if TYPE_CHECKING:
     from thunderdl.engine.tracing import Trace
-    from thunderdl.sources.base import Access
+    from thunderdl.sources.base import Access as Protocol
     from thunderdl.sources.registry import Registry
     from thunderdl.sources.swarm.host import Host
     from thunderdl.timetable import Timetable
@@ -51,7 +53,11 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.jitter = random.Random()
         self.pacing = Pacing(options.limit)
-        self.tls = TlsSettings(ca=options.ca, insecure=options.insecure, make=self._own_context)
+        certificate = Certificate(options.cert, options.cert_key, options.cert_password) if options.cert else None
+        self.tls = TlsSettings(
+            ca=options.ca, insecure=options.insecure, make=self._own_context, certificate=certificate
+        )
+        self.access = Access(options, self.tls.shown_to)
         self._woken = False
         self._disk_s = 0.0
         self.unsynced_folders: set[str] = set()
@@ -59,8 +65,10 @@ class Session:
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
         self._registry: Registry | None = None
+        self._reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
         self.pool = Pool(
-            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, access=self.access
+            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=self._reach,
+            access=self.protocol,
         )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
@@ -102,7 +110,7 @@ class Session:
         finally:
             self._disk_s += (time.perf_counter() - began - self._disk_s) / 4
 
-    def access(self, scheme: str) -> Access | None:
+    def protocol(self, scheme: str) -> Protocol | None:
         """Who speaks a protocol that is not the web's; None for the web's, and for what nobody speaks."""
         if scheme in _WEB:
             return None
@@ -111,7 +119,8 @@ class Session:
             from thunderdl.sources.registry import Registry
 
             ground = Ground(
-                options=self.options, tls=self.tls, least_busy=self.pool.least_busy, on_disk=self.on_disk
+                options=self.options, tls=self.tls, reach=self._reach, least_busy=self.pool.least_busy,
+                on_disk=self.on_disk,
             )  # fmt: skip
             self._registry = Registry(ground)
         return self._registry.access(scheme)
@@ -122,7 +131,7 @@ class Session:
             from thunderdl.sources.http.policy import Policy
 
             self._policies[proxy] = Policy(
-                context=self.tls.context(), proxy=proxy, cookies=self.options.cookies,
+                context=self.tls.context(), proxy=proxy, cookies=self.access.jar,
                 timeout_s=self.options.timeout, settings=self.httpx_settings,
             )  # fmt: skip
         return self._policies[proxy]

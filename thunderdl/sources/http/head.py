@@ -188,6 +188,15 @@ class Expectation:
 
 def status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError | None:
     """The error that a status stands for; None for 200, 206 and redirects."""
+    fault = _status_fault(url, head, date_now)
+    if fault is not None:
+        fault.status = head.status
+    if isinstance(fault, AccessDenied):
+        fault.challenges = tuple(head.all("www-authenticate"))
+    return fault
+
+
+def _status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError | None:
     status = head.status
     if status in (200, 206) or 300 <= status < 400:
         return None
@@ -202,7 +211,7 @@ def status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError |
 
 
 _ADVICE = {
-    401: "give a user name and password with --netrc, or a token with --header",
+    401: "give a user name with --user, a password with --netrc, or a token with THUNDERDL_TOKEN",
     403: "the link may need cookies (--cookies), a header, or a fresh copy of itself",
     407: "give the proxy's user name and password in --proxy",
 }
