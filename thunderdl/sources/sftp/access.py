@@ -1,0 +1,120 @@
+"""``sftp:`` URLs: files over SSH, by the system's own ``ssh``.
+
+``sftp://USER@HOST:PORT/PATH``; the path is absolute, ``/~/PATH`` lies in the user's home. What the URL does not say,
+the user's configuration of OpenSSH does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+from collections.abc import Awaitable, Callable
+
+from thunderdl.errors import InvalidUrl, LastingFault, SourceError, TimedOut
+from thunderdl.sources.answering import PlainRequest
+from thunderdl.sources.base import Ground
+from thunderdl.sources.carrying import CallCarrier
+from thunderdl.sources.http.wire import Address, Endpoint, parse_url
+from thunderdl.sources.sftp.askpass import answering
+from thunderdl.sources.sftp.channel import Channel, ChannelClosed
+from thunderdl.sources.sftp.command import DEFAULT_PORT, check_names, command
+from thunderdl.sources.sftp.faults import ssh_fault
+from thunderdl.sources.sftp.origin import RemoteFiles
+from thunderdl.sources.sftp.process import Process
+
+# sshd turns connections away at random once ten are not logged in yet (MaxStartups 10:30:100).
+MOST_LOGGING_IN = 6
+
+
+class SecureFiles:
+    """The :class:`thunderdl.sources.base.Access` for them."""
+
+    takes_proxy = False
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._logging_in: dict[str, asyncio.Semaphore] = {}
+        self._processes: set[Process] = set()
+        self._ending: set[asyncio.Future[None]] = set()
+
+    def address(self, url: str) -> Address:
+        if self._ground.options.proxy is not None:
+            # To go around it would show the user's address to the server.
+            raise InvalidUrl(url, "ssh takes no --proxy; name one in ~/.ssh/config (ProxyJump, ProxyCommand)")
+        address = parse_url(url, ports={"sftp": DEFAULT_PORT})
+        check_names(url, address)
+        if "%00" in address.target:
+            raise InvalidUrl(url, "its path holds a NUL")
+        if address.target.endswith("/"):
+            raise InvalidUrl(url, "it names a folder; name one file in it")
+        return address
+
+    def request(self, address: Address) -> PlainRequest:
+        return PlainRequest(address)
+
+    async def connect(self, endpoint: Endpoint, timeout_s: float) -> CallCarrier:
+        turns = self._logging_in.setdefault(endpoint.origin, asyncio.Semaphore(MOST_LOGGING_IN))
+        async with turns:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    origin = await self._logged_in(endpoint, timeout_s)
+            except TimeoutError:
+                raise TimedOut("", "did not answer in time") from None
+        return CallCarrier(origin, self._ground.on_disk)
+
+    async def close(self) -> None:
+        for process in list(self._processes):
+            self._end(process)
+        while self._ending:
+            await asyncio.wait(self._ending)
+
+    async def _logged_in(self, endpoint: Endpoint, timeout_s: float) -> RemoteFiles:
+        password = endpoint.login[1] if endpoint.login else ""
+        with contextlib.ExitStack() as stack:
+            environment = stack.enter_context(answering(password)) if password else {}
+            process = self._started(endpoint, timeout_s, environment)
+            try:
+                return await self._begun(process)
+            except BaseException:
+                self._end(process)
+                raise
+
+    def _started(self, endpoint: Endpoint, timeout_s: float, environment: dict[str, str]) -> Process:
+        program = shutil.which("ssh")
+        if program is None:
+            raise LastingFault("", "this needs OpenSSH's ssh, which is not here", "install openssh-client")
+        line = command(
+            program, endpoint, has_password=bool(environment),
+            trust_new=self._ground.options.accept_new_host_keys, timeout_s=timeout_s,
+        )  # fmt: skip
+        try:
+            process = Process(line, environment)
+        except OSError as error:
+            raise LastingFault("", f"ssh cannot be run ({error.strerror or type(error).__name__})") from None
+        self._processes.add(process)
+        return process
+
+    async def _begun(self, process: Process) -> RemoteFiles:
+        channel = Channel(process.sock)
+        lost = self._explained(process, has_begun=True)
+        origin = RemoteFiles(channel, end=lambda: self._end(process), lost=lost)
+        try:
+            await origin.settle(await channel.greet())
+        except ChannelClosed:
+            raise await self._explained(process, has_begun=False)() from None
+        return origin
+
+    def _explained(self, process: Process, *, has_begun: bool) -> Callable[[], Awaitable[SourceError]]:
+        async def explain() -> SourceError:
+            return ssh_fault("", await self._ground.on_disk(process.said), has_begun=has_begun)
+
+        return explain
+
+    def _end(self, process: Process) -> None:
+        if process not in self._processes:
+            return
+        self._processes.discard(process)
+        ending = asyncio.ensure_future(self._ground.on_disk(process.end))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
