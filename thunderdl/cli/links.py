@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 
 from thunderdl.errors import InvalidUrl
-from thunderdl.formats.links import is_magnet, names_torrent
+from thunderdl.formats.links import LOCAL_SCHEMES, REMOTE_SCHEMES, is_magnet, names_torrent
 
-SCHEMES = ("http", "https")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _HOST_LIKE = r"(localhost|\[[0-9A-Fa-f:.]+\]|[^\s/:?#@]+\.[^\s/:?#@]+)(:\d+)?([/?#].*)?"
@@ -42,7 +41,10 @@ def checked(url: str) -> str:
     match = _SCHEME.match(url)
     if match is None:
         raise InvalidUrl(url, "it must begin with https:// or http://")
-    if match[1].lower() not in SCHEMES:
+    scheme = match[1].lower()
+    if scheme in LOCAL_SCHEMES:
+        return url
+    if scheme not in REMOTE_SCHEMES:
         raise InvalidUrl(url, f"the scheme {match[1]!r} is not supported")
     rest = url[match.end() :]
     if not rest.startswith("//") or rest[2:3] in ("", "/", "?", "#"):

@@ -21,6 +21,7 @@ from thunderdl.engine.opening import (
 )
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
+from thunderdl.formats.links import REMOTE_SCHEMES, scheme_of
 from thunderdl.options import Options
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
@@ -101,7 +102,8 @@ class Candidates:
         """More URLs of the same file, that somebody else than the user has named; no more than :data:`MOST_FOREIGN`."""
         known = {candidate.url for candidate in self.all}
         for url in dict.fromkeys(urls):
-            if url not in known and len(self.all) < len(known) + MOST_FOREIGN:
+            # Nobody but the user has a file of this machine read.
+            if scheme_of(url) in REMOTE_SCHEMES and url not in known and len(self.all) < len(known) + MOST_FOREIGN:
                 self.all.append(Candidate(len(self.all) + 1, url, is_foreign=True))
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:

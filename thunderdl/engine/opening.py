@@ -11,7 +11,8 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
@@ -27,14 +28,17 @@ from thunderdl.errors import (
     TimedOut,
     UsageError,
 )
+from thunderdl.formats.links import scheme_of
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.connect import check_proxy
-from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.transfer import Transfer
-from thunderdl.sources.http.wire import Address, Endpoint, Request, basic_auth, build_request, parse_url, with_proxy
+from thunderdl.sources.http.wire import Address, Endpoint, basic_auth, build_request, parse_url, with_proxy
+
+if TYPE_CHECKING:
+    from thunderdl.sources.base import Access, Carrier, Request
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
@@ -50,7 +54,7 @@ class Opening:
     request: Request
     head: ResponseHead
     transfer: Transfer
-    connection: Connection | None
+    connection: Carrier | None
     final_url: str
     on_new_connection: bool = True
 
@@ -99,9 +103,10 @@ async def open_source(session: Session, url: str, options: Options, first: First
     """
     request, start = first_request(session, url, options), first.start or 0
     opening = None
-    if not _needs_policy(session):
+    has_policy = request.address.endpoint.scheme in ("http", "https")
+    if not has_policy or not _needs_policy(session):
         opening = await _ask(session, url, request, options, first, meter)
-        if not 300 <= opening.head.status < 400:
+        if not has_policy or not 300 <= opening.head.status < 400:
             return opening
         release(session, opening)
     resolved = await session.policy(request.address.endpoint.proxy).resolve(
@@ -117,8 +122,19 @@ async def open_source(session: Session, url: str, options: Options, first: First
 
 def first_request(session: Session, url: str, options: Options) -> Request:
     """The request as the user's options make it, before any redirect."""
+    if (access := session.access(scheme_of(url))) is not None:
+        return _request_of(access, session, url, options)
     address = _by_proxy(session, parse_url(url), options)
     return build_request(address, _fields(session, address, options))
+
+
+def _request_of(access: Access, session: Session, url: str, options: Options) -> Request:
+    """A request in a protocol that is not the web's: its connection logs in, not each request."""
+    address = access.address(url)
+    if access.takes_proxy:
+        address = _by_proxy(session, address, options)
+    endpoint = replace(address.endpoint, login=_login(address, session.options))
+    return access.request(replace(address, endpoint=endpoint))
 
 
 def _by_proxy(session: Session, address: Address, options: Options) -> Address:
@@ -131,8 +147,7 @@ def release(session: Session, opening: Opening) -> None:
     connection, opening.connection = opening.connection, None
     if connection is not None:
         opening.transfer.notify = _unheard
-        if connection.mover is not None:
-            connection.mover.close(connection, Cancelled())
+        connection.close(Cancelled())
     session.pool.free_slot(opening.endpoint)
 
 
@@ -207,7 +222,7 @@ def _login(address: Address, options: Options) -> tuple[str, str] | None:
 async def _ask(
     session: Session, url: str, request: Request, options: Options, first: First, meter: Meter
 ) -> Opening:  # fmt: skip
-    endpoint = request.address.endpoint
+    endpoint, opening = request.address.endpoint, None
     await session.pool.wait_for_slot(endpoint)
     try:
         opening = await _ask_on_slot(session, url, request, options, first, meter)
@@ -219,18 +234,18 @@ async def _ask(
             if (fault := status_fault(url, opening.head, time.time())) and (
                 opening.head.status != 416 or not first.start
             ):
-                if isinstance(fault, ServerBusy):
-                    session.sharing.refused(
-                        endpoint, fault, held=session.pool.taken.get(endpoint.origin, 0),
-                        is_new=opening.on_new_connection, has_worked=False,
-                    )  # fmt: skip
                 raise fault
             check_opening(opening.head, first.start, (first.start or 0) + first.length, url)
         except ThunderdlError:
             _close(opening.connection)
             raise
         return opening
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, ServerBusy):
+            session.sharing.refused(
+                endpoint, error, held=session.pool.taken.get(endpoint.origin, 0),
+                is_new=opening is None or opening.on_new_connection, has_worked=False,
+            )  # fmt: skip
         session.pool.free_slot(endpoint)
         raise
 
@@ -259,8 +274,7 @@ async def _ask_on_slot(
         end = begin + first.length
         raw = request.whole() if first.start is None else request.range(begin, end, first.if_range)
         transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer), meter=meter)
-        assert connection.mover is not None
-        connection.mover.ask(connection, transfer)
+        connection.ask(transfer)
         try:
             event = await _heard(answer, transfer, options.timeout)
         except TimeoutError:
@@ -308,9 +322,9 @@ def _unheard(_: object) -> None:
     return
 
 
-def _close(connection: Connection | None) -> None:
-    if connection is not None and connection.mover is not None:
-        connection.mover.close(connection, Cancelled())
+def _close(connection: Carrier | None) -> None:
+    if connection is not None:
+        connection.close(Cancelled())
 
 
 def _broken(event: Broke, url: str) -> ThunderdlError:

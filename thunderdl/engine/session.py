@@ -27,9 +27,12 @@ from thunderdl.storage.files import sync_folder
 
 if TYPE_CHECKING:
     from thunderdl.engine.tracing import Trace
+    from thunderdl.sources.base import Access
+    from thunderdl.sources.registry import Registry
     from thunderdl.sources.swarm.host import Host
     from thunderdl.timetable import Timetable
 
+_WEB = ("http", "https")
 MAX_MOVERS = 4
 DISK_THREADS = 4
 # A small file's write and sync that takes longer than this would hold up the loop.
@@ -54,7 +57,10 @@ class Session:
         self.proxies: dict[Endpoint, str | None] = {}
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
-        self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections)
+        self._registry: Registry | None = None
+        self.pool = Pool(
+            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, access=self.access
+        )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
@@ -94,6 +100,20 @@ class Session:
         finally:
             self._disk_s += (time.perf_counter() - began - self._disk_s) / 4
 
+    def access(self, scheme: str) -> Access | None:
+        """Who speaks a protocol that is not the web's; None for the web's, and for what nobody speaks."""
+        if scheme in _WEB:
+            return None
+        if self._registry is None:
+            from thunderdl.sources.base import Ground
+            from thunderdl.sources.registry import Registry
+
+            ground = Ground(
+                options=self.options, tls=self.tls, least_busy=self.pool.least_busy, on_disk=self.on_disk
+            )  # fmt: skip
+            self._registry = Registry(ground)
+        return self._registry.access(scheme)
+
     def policy(self, proxy: str | None) -> Any:
         """httpx's part, for one proxy; loaded when first needed (its import takes 70 ms)."""
         if proxy not in self._policies:
@@ -126,6 +146,8 @@ class Session:
         if self._swarm is not None:
             await self._swarm.close()
         self.pool.close()
+        if self._registry is not None:
+            await self._registry.close()
         self.pacing.close()
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)

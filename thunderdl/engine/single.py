@@ -106,7 +106,7 @@ async def save_stream(
     if opening.head.coded:
         return await _save_coded(session, ledger, opening, count, pace)
     transfer, connection = opening.transfer, opening.connection
-    if connection is None or connection.mover is None or transfer.body is not None:
+    if connection is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
     event = await _proceeded(session, options, ledger, opening, count)
     session.pool.free_slot(opening.endpoint)
@@ -126,7 +126,6 @@ async def _proceeded(
     """Let the mover write the parked body until it ends, breaks, or falls silent."""
     transfer, connection = opening.transfer, opening.connection
     assert connection is not None
-    assert connection.mover is not None
     ended: asyncio.Future[Finished | Broke] = session.loop.create_future()
 
     def notify(event: object) -> None:
@@ -134,7 +133,7 @@ async def _proceeded(
             ended.set_result(event)
 
     transfer.notify, transfer.end = notify, _ENDLESS
-    connection.mover.proceed(connection, transfer, Body(0, None, opening.head.chunked), ledger.store)
+    connection.proceed(transfer, Body(0, None, opening.head.chunked), ledger.store)
     seen, moved_at = 0, session.loop.time()
     while not ended.done():
         await asyncio.wait({ended}, timeout=POLL_S)
@@ -142,7 +141,7 @@ async def _proceeded(
             seen, moved_at = transfer.position, session.loop.time()
             count(seen)
         elif session.loop.time() - moved_at > options.timeout:
-            connection.mover.close(connection, TimedOut(opening.url, "silent for too long"))
+            connection.close(TimedOut(opening.url, "silent for too long"))
     return ended.result()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# What files can be downloaded by; the second kind is the user's alone to name (C12): these read what is here.
+REMOTE_SCHEMES = ("http", "https", "ftp", "ftps", "ftpes", "sftp")
+LOCAL_SCHEMES = ("file", "data")
 _MAGNET = re.compile(r"magnet:\?", re.IGNORECASE)
 _WEB_SEED = re.compile(r"https?://[^\s/?#\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x9f\ud800-\udfff]*", re.IGNORECASE)
 
@@ -11,6 +14,21 @@ _WEB_SEED = re.compile(r"https?://[^\s/?#\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x
 def is_magnet(text: str) -> bool:
     """Whether it is a magnet link, good or bad."""
     return _MAGNET.match(text) is not None
+
+
+def scheme_of(text: str) -> str:
+    """The scheme of a URL in lower case; empty where there is none."""
+    scheme, colon, _ = text.lstrip(" ").partition(":")
+    return scheme.lower() if colon else ""
+
+
+def taken_apart(url: str) -> tuple[str, str]:
+    """Authority and path of a URL whose ``?`` is none of a query's (RFC 1738 section 3.2, RFC 8089), as written."""
+    rest = url.strip(" ").partition(":")[2].partition("#")[0]
+    if not rest.startswith("//"):
+        return "", rest
+    authority, slash, path = rest[2:].partition("/")
+    return authority, slash + path
 
 
 def names_torrent(text: str) -> bool:

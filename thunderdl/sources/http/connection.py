@@ -15,12 +15,14 @@ import enum
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from thunderdl.sources.http.head import Parser
+    from thunderdl.errors import ThunderdlError
+    from thunderdl.sources.http.head import Body, Parser
     from thunderdl.sources.http.mover import Mover
-    from thunderdl.sources.http.transfer import Transfer
+    from thunderdl.sources.http.transfer import Store, Transfer
 
 
 class Phase(enum.Enum):
@@ -41,7 +43,9 @@ LEGAL: dict[Phase, frozenset[Phase]] = {
 
 
 class Connection:
-    """``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
+    """A :class:`thunderdl.sources.base.Carrier`, the mover's verbs as its own.
+
+    ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
         "carry", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock", "used", "waits_until",
@@ -68,6 +72,29 @@ class Connection:
         if phase not in LEGAL[self.phase]:
             raise RuntimeError(f"a connection cannot go from {self.phase.value} to {phase.value}")
         self.phase = phase
+
+    @property
+    def is_closed(self) -> bool:
+        return self.phase is Phase.CLOSED
+
+    def ask(self, transfer: Transfer) -> None:
+        """See :meth:`Mover.ask`, and so on."""
+        if self.mover is not None:
+            self.mover.ask(self, transfer)
+
+    def proceed(
+        self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None
+    ) -> None:  # fmt: skip
+        if self.mover is not None:
+            self.mover.proceed(self, transfer, body, store, choose(self.mover) if choose else None)
+
+    def lower(self, transfer: Transfer, end: int) -> None:
+        if self.mover is not None:
+            self.mover.lower(self, transfer, end)
+
+    def close(self, error: ThunderdlError) -> None:
+        if self.mover is not None:
+            self.mover.close(self, error)
 
     @property
     def buffered(self) -> bool:
