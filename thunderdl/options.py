@@ -170,6 +170,10 @@ class Options:
         False, "Do not check certificates.", Kind.SWITCH, aria2="check-certificate", scope="session"
     )
     netrc: bool = _option(False, "Take passwords from ~/.netrc.", Kind.SWITCH, aria2="no-netrc", scope="session")
+    accept_new_host_keys: bool = _option(
+        False, "Over SFTP, trust servers that known_hosts does not name yet, and remember them.", Kind.SWITCH,
+        scope="session",
+    )  # fmt: skip
     cookies: str | None = _option(
         None, "Netscape cookie file to send from.", Kind.PATH, aria2="load-cookies", scope="session"
     )

@@ -21,8 +21,14 @@ def _data(ground: Ground) -> Access:
     return InlineData(ground)
 
 
+def _sftp(ground: Ground) -> Access:
+    from thunderdl.sources.sftp.access import SecureFiles
+
+    return SecureFiles(ground)
+
+
 # All but the web's, which :mod:`thunderdl.sources.http` speaks: the rest is built on it.
-SCHEMES: dict[str, Make] = {"file": _file, "data": _data}
+SCHEMES: dict[str, Make] = {"file": _file, "data": _data, "sftp": _sftp}
 
 
 class Registry:

@@ -9,22 +9,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 
 from thunderdl.errors import InvalidUrl, LastingFault, SourceError, TimedOut
 from thunderdl.sources.answering import PlainRequest
 from thunderdl.sources.base import Ground
-from thunderdl.sources.carrying import CallCarrier
+from thunderdl.sources.http.daemons import DaemonThreads
 from thunderdl.sources.http.wire import Address, Endpoint, parse_url
 from thunderdl.sources.sftp.askpass import answering
+from thunderdl.sources.sftp.carrier import RemoteCarrier, RemoteOrigin
 from thunderdl.sources.sftp.channel import Channel, ChannelClosed
 from thunderdl.sources.sftp.command import DEFAULT_PORT, check_names, command
 from thunderdl.sources.sftp.faults import ssh_fault
-from thunderdl.sources.sftp.origin import RemoteFiles
 from thunderdl.sources.sftp.process import Process
+from thunderdl.sources.sftp.remote_file import RemoteFile
 
 # sshd turns connections away at random once ten are not logged in yet (MaxStartups 10:30:100).
 MOST_LOGGING_IN = 6
+# One for each connection that is at work.
+THREADS = 64
+T = TypeVar("T")
 
 
 class SecureFiles:
@@ -37,6 +42,7 @@ class SecureFiles:
         self._logging_in: dict[str, asyncio.Semaphore] = {}
         self._processes: set[Process] = set()
         self._ending: set[asyncio.Future[None]] = set()
+        self._threads = DaemonThreads[Any](THREADS, "thunderdl-sftp")
 
     def address(self, url: str) -> Address:
         if self._ground.options.proxy is not None:
@@ -53,7 +59,7 @@ class SecureFiles:
     def request(self, address: Address) -> PlainRequest:
         return PlainRequest(address)
 
-    async def connect(self, endpoint: Endpoint, timeout_s: float) -> CallCarrier:
+    async def connect(self, endpoint: Endpoint, timeout_s: float) -> RemoteCarrier:
         turns = self._logging_in.setdefault(endpoint.origin, asyncio.Semaphore(MOST_LOGGING_IN))
         async with turns:
             try:
@@ -61,18 +67,23 @@ class SecureFiles:
                     origin = await self._logged_in(endpoint, timeout_s)
             except TimeoutError:
                 raise TimedOut("", "did not answer in time") from None
-        return CallCarrier(origin, self._ground.on_disk)
+        return RemoteCarrier(origin, self._ground.on_disk)
 
     async def close(self) -> None:
         for process in list(self._processes):
             self._end(process)
         while self._ending:
             await asyncio.wait(self._ending)
+        self._threads.close()
 
-    async def _logged_in(self, endpoint: Endpoint, timeout_s: float) -> RemoteFiles:
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        found: T = await asyncio.wrap_future(self._threads.submit(work))
+        return found
+
+    async def _logged_in(self, endpoint: Endpoint, timeout_s: float) -> RemoteOrigin:
         password = endpoint.login[1] if endpoint.login else ""
         with contextlib.ExitStack() as stack:
-            environment = stack.enter_context(answering(password)) if password else {}
+            environment: Mapping[str, str] = stack.enter_context(answering(password)) if password else {}
             process = self._started(endpoint, timeout_s, environment)
             try:
                 return await self._begun(process)
@@ -80,7 +91,7 @@ class SecureFiles:
                 self._end(process)
                 raise
 
-    def _started(self, endpoint: Endpoint, timeout_s: float, environment: dict[str, str]) -> Process:
+    def _started(self, endpoint: Endpoint, timeout_s: float, environment: Mapping[str, str]) -> Process:
         program = shutil.which("ssh")
         if program is None:
             raise LastingFault("", "this needs OpenSSH's ssh, which is not here", "install openssh-client")
@@ -95,15 +106,14 @@ class SecureFiles:
         self._processes.add(process)
         return process
 
-    async def _begun(self, process: Process) -> RemoteFiles:
-        channel = Channel(process.sock)
-        lost = self._explained(process, has_begun=True)
-        origin = RemoteFiles(channel, end=lambda: self._end(process), lost=lost)
+    async def _begun(self, process: Process) -> RemoteOrigin:
+        file = RemoteFile(Channel(process.sock))
         try:
-            await origin.settle(await channel.greet())
+            await self._in_thread(file.greet)
         except ChannelClosed:
             raise await self._explained(process, has_begun=False)() from None
-        return origin
+        lost = self._explained(process, has_begun=True)
+        return RemoteOrigin(file, self._in_thread, end=lambda: self._end(process), lost=lost)
 
     def _explained(self, process: Process, *, has_begun: bool) -> Callable[[], Awaitable[SourceError]]:
         async def explain() -> SourceError:
@@ -115,6 +125,7 @@ class SecureFiles:
         if process not in self._processes:
             return
         self._processes.discard(process)
+        process.hang_up()
         ending = asyncio.ensure_future(self._ground.on_disk(process.end))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)

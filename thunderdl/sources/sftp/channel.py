@@ -1,11 +1,12 @@
-"""SFTP packets over one socket. On the event loop; knows no file.
+"""SFTP packets over one socket. Blocking: to be used by one thread at a time; knows no file.
 
-The payload of a DATA packet is not collected here: whoever reads the file has it received straight into its buffer.
+Whoever waits here without end is woken by a shutdown of the socket, which reads as its end. The payload of a DATA
+packet is not collected: whoever reads the file has it received straight into the buffer.
 """
 
 from __future__ import annotations
 
-import asyncio
+import select
 import socket
 import struct
 from typing import NamedTuple
@@ -36,8 +37,11 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._loop = asyncio.get_running_loop()
+        self._readable, self._writable = select.poll(), select.poll()
+        self._readable.register(sock, select.POLLIN)
+        self._writable.register(sock, select.POLLOUT)
         self._head = bytearray(_HEAD.size)
+        self._head_bytes = 0
         self._ids = 0
 
     def new_id(self) -> int:
@@ -45,28 +49,40 @@ class Channel:
         self._ids = (self._ids + 1) & 0xFFFFFFFF
         return self._ids
 
-    async def send(self, packets: bytes) -> None:
-        await self._loop.sock_sendall(self._sock, packets)
+    def send(self, packets: bytes) -> None:
+        """Raises ChannelClosed."""
+        view = memoryview(packets)
+        while view:
+            try:
+                view = view[self._sock.send(view) :]
+            except BlockingIOError:
+                self._writable.poll()
+            except OSError:
+                raise ChannelClosed from None
 
-    async def greet(self) -> frozenset[bytes]:
+    def greet(self) -> frozenset[bytes]:
         """Begin: the names of the extensions that the server has. Raises BadResponse, ChannelClosed."""
-        await self.send(sftp.init())
-        start = await self.collect(5)
+        self.send(sftp.init())
+        start = self.collect(5)
         length, kind = struct.unpack(">IB", start)
         if not 5 <= length <= sftp.MAX_PACKET_BYTES or kind != sftp.VERSION:
             raise rubbish(start)
-        payload = await self.collect(length - 1)
         try:
-            version, extensions = sftp.parse_version(payload)
+            version, extensions = sftp.parse_version(self.collect(length - 1))
         except ValueError as error:
             raise BadResponse("", f"what it sent is no SFTP ({error})") from None
         if version < 3:
             raise BadResponse("", f"it speaks version {version} of SFTP, which is too old")
         return extensions
 
-    async def arrival(self) -> Arrival:
-        """Wait for the next packet. Raises BadResponse, ChannelClosed."""
-        await self._fill(memoryview(self._head))
+    def arrival(self, patience_s: float | None = None) -> Arrival | None:
+        """The next packet; None where it does not begin within so long. Raises BadResponse, ChannelClosed."""
+        while self._head_bytes < _HEAD.size:
+            got = self.receive(memoryview(self._head)[self._head_bytes :], patience_s)
+            if not got:
+                return None
+            self._head_bytes += got
+        self._head_bytes = 0
         length, kind, request_id, first = _HEAD.unpack(self._head)
         left = length - 9
         if left < 0 or length > sftp.MAX_PACKET_BYTES:
@@ -75,48 +91,29 @@ class Channel:
             raise BadResponse("", "what it sent is no SFTP (a part of another length than its packet)")
         return Arrival(kind, request_id, first, left)
 
-    async def rest(self, arrival: Arrival) -> bytes:
+    def rest(self, arrival: Arrival) -> bytes:
         """All that follows the id of a packet."""
-        return arrival.first.to_bytes(4) + await self.collect(arrival.left_bytes)
+        return arrival.first.to_bytes(4) + self.collect(arrival.left_bytes)
 
-    async def collect(self, count: int) -> bytes:
+    def collect(self, count: int) -> bytes:
+        """So many bytes. Raises ChannelClosed."""
         buffer = bytearray(count)
-        await self._fill(memoryview(buffer))
+        view = memoryview(buffer)
+        while view:
+            view = view[self.receive(view) :]
         return bytes(buffer)
 
-    def receive_now(self, view: memoryview) -> int:
-        """What is here already, 0 for nothing. Raises ChannelClosed."""
-        try:
-            got = self._sock.recv_into(view)
-        except BlockingIOError:
-            return 0
-        except OSError:
-            raise ChannelClosed from None
-        if not got:
-            raise ChannelClosed
-        return got
-
-    async def readable(self, patience_s: float | None) -> bool:
-        """Whether something came within so long."""
-        ready: asyncio.Future[bool] = self._loop.create_future()
-        fd = self._sock.fileno()
-        self._loop.add_reader(fd, _set, ready, True)
-        timer = None if patience_s is None else self._loop.call_later(patience_s, _set, ready, False)
-        try:
-            return await ready
-        finally:
-            self._loop.remove_reader(fd)
-            if timer is not None:
-                timer.cancel()
-
-    async def _fill(self, view: memoryview) -> None:
-        while view:
-            got = self.receive_now(view)
-            view = view[got:]
-            if view and not got:
-                await self.readable(None)
-
-
-def _set(ready: asyncio.Future[bool], came: bool) -> None:  # noqa: FBT001
-    if not ready.done():
-        ready.set_result(came)
+    def receive(self, view: memoryview, patience_s: float | None = None) -> int:
+        """Some bytes; 0 where none come within so long, None: without end. Raises ChannelClosed."""
+        while True:
+            try:
+                got = self._sock.recv_into(view)
+            except BlockingIOError:
+                if not self._readable.poll(None if patience_s is None else patience_s * 1000):
+                    return 0
+                continue
+            except OSError:
+                raise ChannelClosed from None
+            if not got:
+                raise ChannelClosed
+            return got

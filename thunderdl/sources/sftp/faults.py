@@ -1,4 +1,4 @@
-"""What went wrong with ``ssh``, from what it says on its standard error; what it says is partly the server's. No I/O."""
+"""What went wrong, from what ``ssh`` says on its standard error; that is partly the server's word. No I/O."""
 
 from __future__ import annotations
 

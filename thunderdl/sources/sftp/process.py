@@ -10,7 +10,7 @@ import contextlib
 import os
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 # As large as the channel's window in OpenSSH (channels.h: 64 packets of 32 KiB) is of use; the system gives less.
 SOCKET_BYTES = 1024 * 1024
@@ -21,14 +21,14 @@ _MOST_SAID = 64 * 1024
 class Process:
     """``sock``: its channel, non-blocking. Raises OSError where the program cannot be run."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         try:
             for end in (ours, theirs):
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
-            self._process = subprocess.Popen(
-                command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, start_new_session=True,
+            self._process = subprocess.Popen[bytes](
+                command, stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=subprocess.PIPE, start_new_session=True,
                 env={**os.environ, "LC_ALL": "C", **environment},
             )  # fmt: skip
         except BaseException:
@@ -49,6 +49,11 @@ class Process:
         with contextlib.suppress(OSError, ValueError):
             return (self._said.read(_MOST_SAID) or b"").decode("utf-8", "replace")
         return ""
+
+    def hang_up(self) -> None:
+        """Let whoever waits for the channel see its end; does not wait itself."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
         """Close the channel and wait for it to end. May be called more than once."""
