@@ -30,6 +30,7 @@ from thunderdl.options import Options, Priority
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 
 if TYPE_CHECKING:
+    from thunderdl.engine.opening import Opening
     from thunderdl.engine.seeding import Seeding
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
@@ -318,7 +319,7 @@ class Client:
             return Info(
                 url=url, final_url=opening.final_url, name=os.path.basename(target.path),
                 size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
-                digests=repr_digests(fields), protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
+                digests=repr_digests(fields), protocol=_protocol_of(opening), server=head.get("server") or "",
                 content_type=head.get("content-type") or "",
             )  # fmt: skip
         finally:
@@ -398,6 +399,11 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
+
+
+def _protocol_of(opening: Opening) -> str:
+    scheme = opening.endpoint.scheme
+    return f"HTTP/{opening.head.http_version}" if scheme in ("http", "https") else scheme.upper()
 
 
 def request_from_journal(path: str, options: Options) -> Request:

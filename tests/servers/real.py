@@ -83,6 +83,7 @@ def python_http_server() -> Iterator[RealServer]:
 
 @contextlib.contextmanager
 def running(command: Callable[[Path, int], list[str]], *, scheme: str = "http") -> Iterator[RealServer]:
+    """``command``: the words that start a server on a port, given the folder that is all its own."""
     # Not pytest's tmp_path: that is closed to the unprivileged user which Apache and nginx turn into under root.
     with tempfile.TemporaryDirectory(prefix="thunderdl-server-") as name:
         root = Path(name)

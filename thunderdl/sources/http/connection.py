@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from thunderdl.errors import ThunderdlError
-    from thunderdl.sources.http.head import Body, Parser
+    from thunderdl.sources.http.head import Body, Parser, ResponseHead
     from thunderdl.sources.http.mover import Mover
     from thunderdl.sources.http.transfer import Store, Transfer
 
@@ -45,15 +45,19 @@ LEGAL: dict[Phase, frozenset[Phase]] = {
 class Connection:
     """A :class:`thunderdl.sources.base.Carrier`, the mover's verbs as its own.
 
+    ``heard``: is told instead of the transfers' own ``notify``. ``flows_on``: no answers but a file comes, in order, to
+    its end; a transfer takes a part of it, and what is behind that waits for the next.
     ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
-        "carry", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock", "used", "waits_until",
-        "watched",
+        "carry", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock",
+        "used", "waits_until", "watched",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
+    def __init__(
+        self, sock: socket.socket, *, heard: Callable[[object], None] | None = None, flows_on: bool = False
+    ) -> None:  # fmt: skip
+        self.sock, self.heard, self.flows_on = sock, heard, flows_on
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""
@@ -81,6 +85,10 @@ class Connection:
         """See :meth:`Mover.ask`, and so on."""
         if self.mover is not None:
             self.mover.ask(self, transfer)
+
+    def answer(self, transfer: Transfer, head: ResponseHead) -> None:
+        if self.mover is not None:
+            self.mover.answer(self, transfer, head)
 
     def proceed(
         self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None

@@ -22,10 +22,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
+from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError
 from thunderdl.sources.http.connection import Connection, Phase
-from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
-from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser
+from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
+from thunderdl.sources.http.faults import StoreFault, fault_of
+from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser, ResponseHead
 from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 
 BUFFER_BYTES = 1024 * 1024
@@ -66,6 +67,10 @@ class Mover:
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
         self._order(connection, lambda mover: mover._ask(connection, transfer))
+
+    def answer(self, connection: Connection, transfer: Transfer, head: ResponseHead) -> None:
+        """Let ``transfer`` have what comes next on a connection that flows on: this is its head."""
+        self._order(connection, lambda mover: mover._answer(connection, transfer, head))
 
     def proceed(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover | None = None
@@ -154,7 +159,7 @@ class Mover:
             try:
                 command(self)
             except Exception as error:
-                self._break(connection, _fault_of(error))
+                self._break(connection, fault_of(error))
 
     def _patience(self) -> float | None:
         if self._again or self._commands:
@@ -168,10 +173,10 @@ class Mover:
             if mask & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
                 self._turn(connection)
         except Exception as error:
-            self._break(connection, _fault_of(error))
+            self._break(connection, fault_of(error))
 
     def _turn(self, connection: Connection) -> None:
-        if connection.phase is Phase.IDLE:
+        if connection.phase is Phase.IDLE and not connection.flows_on:
             # An idle connection that turns readable was closed by the server, or is out of step.
             self._break(connection, ConnectionLost("", "closed while idle"))
         elif connection.phase is Phase.HEAD:
@@ -183,7 +188,7 @@ class Mover:
 
     def _ask(self, connection: Connection, transfer: Transfer) -> None:
         if connection.phase is Phase.CLOSED:
-            self._post(transfer, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
+            self._post(connection, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
             return
         # Behind another one, the time to the first byte would say nothing of the path.
         transfer.asked_at = 0.0 if connection.queue else time.monotonic()
@@ -204,6 +209,7 @@ class Mover:
 
     def _watch(self, connection: Connection) -> None:
         parked = connection.phase is Phase.PARKED or connection.waits_until > 0
+        parked = parked or (connection.flows_on and connection.phase is Phase.IDLE)
         events = (0 if parked else selectors.EVENT_READ) | (selectors.EVENT_WRITE if connection.outbox else 0)
         if events == connection.watched:
             return
@@ -252,7 +258,20 @@ class Mover:
             # 100 Continue and 103 Early Hints: the answer proper is still to come.
             if connection.carry:
                 self._again.append(connection)
-        elif transfer.opening:
+        else:
+            self._judge(connection, transfer, head)
+
+    def _answer(self, connection: Connection, transfer: Transfer, head: ResponseHead) -> None:
+        if connection.phase is Phase.CLOSED:
+            self._post(connection, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
+            return
+        connection.queue.append(transfer)
+        connection.move(Phase.HEAD)
+        transfer.head, transfer.first_byte_at = head, time.monotonic()
+        self._judge(connection, transfer, head)
+
+    def _judge(self, connection: Connection, transfer: Transfer, head: ResponseHead) -> None:
+        if transfer.opening:
             self._open(connection, transfer)
         else:
             assert transfer.judge is not None
@@ -274,7 +293,7 @@ class Mover:
             return
         connection.move(Phase.PARKED)
         self._watch(connection)
-        self._post(transfer, Headed(transfer))
+        self._post(connection, Headed(transfer))
 
     def _hand_over(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover
@@ -346,7 +365,7 @@ class Mover:
                 # Shorter than asked is in order (RFC 9110 section 14.2): the rest is for another lease.
                 transfer.end = transfer.position
             transfer.whole = left == 0
-            self._complete(connection, transfer, clean=left == 0 and not ended)
+            self._complete(connection, transfer, clean=(left == 0 or connection.flows_on) and not ended)
         elif ended and left is None:
             transfer.whole, transfer.end = True, transfer.position
             self._complete(connection, transfer, clean=False)
@@ -379,7 +398,7 @@ class Mover:
         try:
             transfer.take(view)
         except OSError as error:
-            raise _StoreError(error) from error
+            raise StoreFault(error) from error
 
     def _complete(self, connection: Connection, transfer: Transfer, *, clean: bool) -> None:
         transfer.finish()
@@ -387,13 +406,15 @@ class Mover:
         reusable = clean and head is not None and head.keep_alive
         connection.queue.popleft()
         connection.served += 1
-        self._post(transfer, Finished(transfer, reusable))
+        self._post(connection, Finished(transfer, reusable))
         if not reusable:
             self._break(connection, ConnectionLost("", "closed after the body"), fresh=True)
         elif connection.queue:
             self._expect_head(connection)
         else:
             connection.move(Phase.IDLE)
+            if connection.flows_on:
+                self._watch(connection)
 
     # -- reading
 
@@ -436,7 +457,7 @@ class Mover:
         if connection.phase is Phase.CLOSED or transfer not in connection.queue:
             return
         transfer.end = min(transfer.end, max(end, transfer.position))
-        self._post(transfer, Lowered(transfer, transfer.end))
+        self._post(connection, Lowered(transfer, transfer.end))
         if transfer is connection.queue[0] and transfer.position >= transfer.end and connection.phase is Phase.BODY:
             self._after_body(connection, transfer, ended=False)
 
@@ -456,7 +477,7 @@ class Mover:
             if not isinstance(error, InternalError):
                 # After a bug position and hash need not belong together: what has no record is fetched again.
                 transfer.finish()
-            self._post(transfer, Broke(transfer, error, stale=stale))
+            self._post(connection, Broke(transfer, error, stale=stale))
 
     def _break_all(self, bug: Exception) -> None:
         # First, so that what was ordered meanwhile is among those who are told.
@@ -474,23 +495,5 @@ class Mover:
         self.attached.discard(connection)
         connection.sock.close()
 
-    def _post(self, transfer: Transfer, event: object) -> None:
-        self._events.append((transfer.notify, event))
-
-
-class _StoreError(OSError):
-    """A write that failed, told apart from a socket that failed."""
-
-    def __init__(self, cause: OSError) -> None:
-        super().__init__(cause.errno, cause.strerror)
-        self.cause = cause
-
-
-def _fault_of(error: Exception) -> ThunderdlError | OSError:
-    """What to tell of it: a write that failed as the system said it, a bug as a bug."""
-    if isinstance(error, _StoreError):
-        return error.cause
-    if not isinstance(error, OSError):
-        return foreseen(error)
-    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-    return ConnectionLost("", f"the connection broke ({reason or type(error).__name__})")
+    def _post(self, connection: Connection, event: Event) -> None:
+        self._events.append((connection.heard or event.transfer.notify, event))
