@@ -5,14 +5,19 @@ FOLDER.behaviour before each answer.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import select
+import shlex
 import stat
 import struct
 import sys
+import tempfile
 import time
+import unittest.mock
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
@@ -53,6 +58,22 @@ def behave(folder: Path, behaviour: Behaviour) -> None:
 def command(folder: Path) -> list[str]:
     """What to run for a server of ``folder``."""
     return [sys.executable, "-I", "-S", str(Path(__file__)), str(folder)]
+
+
+def ssh_that_runs(folder: Path, script: str) -> None:
+    """A program called ``ssh`` in ``folder``: this shell script."""
+    program = folder / "ssh"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o700)
+
+
+@contextlib.contextmanager
+def in_place_of_ssh(folder: Path) -> Iterator[None]:
+    """Whoever runs ``ssh`` meanwhile reaches a server of ``folder``."""
+    with tempfile.TemporaryDirectory(prefix="thunderdl-ssh-") as programs:
+        ssh_that_runs(Path(programs), "exec " + shlex.join(command(folder)))
+        with unittest.mock.patch.dict(os.environ, {"PATH": f"{programs}:{os.environ['PATH']}"}):
+            yield
 
 
 def _behaviour(folder: Path) -> Behaviour:

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.fake_sftp import ssh_that_runs
 from tests.servers.programs import need
 from tests.servers.real import RealServer, running
 
@@ -91,15 +92,8 @@ def sshd(*, subsystem: str = "internal-sftp") -> Iterator[SshServer]:
     with running(command, scheme="sftp") as server, tempfile.TemporaryDirectory(prefix="thunderdl-ssh-") as bin_folder:
         root = server.folder.parent
         (root / "client_conf").write_text(_CLIENT.format(root=root))
-        fake_ssh(Path(bin_folder), f'exec {client} -F {root}/client_conf "$@"')
+        ssh_that_runs(Path(bin_folder), f'exec {client} -F {root}/client_conf "$@"')
         path = f"{bin_folder}:{os.environ['PATH']}"
         served = SshServer(folder=server.folder, root=root, port=server.port, path=path, server=server)
         served.know()
         yield served
-
-
-def fake_ssh(folder: Path, script: str) -> None:
-    """A program called ``ssh`` in ``folder``: this shell script."""
-    program = folder / "ssh"
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o700)

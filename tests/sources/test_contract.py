@@ -27,10 +27,10 @@ SMALL = 100_000
 CUT = 300_000
 LIMIT_BYTES_PER_S = 2 * 1024 * 1024
 
-everywhere = pytest.mark.parametrize("kind", ["http", "ftp", "file", "data"], indirect=True)
+everywhere = pytest.mark.parametrize("kind", ["http", "ftp", "sftp", "file", "data"], indirect=True)
 # Of any size, and with ranges.
-with_ranges = pytest.mark.parametrize("kind", ["http", "ftp", "file"], indirect=True)
-over_a_wire = pytest.mark.parametrize("kind", ["http", "ftp"], indirect=True)
+with_ranges = pytest.mark.parametrize("kind", ["http", "ftp", "sftp", "file"], indirect=True)
+over_a_wire = pytest.mark.parametrize("kind", ["http", "ftp", "sftp"], indirect=True)
 
 
 @pytest.fixture
