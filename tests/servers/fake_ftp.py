@@ -24,7 +24,8 @@ class FakeFtp:
     for anybody. ``stall_after``: bytes of each retrieval after which it waits for ``release``; ``cut_after``: after
     which it closes, to say ``cut_reply``. ``more``: bytes that follow the file. ``has_rest``: whether REST is obeyed.
     ``most``: control connections at once, each further one is greeted with ``full``. ``opens_data``: else nobody
-    listens for the data connection. ``commands``: what came.
+    listens for the data connection. ``passive_host``: what PASV names. ``opening``: said before a file. ``commands``:
+    what came.
     """
 
     def __init__(self, files: Mapping[str, bytes], *, tls: Identity | None = None) -> None:
@@ -37,7 +38,8 @@ class FakeFtp:
         self.more = b""
         self.has_rest = self.opens_data = True
         self.most, self.full = 1000, b"421 too many"
-        self.greeting = b"220 ready"
+        self.greeting, self.opening = b"220 ready", b"150 here it comes"
+        self.passive_host = b"127,0,0,1"
         self.release = threading.Event()
         self.release.set()
         self.commands: list[str] = []
@@ -167,7 +169,7 @@ class _Dialogue:
             self._stop_listening()
         if verb == "EPSV":
             return b"229 there (|||%d|)" % port
-        return b"227 there (127,0,0,1,%d,%d)" % divmod(port, 256)
+        return b"227 there (%b,%d,%d)" % (self._server.passive_host, *divmod(port, 256))
 
     def _stop_listening(self) -> None:
         if self._listening is not None:
@@ -182,7 +184,7 @@ class _Dialogue:
             return
         self._listening.settimeout(5)
         data, _ = self._listening.accept()
-        self._say(b"150 here it comes")
+        self._say(self._server.opening)
         if self._server.context is not None:
             data = self._server.context.wrap_socket(data, server_side=True)
         with contextlib.closing(data):

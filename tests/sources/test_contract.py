@@ -142,7 +142,7 @@ def test_it_brings_a_part_beside_a_web_server(
 ) -> None:
     kind.serve(content)
     server.resources[f"/{NAME}"] = Resource(body=content)
-    result = fetch(kind.url, tmp_path, mirrors=[server.url(f"/{NAME}")], checksum=sha256(content), limit=8 << 20)
+    result = fetch(kind.url, tmp_path, mirrors=[server.url(f"/{NAME}")], checksum=sha256(content), limit=2 << 20)
     assert content_of(result) == content
     assert all(source.bytes for source in result.sources)
 

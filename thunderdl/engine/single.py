@@ -109,6 +109,8 @@ async def save_stream(
     if connection is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
     event = await _proceeded(session, options, ledger, opening, count)
+    if isinstance(event, Finished) and event.reusable:
+        session.pool.keep(opening.endpoint, connection)
     session.pool.free_slot(opening.endpoint)
     opening.connection = None
     if isinstance(event, Finished):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from thunderdl.errors import Cancelled, ConnectionLost, InternalError, SourceError, ThunderdlError, foreseen
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.base import Ground
-from thunderdl.sources.ftp.serving import Forgotten, Retrieval, Server
+from thunderdl.sources.ftp.serving import Retrieval, Server
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
 from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
@@ -37,7 +37,8 @@ class Stream:
 
     def __init__(self, retrieval: Retrieval, heard: Callable[[object], None], mover: Mover) -> None:
         self.retrieval, self.position = retrieval, retrieval.start
-        self.connection = Connection(retrieval.sock, heard=heard, flows_on=True)
+        ends_at = retrieval.facts.size_bytes
+        self.connection = Connection(retrieval.sock, heard=heard, flows_on=True, ends_at=ends_at)
         mover.attach(self.connection)
 
     def goes_on_at(self, transfer: Transfer) -> bool:
@@ -147,7 +148,7 @@ class FtpCarrier:
         size = stream.retrieval.facts.size_bytes
         reusable = True
         if size is None or stream.position >= size:
-            reusable = await self._end(stream, sent_all=size is not None)
+            reusable = await self._end(sent_all=size is not None)
         self._finish(transfer, reusable=reusable)
 
     async def _retrieve(self, transfer: Transfer) -> None:
@@ -156,6 +157,9 @@ class FtpCarrier:
         if answer(facts, transfer).status == 416:
             await self._refuse(transfer, facts)
         retrieval = await self._in_thread(lambda: self._server.retrieve(path, transfer.start, facts), _discard)
+        if transfer.opening:
+            # No range of it can be had: all of it comes.
+            transfer.start = transfer.position = retrieval.start
         self._stream = Stream(retrieval, self._heard, self._ground.least_busy())
 
     async def _refuse(self, transfer: Transfer, facts: Facts) -> None:
@@ -192,15 +196,11 @@ class FtpCarrier:
             raise await self._in_thread(self._server.broke, _nothing)
         raise _Broken(event.error)
 
-    async def _end(self, stream: Stream, *, sent_all: bool) -> bool:
+    async def _end(self, *, sent_all: bool) -> bool:
         """The last byte is there. Whether the connection can go on."""
-        try:
-            await self._in_thread(lambda: self._server.ended(stream.retrieval, sent_all=sent_all), _nothing)
-            return True
-        except Forgotten:
-            return False
-        finally:
-            self._drop_stream()
+        # First: ProFTPD says nothing before it has seen our end closed, too.
+        self._drop_stream()
+        return await self._in_thread(lambda: self._server.ended(sent_all=sent_all), _nothing)
 
     async def _end_stream(self) -> None:
         """Close a data connection in the middle of the file."""

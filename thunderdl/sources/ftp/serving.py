@@ -151,20 +151,20 @@ class Server:
 
     # -- its end
 
-    def ended(self, retrieval: Retrieval, *, sent_all: bool) -> None:
-        """Hear that everything was sent (``sent_all``: as many bytes as it had stated have come). Raises a SourceError
-        where it was less, or would be more."""
-        if sent_all:
-            _expect_end(retrieval.sock)
+    def ended(self, *, sent_all: bool) -> bool:
+        """Hear how a retrieval ended. Whether the control connection can go on. ``sent_all``: as many bytes as were
+        stated have come, and the end behind them; where nothing was stated, the server's word alone tells a whole file
+        from a part. Raises a SourceError then."""
         try:
             reply = self.control.reply(END_S)
         except (TimedOut, ConnectionLost):
             if sent_all:
-                # A firewall forgets a control connection that was silent for a long file; the bytes are all there.
-                raise Forgotten from None
+                # A firewall forgets a control connection that was silent for a long file.
+                return False
             raise
-        if not reply.is_good:
+        if not reply.is_good and not sent_all:
             raise ConnectionLost("", f"it was not sent to its end (the server answered {reply.code})")
+        return True
 
     def broke(self) -> SourceError:
         """Why a data connection ended too early."""
@@ -180,10 +180,6 @@ class Server:
     def broken_off(self) -> None:
         """Have the answer to a retrieval whose data connection was closed by us."""
         self.control.reply(END_S)
-
-
-class Forgotten(Exception):
-    """All bytes are there, but the control connection is of no use any more."""
 
 
 def log_in(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, *, is_known: bool = False) -> Server:
@@ -273,17 +269,3 @@ def _size_told(reply: Reply) -> int | None:
     """Where SIZE is unknown, the size may be told in passing: "150 Opening ... (123 bytes)"."""
     found = parse150(f"150 {reply.text}") if reply.code == 150 else None
     return found if found is None or found < 1 << 63 else None
-
-
-def _expect_end(sock: socket.socket) -> None:
-    """Nothing may follow what was stated to be all: else SIZE told of another file, or REST was not obeyed."""
-    sock.settimeout(END_S)
-    try:
-        more = sock.recv(1)
-    except TimeoutError:
-        # As the reply that does not come.
-        raise Forgotten from None
-    except OSError:
-        return
-    if more:
-        raise BadResponse("", "sends more than the size that it stated")

@@ -46,18 +46,20 @@ class Connection:
     """A :class:`thunderdl.sources.base.Carrier`, the mover's verbs as its own.
 
     ``heard``: is told instead of the transfers' own ``notify``. ``flows_on``: no answers but a file comes, in order, to
-    its end; a transfer takes a part of it, and what is behind that waits for the next.
+    its end; a transfer takes a part of it, and what is behind that waits for the next. ``ends_at``: how long that file
+    is, where that was stated.
     ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
-        "carry", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock",
-        "used", "waits_until", "watched",
+        "carry", "ends_at", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served",
+        "sock", "used", "waits_until", "watched",
     )  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, *, heard: Callable[[object], None] | None = None, flows_on: bool = False
+        self, sock: socket.socket, *, heard: Callable[[object], None] | None = None, flows_on: bool = False,
+        ends_at: int | None = None,
     ) -> None:  # fmt: skip
-        self.sock, self.heard, self.flows_on = sock, heard, flows_on
+        self.sock, self.heard, self.flows_on, self.ends_at = sock, heard, flows_on, ends_at
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""

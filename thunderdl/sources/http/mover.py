@@ -16,7 +16,6 @@ import contextlib
 import heapq
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections import deque
@@ -27,10 +26,10 @@ from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
 from thunderdl.sources.http.faults import StoreFault, fault_of
 from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser, ResponseHead
+from thunderdl.sources.http.reading import WOULD_BLOCK, receive
 from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 
 BUFFER_BYTES = 1024 * 1024
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # Held while a command finds its mover or a connection changes hands: for a microsecond, a few times a second.
 _HANDS = threading.Lock()
@@ -44,7 +43,7 @@ class Mover:
         self._selector = selectors.DefaultSelector()
         self._commands: deque[tuple[Connection, Callable[[Mover], None]]] = deque()
         self._events: deque[tuple[Callable[[object], None], object]] = deque()
-        self._view = memoryview(bytearray(BUFFER_BYTES))
+        self._view = memoryview(bytearray(BUFFER_BYTES + 1))
         self._again: list[Connection] = []
         self._waiting: list[tuple[float, int, Connection]] = []
         self._bell, self._bell_far = socket.socketpair()
@@ -202,14 +201,14 @@ class Mover:
         while connection.outbox:
             try:
                 sent = connection.sock.send(connection.outbox)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 break
             del connection.outbox[:sent]
         self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        parked = connection.phase is Phase.PARKED or connection.waits_until > 0
-        parked = parked or (connection.flows_on and connection.phase is Phase.IDLE)
+        waits = connection.waits_until > 0 or (connection.flows_on and connection.phase is Phase.IDLE)
+        parked = waits or connection.phase is Phase.PARKED
         events = (0 if parked else selectors.EVENT_READ) | (selectors.EVENT_WRITE if connection.outbox else 0)
         if events == connection.watched:
             return
@@ -234,7 +233,7 @@ class Mover:
         self._view[:carried] = connection.carry
         if END_OF_HEAD not in connection.carry:
             # A head is small: a read no larger than this leaves the body for the wide reads that follow.
-            got, ended = self._receive(connection, self._view[carried : carried + 64 * 1024])
+            got, ended = receive(connection.sock, self._view[carried : carried + 64 * 1024])
         filled = carried + got
         transfer = connection.queue[0]
         if filled and not transfer.first_byte_at:
@@ -267,6 +266,7 @@ class Mover:
             return
         connection.queue.append(transfer)
         connection.move(Phase.HEAD)
+        self._watch(connection)
         transfer.head, transfer.first_byte_at = head, time.monotonic()
         self._judge(connection, transfer, head)
 
@@ -340,20 +340,34 @@ class Mover:
             room = self._granted(connection, transfer, room)
             if not room:
                 return
-        got, ended = self._fill(connection, transfer, room)
+        if room and connection.ends_at is not None and transfer.position + room >= connection.ends_at:
+            got, ended = self._fill_to_end(connection, transfer, room)
+        else:
+            got, ended = self._fill(connection, transfer, room)
         if got:
             self._take(transfer, self._view[:got])
             if connection.left_bytes is not None:
                 connection.left_bytes -= got
         self._after_body(connection, transfer, ended=ended)
 
-    def _fill(self, connection: Connection, transfer: Transfer, room: int) -> tuple[int, bool]:
-        """Up to ``room`` bytes at the head of the buffer: what was carried, then what the socket has."""
+    def _fill_to_end(self, connection: Connection, transfer: Transfer, room: int) -> tuple[int, bool]:
+        """The last byte counts once the end is seen behind it: more would mean that this is another file, or another
+        part of it, and what is written and recorded is believed."""
+        got, ended = self._fill(connection, transfer, room, spare=1)
+        if got > room:
+            raise BadResponse("", "sends more than the size that it stated")
+        if got == room and not ended:
+            got -= 1
+            connection.carry = bytes(self._view[got : got + 1])
+        return got, ended
+
+    def _fill(self, connection: Connection, transfer: Transfer, room: int, spare: int = 0) -> tuple[int, bool]:
+        """Up to ``room`` bytes at the head of the buffer, and ``spare``: what was carried, then what the socket has."""
         carried = min(len(connection.carry), room)
         if carried:
             self._view[:carried] = connection.carry[:carried]
             connection.carry = connection.carry[carried:]
-        got, ended = self._receive(connection, self._view[carried:room])
+        got, ended = receive(connection.sock, self._view[carried : room + spare])
         if carried + got < room and transfer.meter.limited:
             transfer.meter.give_back(room - carried - got)
         return carried + got, ended
@@ -371,7 +385,7 @@ class Mover:
             self._complete(connection, transfer, clean=False)
         elif ended:
             raise ConnectionLost("", "closed in the middle of the body")
-        elif connection.buffered or connection.carry:
+        elif connection.buffered or (connection.carry and not connection.flows_on):
             self._again.append(connection)
 
     def _read_chunked(self, connection: Connection, transfer: Transfer) -> None:
@@ -415,24 +429,6 @@ class Mover:
             connection.move(Phase.IDLE)
             if connection.flows_on:
                 self._watch(connection)
-
-    # -- reading
-
-    def _receive(self, connection: Connection, view: memoryview) -> tuple[int, bool]:
-        """Fill ``view`` as far as the socket has bytes: (how many, whether the peer has closed)."""
-        got, size = 0, len(view)
-        receive = connection.sock.recv_into
-        while got < size:
-            try:
-                count = receive(view[got:])
-            except _WOULD_BLOCK:
-                return got, False
-            except ssl.SSLZeroReturnError:
-                return got, True
-            if count == 0:
-                return got, True
-            got += count
-        return got, False
 
     def _granted(self, connection: Connection, transfer: Transfer, want: int) -> int:
         granted, wait_s = transfer.meter.take(id(connection), min(want, 256 * 1024))
