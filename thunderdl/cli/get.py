@@ -28,6 +28,11 @@ def get(typed: Typed) -> int:
     options = settings.load(typed.settings()).options()
     urls, mirrors, list_path = typed.texts("urls"), typed.texts("mirror"), typed.text("input")
     _check(urls, mirrors, list_path, options)
+    if typed.is_on("ask_password"):
+        from thunderdl.cli.asking import Asked
+
+        asked = Asked()
+        urls, mirrors = asked.all(urls), asked.all(mirrors)
     view, tally = _view(typed), Tally()
     if list_path is None:
         return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))

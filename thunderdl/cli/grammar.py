@@ -202,6 +202,12 @@ _INPUT = Flag(
     metavar="FILE",
     help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors.",
 )
+_ASK_PASSWORD = Flag(
+    name="ask_password",
+    names=("--ask-password",),
+    takes=Takes.NOTHING,
+    help="Ask for the password of each user that a URL names without one.",
+)
 _CHART = Flag(
     name="chart",
     names=("-o", "--out"),
@@ -232,7 +238,10 @@ _SEEDING = (
 )  # fmt: skip
 _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
-_REACH = ("headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc", "cookies")
+_REACH = (
+    "headers", "user_agent", "timeout", "retries", "proxy", "ca", "insecure", "netrc",
+    "accept_new_host_keys", "cookies",
+)  # fmt: skip
 # How peers are found that know what a magnet link names.
 _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
 # What the journal already knows is not asked again.
@@ -249,7 +258,7 @@ COMMANDS: Mapping[str, Command] = {
             name="get",
             target="thunderdl.cli.get:get",
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
-            flags=(*_options(*_ALL), _MIRROR, _INPUT, _QUIET, _VERBOSE, _JSON),
+            flags=(*_options(*_ALL), _MIRROR, _INPUT, _ASK_PASSWORD, _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
         ),
         Command(

@@ -205,15 +205,22 @@ def _fields(session: Session, address: Address, options: Options) -> list[tuple[
 
 
 def _login(address: Address, options: Options) -> tuple[str, str] | None:
-    if address.user is not None:
-        return address.user, address.password
-    if not options.netrc:
-        return None
+    """User and password: the URL's, else those of netrc for this host, and this user where the URL names one."""
+    named = None if address.user is None else (address.user, address.password)
+    if not options.netrc or address.password:
+        return named
+    found = _login_of_netrc(address.endpoint.host)
+    if found is None or (named is not None and found[0] not in ("", named[0])):
+        return named
+    return (found[0] or named[0], found[1]) if named else found
+
+
+def _login_of_netrc(host: str) -> tuple[str, str] | None:
     import netrc
 
     path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
     try:
-        found = netrc.netrc(path).authenticators(address.endpoint.host)
+        found = netrc.netrc(path).authenticators(host)
     except FileNotFoundError:
         return None
     except (OSError, netrc.NetrcParseError) as error:
