@@ -43,7 +43,7 @@ def test_the_password_of_the_url(folder: Path, tmp_path: Path) -> None:
 
 def test_a_wrong_password_is_told_and_not_shown(folder: Path, tmp_path: Path) -> None:
     result = fetch(f"sftp://me:wrong1@example.invalid{folder}/f", tmp_path / "to")
-    failed(result, AccessDenied, 5, "let nobody in")
+    failed(result, AccessDenied, 5, "let nobody in", "check the user's name and password")
     assert "wrong1" not in str(result.error)
 
 

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
-from thunderdl.errors import InvalidUrl, LastingFault, SourceError, TimedOut
+from thunderdl.errors import AccessDenied, InvalidUrl, LastingFault, SourceError, TimedOut
 from thunderdl.sources.answering import PlainRequest
 from thunderdl.sources.base import Ground
 from thunderdl.sources.http.daemons import DaemonThreads
@@ -21,7 +21,7 @@ from thunderdl.sources.sftp.askpass import answering
 from thunderdl.sources.sftp.carrier import RemoteCarrier, RemoteOrigin
 from thunderdl.sources.sftp.channel import Channel, ChannelClosed
 from thunderdl.sources.sftp.command import DEFAULT_PORT, check_names, command
-from thunderdl.sources.sftp.faults import ssh_fault
+from thunderdl.sources.sftp.faults import HostKeyRefused, ssh_fault
 from thunderdl.sources.sftp.process import Process
 from thunderdl.sources.sftp.remote_file import RemoteFile
 
@@ -87,8 +87,10 @@ class SecureFiles:
             process = self._started(endpoint, timeout_s, environment)
             try:
                 return await self._begun(process)
-            except BaseException:
+            except BaseException as error:
                 self._end(process)
+                if password and isinstance(error, AccessDenied) and not isinstance(error, HostKeyRefused):
+                    error.advice = "check the user's name and password"
                 raise
 
     def _started(self, endpoint: Endpoint, timeout_s: float, environment: Mapping[str, str]) -> Process:
