@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from thunderdl.errors import LastingFault
 from thunderdl.sources.sftp.askpass import answering
 
 SECRET = "hunter2 $HOME 'ü\\n"
@@ -44,3 +46,9 @@ def test_the_password_is_in_no_file_and_no_environment() -> None:
             assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0
             assert stat.S_ISFIFO(path.stat().st_mode) or SECRET.encode() not in path.read_bytes()
     assert not os.path.exists(folder)
+
+
+def test_where_nothing_can_be_made_it_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(LastingFault, match="TMPDIR"), answering(SECRET):
+        pass

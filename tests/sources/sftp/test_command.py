@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from thunderdl.errors import InvalidUrl
 from thunderdl.sources.http.wire import Address, Endpoint, parse_url
-from thunderdl.sources.sftp.command import check_names, command
+from thunderdl.sources.sftp.command import check_names, command, faster_ciphers, question
 
 
 def address(host: str = "example.org", user: str | None = None, password: str = "") -> Address:
@@ -71,9 +71,7 @@ def test_what_passes_is_one_plain_argument(host: str, user: str) -> None:
 
 def test_names_stand_where_ssh_reads_no_options() -> None:
     told = line(Endpoint("sftp", "example.org", 2222, login=("me", "")))
-    assert told[-4:] == ["-s", "--", "example.org", "sftp"]
-    assert told[told.index("-l") + 1] == "me"
-    assert told[told.index("-p") + 1] == "2222"
+    assert told[-8:] == ["-s", "-p", "2222", "-l", "me", "--", "example.org", "sftp"]
 
 
 def test_the_password_is_not_on_the_command_line() -> None:
@@ -89,3 +87,22 @@ def test_new_hosts_are_refused_unless_wanted_and_nothing_is_lent_to_the_server()
     assert "-p" not in told
     assert "-l" not in told
     assert "-oStrictHostKeyChecking=accept-new" in line(Endpoint("sftp", "example.org", 22), trust_new=True)
+
+
+def test_ciphers_change_their_order_alone() -> None:
+    told = "host h\nciphers chacha20-poly1305@openssh.com,aes128-ctr,aes256-gcm@openssh.com,aes128-gcm@openssh.com\n"
+    assert faster_ciphers(told) == (
+        "aes128-gcm@openssh.com,aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-ctr"
+    )
+
+
+@pytest.mark.parametrize("told", [
+    "", "ciphers ", "ciphers chacha20-poly1305@openssh.com,aes128-ctr", "ciphers aes128-gcm@openssh.com,$(id)", "x",
+])  # fmt: skip
+def test_ciphers_that_a_policy_leaves_out_stay_out(told: str) -> None:
+    assert faster_ciphers(told) is None
+
+
+def test_what_is_asked_of_the_configuration_is_about_the_same_server() -> None:
+    endpoint = Endpoint("sftp", "example.org", 2222, login=("me", "x"))
+    assert question("ssh", endpoint) == ["ssh", "-G", "-p", "2222", "-l", "me", "--", "example.org"]

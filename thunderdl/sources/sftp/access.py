@@ -20,15 +20,17 @@ from thunderdl.sources.http.wire import Address, Endpoint, parse_url
 from thunderdl.sources.sftp.askpass import answering
 from thunderdl.sources.sftp.carrier import RemoteCarrier, RemoteOrigin
 from thunderdl.sources.sftp.channel import Channel, ChannelClosed
-from thunderdl.sources.sftp.command import DEFAULT_PORT, check_names, command
+from thunderdl.sources.sftp.command import DEFAULT_PORT, check_names, command, faster_ciphers, question
 from thunderdl.sources.sftp.faults import HostKeyRefused, ssh_fault
-from thunderdl.sources.sftp.process import Process
+from thunderdl.sources.sftp.process import Process, has_aes_instructions, output_of
 from thunderdl.sources.sftp.remote_file import RemoteFile
 
 # sshd turns connections away at random once ten are not logged in yet (MaxStartups 10:30:100).
 MOST_LOGGING_IN = 6
 # One for each connection that is at work.
 THREADS = 64
+# ``ssh -G`` reads files, and runs what the user's configuration has it run.
+CONFIG_S = 5.0
 T = TypeVar("T")
 
 
@@ -40,6 +42,7 @@ class SecureFiles:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._logging_in: dict[str, asyncio.Semaphore] = {}
+        self._ciphers: dict[Endpoint, str | None] = {}
         self._processes: set[Process] = set()
         self._ending: set[asyncio.Future[None]] = set()
         self._threads = DaemonThreads[Any](THREADS, "thunderdl-sftp")
@@ -82,9 +85,17 @@ class SecureFiles:
 
     async def _logged_in(self, endpoint: Endpoint, timeout_s: float) -> RemoteOrigin:
         password = endpoint.login[1] if endpoint.login else ""
+        program = shutil.which("ssh")
+        if program is None:
+            raise LastingFault("", "this needs OpenSSH's ssh, which is not here", "install openssh-client")
+        ciphers = await self._ciphers_for(program, endpoint)
         with contextlib.ExitStack() as stack:
             environment: Mapping[str, str] = stack.enter_context(answering(password)) if password else {}
-            process = self._started(endpoint, timeout_s, environment)
+            line = command(
+                program, endpoint, has_password=bool(environment), timeout_s=timeout_s, ciphers=ciphers,
+                trust_new=self._ground.options.accept_new_host_keys,
+            )  # fmt: skip
+            process = self._started(line, environment)
             try:
                 return await self._begun(process)
             except BaseException as error:
@@ -93,14 +104,13 @@ class SecureFiles:
                     error.advice = "check the user's name and password"
                 raise
 
-    def _started(self, endpoint: Endpoint, timeout_s: float, environment: Mapping[str, str]) -> Process:
-        program = shutil.which("ssh")
-        if program is None:
-            raise LastingFault("", "this needs OpenSSH's ssh, which is not here", "install openssh-client")
-        line = command(
-            program, endpoint, has_password=bool(environment),
-            trust_new=self._ground.options.accept_new_host_keys, timeout_s=timeout_s,
-        )  # fmt: skip
+    async def _ciphers_for(self, program: str, endpoint: Endpoint) -> str | None:
+        """Asked once for each host: 10 ms."""
+        if endpoint not in self._ciphers:
+            self._ciphers[endpoint] = await self._in_thread(lambda: _fast_ciphers(program, endpoint))
+        return self._ciphers[endpoint]
+
+    def _started(self, line: list[str], environment: Mapping[str, str]) -> Process:
         try:
             process = Process(line, environment)
         except OSError as error:
@@ -131,3 +141,9 @@ class SecureFiles:
         ending = asyncio.ensure_future(self._ground.on_disk(process.end))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
+
+
+def _fast_ciphers(program: str, endpoint: Endpoint) -> str | None:
+    if not has_aes_instructions():
+        return None
+    return faster_ciphers(output_of(question(program, endpoint), CONFIG_S))

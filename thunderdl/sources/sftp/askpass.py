@@ -12,6 +12,8 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 
+from thunderdl.errors import LastingFault
+
 # Once by the method "password", once by "keyboard-interactive", each asked once.
 _ANSWERS = 2
 _SCRIPT = """#!/bin/sh
@@ -25,16 +27,24 @@ esac
 
 @contextlib.contextmanager
 def answering(password: str) -> Iterator[Mapping[str, str]]:
-    """The environment in which ``ssh`` finds the password, as long as this is entered. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix="thunderdl-ssh-") as folder:
-        program, pipe = os.path.join(folder, "askpass"), os.path.join(folder, "pipe")
-        with os.fdopen(os.open(program, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700), "w") as script:
-            script.write(_SCRIPT)
-        os.mkfifo(pipe, 0o600)
-        # Read and write: neither waits for another end, and the bytes stay for as long as this is open.
-        fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    """The environment in which ``ssh`` finds the password, as long as this is entered. Raises LastingFault."""
+    with contextlib.ExitStack() as stack:
         try:
-            os.write(fd, f"{password}\n".encode("utf-8", "surrogateescape") * _ANSWERS)
-            yield {"SSH_ASKPASS": program, "SSH_ASKPASS_REQUIRE": "force"}
-        finally:
-            os.close(fd)
+            environment = _prepared(password, stack)
+        except OSError as error:
+            reason = f"the password cannot be handed to ssh ({error.strerror or type(error).__name__})"
+            raise LastingFault("", reason, "name a folder that can be written to in TMPDIR") from None
+        yield environment
+
+
+def _prepared(password: str, stack: contextlib.ExitStack) -> Mapping[str, str]:
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="thunderdl-ssh-"))
+    program, pipe = os.path.join(folder, "askpass"), os.path.join(folder, "pipe")
+    with os.fdopen(os.open(program, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o700), "w") as script:
+        script.write(_SCRIPT)
+    os.mkfifo(pipe, 0o600)
+    # Read and write: neither waits for another end, and the bytes stay for as long as this is open.
+    fd = os.open(pipe, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    os.write(fd, f"{password}\n".encode("utf-8", "surrogateescape") * _ANSWERS)
+    return {"SSH_ASKPASS": program, "SSH_ASKPASS_REQUIRE": "force"}

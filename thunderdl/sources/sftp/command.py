@@ -18,10 +18,11 @@ from thunderdl.sources.http.wire import Address, Endpoint
 
 # Letters of any script, and what directories and gateways put into names; nothing that a shell reads.
 _USER = re.compile(r"[\w.@+=:,#~/\\-]{1,256}")
+_CIPHER = re.compile(r"[a-z0-9@._-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]{0,254}")
-# One of the AES-GCM ciphers moves a GiB in two thirds of the CPU of ChaCha20, the default, wherever a processor has
-# AES instructions; a server or policy that has none of them is talked to as before.
-_CIPHERS = "^aes128-gcm@openssh.com,aes256-gcm@openssh.com"
+# They move a GiB in two thirds of the CPU of ChaCha20, OpenSSH's first, where a processor has AES instructions.
+_FAST_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
+DEFAULT_PORT = 22
 
 
 def check_names(url: str, address: Address) -> None:
@@ -35,9 +36,31 @@ def check_names(url: str, address: Address) -> None:
         raise InvalidUrl(url, "its password holds a control character")
 
 
-def command(program: str, endpoint: Endpoint, *, has_password: bool, trust_new: bool, timeout_s: float) -> list[str]:
-    """What to run: ``ssh``, never asking anybody but our own askpass, its channel bound to the server's SFTP."""
-    user = endpoint.login[0] if endpoint.login else None
+def question(program: str, endpoint: Endpoint) -> list[str]:
+    """What to run to learn what the user's and the system's configuration say of it (``ssh -G``)."""
+    return [program, "-G", *_destination(endpoint)]
+
+
+def faster_ciphers(configuration: str) -> str | None:
+    """The ciphers of an answer to :func:`question`, the fastest first; none that it does not have. None where that
+    changes nothing."""
+    line = next((line for line in configuration.splitlines() if line.startswith("ciphers ")), "")
+    allowed = line.removeprefix("ciphers ").strip().split(",")
+    if not set(allowed) & set(_FAST_CIPHERS) or not all(map(_CIPHER.fullmatch, allowed)):
+        return None
+    return ",".join(
+        [*(each for each in _FAST_CIPHERS if each in allowed), *(a for a in allowed if a not in _FAST_CIPHERS)]
+    )
+
+
+def command(
+    program: str, endpoint: Endpoint, *, has_password: bool, trust_new: bool, timeout_s: float,
+    ciphers: str | None = None,
+) -> list[str]:  # fmt: skip
+    """What to run: ``ssh``, which asks nobody but our own askpass, its channel bound to the server's SFTP.
+
+    ``ciphers``: as :func:`faster_ciphers` says; None leaves them as they are.
+    """
     settings = {
         # Unknown hosts are refused unless the user said otherwise, changed ones always.
         "StrictHostKeyChecking": "accept-new" if trust_new else "yes",
@@ -45,7 +68,6 @@ def command(program: str, endpoint: Endpoint, *, has_password: bool, trust_new: 
         "NumberOfPasswordPrompts": "1",
         "ConnectTimeout": str(max(1, round(timeout_s))),
         "ConnectionAttempts": "1",
-        "Ciphers": _CIPHERS,
         "Compression": "no",
         "LogLevel": "ERROR",
         # As OpenSSH's own sftp: nothing of ours, no shell, no socket is lent to the server.
@@ -61,13 +83,13 @@ def command(program: str, endpoint: Endpoint, *, has_password: bool, trust_new: 
     if has_password:
         # One that was given is meant: an agent with many keys would use up the server's patience first.
         settings["PreferredAuthentications"] = "password,keyboard-interactive,publickey"
-    line = [program, *(f"-o{name}={value}" for name, value in settings.items())]
-    if endpoint.port != DEFAULT_PORT:
-        # Unsaid, the user's configuration decides.
-        line += ["-p", str(endpoint.port)]
-    if user:
-        line += ["-l", user]
-    return [*line, "-s", "--", endpoint.host, "sftp"]
+    if ciphers is not None:
+        settings["Ciphers"] = ciphers
+    return [program, *(f"-o{name}={value}" for name, value in settings.items()), "-s", *_destination(endpoint), "sftp"]
 
 
-DEFAULT_PORT = 22
+def _destination(endpoint: Endpoint) -> list[str]:
+    """Options and host; what the URL does not say, the user's configuration decides."""
+    port = [] if endpoint.port == DEFAULT_PORT else ["-p", str(endpoint.port)]
+    user = ["-l", endpoint.login[0]] if endpoint.login and endpoint.login[0] else []
+    return [*port, *user, "--", endpoint.host]

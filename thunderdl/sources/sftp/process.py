@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -66,3 +67,24 @@ class Process:
                 self._process.kill()
                 self._process.wait()
         self._said.close()
+
+
+def output_of(command: list[str], timeout_s: float) -> str:
+    """What a program prints on its standard output; empty where it fails, or takes longer."""
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=timeout_s,
+            start_new_session=True, check=True,
+        )  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+def has_aes_instructions() -> bool:
+    """Whether the processor does AES by itself, as all but small ones do; taken for granted where nothing tells."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as told:
+            return bool(re.search(r"\baes\b", told.read(1 << 16)))
+    except OSError:
+        return True
