@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from tests.engine.runs import content_of, failed, fetch, names
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
+from thunderdl.engine.candidates import Candidates
+from thunderdl.engine.session import Session
 from thunderdl.errors import BadResponse, InvalidUrl, NotFound, RedirectRefused
+from thunderdl.options import Options
 
 
 @pytest.fixture
@@ -51,3 +55,16 @@ def test_what_may_never_end_is_not_read(served: Path, tmp_path: Path) -> None:
 def test_no_redirect_leads_away_from_the_web(tmp_path: Path, server: LoopbackServer, scheme: str) -> None:
     server.resources["/f"] = Resource(body=b"content", behaviour=m.redirect(scheme))
     failed(fetch(server.url("/f"), tmp_path), RedirectRefused, 6)
+
+
+def test_nobody_but_the_user_names_a_file_of_this_machine() -> None:
+    """What a torrent or a metalink lists is somebody else's wish."""
+
+    async def known() -> list[str]:
+        session = Session(Options(), {})
+        candidates = Candidates(session, ["http://127.0.0.1:1/f"], Options())
+        candidates.add_foreign(["file:///etc/passwd", "FILE:///x", "data:,x", "ftp://h/f", "http://h/f"])
+        await session.close()
+        return [candidate.url for candidate in candidates.all]
+
+    assert asyncio.run(known()) == ["http://127.0.0.1:1/f", "ftp://h/f", "http://h/f"]

@@ -17,7 +17,7 @@ from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, 
 from tests.servers import ftp
 from tests.servers.certificates import Certificates
 from tests.servers.exchange import Resource
-from tests.servers.loopback import LoopbackServer
+from tests.servers.loopback import Limits, LoopbackServer
 from tests.servers.real import RealServer
 from thunderdl.errors import AccessDenied, BadResponse, NotFound, TlsFailure
 
@@ -90,9 +90,8 @@ def test_what_changed_meanwhile_is_fetched_anew(server: RealServer, tmp_path: Pa
 
 
 def test_beside_a_web_server(server: RealServer, tmp_path: Path) -> None:
-    with LoopbackServer({"/f": Resource(body=CONTENT)}) as web:
-        url = put(server, "f", CONTENT)
-        result = fetch(url, tmp_path, mirrors=[web.url("/f")], checksum=sha256(CONTENT), limit=4 << 20)
+    with LoopbackServer({"/f": Resource(body=CONTENT)}, limits=Limits(rate_bytes_per_s=1e6)) as web:
+        result = fetch(web.url("/f"), tmp_path, mirrors=[put(server, "f", CONTENT)], checksum=sha256(CONTENT))
     assert content_of(result) == CONTENT
     assert all(source.bytes for source in result.sources)
 
