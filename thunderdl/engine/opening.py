@@ -155,8 +155,10 @@ async def open_source(
     raise RedirectRefused(url, f"more than {MAX_REDIRECTS} redirects")
 
 
-async def _hop(session: Session, address: Address, home: str, options: Options) -> Hop:
-    proxy = proxy_for(session, address.endpoint, options)
+async def _hop(
+    session: Session, address: Address, home: str, options: Options, *, takes_proxy: bool = True
+) -> Hop:  # fmt: skip
+    proxy = proxy_for(session, address.endpoint, options) if takes_proxy else None
     await session.access.keeping.prepare(session.on_disk, address.endpoint, options)
     return Hop(with_proxy(address, proxy) if proxy else address, home)
 
@@ -180,9 +182,7 @@ async def _open_elsewhere(
 ) -> Opening:  # fmt: skip
     """In a protocol that is not the web's: its connection logs in, not each request."""
     address = protocol.address(url).staying(outside=outside)
-    hop = Hop(address, address.endpoint.origin)
-    if protocol.takes_proxy:
-        hop = await _hop(session, address, address.endpoint.origin, options)
+    hop = await _hop(session, address, address.endpoint.origin, options, takes_proxy=protocol.takes_proxy)
     login = session.access.login(hop, options)
     endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)
     request = protocol.request(replace(hop.address, endpoint=endpoint))
@@ -198,11 +198,15 @@ def origin_of(url: str) -> str | None:
 
 
 def release(session: Session, opening: Opening) -> None:
-    """Close an opening's connection and give its slot back."""
+    """Give an opening's slot back, and its connection: kept where all of the answer is here, else closed."""
     connection, opening.connection = opening.connection, None
     if connection is not None:
         opening.transfer.notify = _unheard
-        connection.close(Cancelled())
+        if opening.transfer.body is not None:
+            # Another look at the same file soon follows; over SSH a new login costs a quarter of a second.
+            session.pool.keep(opening.endpoint, connection)
+        else:
+            connection.close(Cancelled())
     session.pool.free_slot(opening.endpoint)
 
 
