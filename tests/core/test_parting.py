@@ -144,9 +144,7 @@ def test_who_leaves_leaves_all_of_it() -> None:
     assert road.parts[0].rate_bytes_per_s == pytest.approx(LIMIT)
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 1e9)), min_size=1, max_size=8), st.floats(0, 1e9)
-)
+@given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0, 1e9)), min_size=1, max_size=8), st.floats(0, 1e9))
 def test_all_of_it_is_given_out_and_nobody_starves(wishes: list[tuple[float, float]], capacity: float) -> None:
     given_out = filled(capacity, wishes)
     assert sum(given_out) == pytest.approx(capacity, abs=1e-3)

@@ -1,4 +1,4 @@
-"""How those who fetch in different ways share one limit: each has a part of it, divided anew a few times a second. Pure.
+"""How those who fetch in different ways share one limit: each has a part, divided anew a few times a second. Pure.
 
 Movers ask before each read (:mod:`thunderdl.core.limits`); libtorrent does not, it is told a rate and keeps to it. So
 a limit over both is divided: who uses up its part gets a larger one, who does not keeps little more than it uses, by
@@ -23,6 +23,9 @@ FULL = 0.9
 ROOM, FLOOR = 1.1, 0.02
 # A part grows by this, and at each further look by twice as much: one that is at its own bound does not swing.
 GROWTH, MOST_GROWTH = 1.15, 2.0
+# Bytes of peers come in lumps (libtorrent gives out a limit in turns): who has missed no more looks than these keeps
+# its part. Without that one that came every other look had a tenth of its share after six seconds.
+MISSES = 2
 # What was had too much is given back within so long, from half the limit at most.
 REPAY_S = 1.0
 
@@ -30,12 +33,12 @@ REPAY_S = 1.0
 class Part:
     """One of those who share. ``weight``: its share beside others; ``rate_bytes_per_s``: what it may have now."""
 
-    __slots__ = ("_growth", "_offered", "_span_s", "_used", "_wants", "rate_bytes_per_s", "weight")
+    __slots__ = ("_growth", "_misses", "_offered", "_span_s", "_used", "_wants", "rate_bytes_per_s", "weight")
 
     def __init__(self, weight: float = 1.0) -> None:
         self.weight, self.rate_bytes_per_s = weight, 0.0
         self._used = self._offered = self._span_s = 0.0
-        self._growth, self._wants = GROWTH, math.inf
+        self._growth, self._wants, self._misses = GROWTH, math.inf, 0
 
     @property
     def wants_bytes_per_s(self) -> float:
@@ -45,15 +48,18 @@ class Part:
     def note(self, had_bytes: float, elapsed_s: float) -> None:
         """It had so much of its part in this time."""
         offered = self.rate_bytes_per_s * elapsed_s
-        # One that was idle and is not any more begins a new page.
-        wakes_up = had_bytes >= FULL * offered and self._used < FULL / 2 * self._offered
-        keep = 0.0 if wakes_up else math.exp(-elapsed_s / MEMORY_S)
+        keep = math.exp(-elapsed_s / MEMORY_S)
+        if had_bytes >= FULL * offered and self._used < FULL / 2 * self._offered:
+            # One that was idle and is not any more begins a new page, and has a way to go.
+            keep, self._growth = 0.0, MOST_GROWTH
         self._used = self._used * keep + had_bytes
         self._offered = self._offered * keep + offered
         self._span_s = self._span_s * keep + elapsed_s
         if self._used >= FULL * self._offered:
-            self._wants = self.rate_bytes_per_s * self._growth
+            self._misses, self._wants = 0, self.rate_bytes_per_s * self._growth
             self._growth = min(MOST_GROWTH, 1 + 2 * (self._growth - 1))
+        elif self._misses < MISSES and not math.isinf(self._wants):
+            self._misses += 1
         else:
             self._wants = ROOM * self._used / self._span_s
             self._growth = GROWTH

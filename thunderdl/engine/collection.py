@@ -17,7 +17,6 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.naming import named_target
-from thunderdl.engine.pacing import second_of_week
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.snapshot import cells_of
 from thunderdl.errors import BadContent, StorageError, UsageError, printable, shown_url
@@ -156,15 +155,14 @@ class Collection(Ranged):
         wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
         await session.on_disk(write_wish, folder.path, wish)
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
-        limit = options.task_limit
-        rate = limit if isinstance(limit, int) or limit is None else limit.rate_at(second_of_week())
         self._collector = collector = Collector(await session.swarm(), self._torrent)
         collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
         collector.on_note = self._note
+        self._candidates.pace.include(collector)
         await collector.start(
             Plan(
                 folder=folder.files, wanted=self._wanted, resume=state, web_seeds=self._web_seeds, peers=options.peers,
-                trackers=options.trackers, sequential=options.sequential, download_limit=rate or 0, pex=options.pex,
+                trackers=options.trackers, sequential=options.sequential, pex=options.pex,
             )
         )  # fmt: skip
 

@@ -141,6 +141,7 @@ class Joint(Ranged):
         host = await self._session.swarm()
         member = self._member = Member(host, self._torrent)
         member.on_note = self._notes.append
+        self._candidates.pace.include(member)
         parts = Parts(
             session=self._session, ledger=ledger, driver=driver, division=division, candidates=self._candidates,
             host=host, member=member,
@@ -164,4 +165,5 @@ class Joint(Ranged):
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             await exchange.end()
+            self._candidates.pace.exclude()
             self._brought_bytes = exchange.swarm_bytes

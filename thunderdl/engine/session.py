@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from thunderdl.engine.pacing import Pacing, second_of_week
+from thunderdl.engine.pacing import Keeper, Pacing
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
@@ -59,6 +59,8 @@ class Session:
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[str | None, Any] = {}
         self._swarm: Host | None = None
+        self._upload_limit = options.upload_limit
+        self._uploads: Keeper | None = None
 
     def _own_context(self) -> ssl.SSLContext | None:
         """The TLS context that the user's settings ask for, None where they say nothing of it."""
@@ -115,18 +117,27 @@ class Session:
             chosen = SwarmSettings(
                 listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
                 lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
-                download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
                 proxy=options.proxy or self.own_proxy,
             )  # fmt: skip
             self._swarm = Host(chosen)
+            self._uploads = Keeper(self._swarm.limit_uploads)
+            self._uploads.keep(self._upload_limit)
         return self._swarm
+
+    def change_upload_limit(self, limit: int | Timetable | None) -> None:
+        """Another limit of what peers have from us, over all torrents, from now on."""
+        self._upload_limit = limit
+        if self._uploads is not None:
+            self._uploads.keep(limit)
 
     async def close(self) -> None:
         """End every connection and thread."""
+        self.pacing.close()
+        if self._uploads is not None:
+            self._uploads.close()
         if self._swarm is not None:
             await self._swarm.close()
         self.pool.close()
-        self.pacing.close()
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)
         self._hear()
@@ -157,13 +168,6 @@ class Session:
             while events:
                 notify, event = events.popleft()
                 notify(event)
-
-
-def _rate_of(limit: int | Timetable | None) -> int:
-    """A limit for libtorrent: bytes/s, 0 for none; of a timetable what holds now."""
-    if limit is None or isinstance(limit, int):
-        return limit or 0
-    return limit.rate_at(second_of_week()) or 0
 
 
 def _trace_of(options: Options) -> Trace | None:

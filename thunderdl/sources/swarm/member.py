@@ -19,6 +19,7 @@ import libtorrent as lt
 
 from thunderdl.core.division import SwarmView
 from thunderdl.errors import DiskFull, StorageError, ThunderdlError, printable
+from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent
 
@@ -70,6 +71,7 @@ class Member:
         self.last = Look()
         self._seen: list[tuple[float, int]] = []
         self._moved_at = 0.0
+        self._limit, self._received = 0, PeerBytes()
         self._fed: dict[int, int] = {}
         # libtorrent answers each in its turn; an answer to one asked earlier says nothing of what came since.
         self._flushes: deque[asyncio.Future[None]] = deque()
@@ -90,7 +92,7 @@ class Member:
         params.renamed_files = {**params.renamed_files, **names}
         params.url_seeds, params.http_seeds = [], []
         params.trackers = list(dict.fromkeys((*params.trackers, *trackers)))
-        params.peers = list(peers)
+        params.peers, params.download_limit = list(peers), self._limit or -1
         if assigned is not None:
             wanted = set(assigned)
             params.piece_priorities = [
@@ -123,6 +125,20 @@ class Member:
         pairs = [(piece, priority) for piece in pieces]
         if self._handle is not None and pairs:
             self._handle.prioritize_pieces(pairs)
+
+    def limit_downloads(self, bytes_per_s: int) -> None:
+        """Let peers bring no more than this from now on; 0 for no limit."""
+        self._limit = bytes_per_s
+        if self._handle is not None:
+            self._host.limit(self._handle, bytes_per_s)
+
+    async def received_bytes(self) -> int:
+        """What peers have brought since :meth:`start`, of use or not."""
+        if self._handle is not None:
+            # One that libtorrent has given up is looked at elsewhere.
+            with contextlib.suppress(RuntimeError):
+                self._received.see(await self._host.call(self._handle.get_peer_info))
+        return self._received.total
 
     @property
     def may_feed(self) -> bool:
