@@ -24,6 +24,7 @@ from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import web_seed
 from thunderdl.model import SourceKind, SourceProgress, SourceState, Status
 from thunderdl.options import Exists
+from thunderdl.quantities import peers as peers_told
 from thunderdl.sources.swarm.collector import Collector, Plan, Seen
 from thunderdl.sources.swarm.host import SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
@@ -109,7 +110,7 @@ class Collection(Ranged):
         """Peers, and web seeds where there are any; their bytes are those that were of use."""
         seen = self._collector.seen if self._collector else Seen()
         brought = max(0, seen.down_bytes - seen.web_bytes)
-        told = f"{seen.peers} peers, {seen.seeds} of them seeds" if seen.peers else "" if brought else "no peer yet"
+        told = peers_told(seen.peers, seen.seeds) if seen.peers else "" if brought else "no peer yet"
         peers = SourceProgress(
             url="peers", kind=SourceKind.PEERS,
             state=SourceState.ACTIVE if seen.peers or brought else SourceState.OPENING,

@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from thunderdl.core.division import Division, Moves
 from thunderdl.core.protocol import Beside, Brought, Released, Reserved, Scarce
+from thunderdl.core.scarcity import OwnOrder
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Ledger
@@ -59,7 +60,7 @@ class Exchange:
         self._recording: asyncio.Task[None] | None = None
         self._looked_at = self._recorded_at = 0.0
         self._alive_at, self._moved_bytes = time.monotonic(), 0
-        self._order: list[int] = []
+        self._order: OwnOrder | None = None
         # Pieces that libtorrent has: it fetches none of them again by itself.
         self._from_swarm: set[int] = set()
         self._read_back: set[int] = set()
@@ -134,11 +135,11 @@ class Exchange:
             scarce = division.scarce(view, self._own_order())
             driver.tell(Scarce(tuple(division.bounds(piece)[0] for piece in scarce)))
 
-    def _own_order(self) -> list[int]:
-        """All pieces in an order that is this downloader's own: those that begin at the same gap fetch the same."""
-        if not self._order:
-            self._order = list(range(self._parts.division.count))
-            self._parts.session.jitter.shuffle(self._order)
+    def _own_order(self) -> OwnOrder:
+        if self._order is None:
+            pieces = list(range(self._parts.division.count))
+            self._parts.session.jitter.shuffle(pieces)
+            self._order = OwnOrder(pieces)
         return self._order
 
     def _perform(self, moves: Moves) -> None:

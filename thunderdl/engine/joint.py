@@ -22,6 +22,7 @@ from thunderdl.engine.opening import MIRROR_FIRST, First
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
+from thunderdl.quantities import peers as peers_told
 from thunderdl.sources.swarm.member import Look, Member
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Joint(Ranged):
         """The swarm, as one source."""
         seen = self._member.last if self._member else Look()
         brought = self._exchange.swarm_bytes if self._exchange else self._brought_bytes
-        told = f"{len(seen.peers)} connected, {seen.seeds} of them seeds" if seen.peers else "no peer yet"
+        told = peers_told(len(seen.peers), seen.seeds) if seen.peers else "no peer yet"
         return (
             SourceProgress(
                 url="peers", kind=SourceKind.PEERS, state=SourceState.ACTIVE if seen.peers else SourceState.OPENING,

@@ -173,7 +173,7 @@ class Member:
             self._moved_at = now
         seeds = sum(1 for peer in peers if peer.flags & lt.peer_info.seed)
         view = SwarmView(
-            rate_bytes_per_s=self._rate(), available=bytes(min(255, count) for count in handle.piece_availability()),
+            rate_bytes_per_s=self._rate(), available=_counts(handle.piece_availability()),
             begun={row["piece_index"]: _share_here(row["blocks"]) for row in queue},
             silent_s=now - self._moved_at, leechers=len(peers) - seeds,
         )  # fmt: skip
@@ -251,6 +251,14 @@ def disk_fault(path: str, error: lt.error_code) -> StorageError:
     if error.value() in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull(path, "no space is left", "make room; the same command goes on from here")
     return StorageError(path, error.message().lower())
+
+
+def _counts(peers: list[int]) -> bytes:
+    """A byte for each piece, 255 for that many peers or more. (By ``min`` alone 100,000 pieces took 10 ms.)"""
+    try:
+        return bytes(peers)
+    except ValueError:
+        return bytes(min(255, count) for count in peers)
 
 
 def _share_here(blocks: list[lt.BlockInfodict]) -> float:
