@@ -159,7 +159,7 @@ class Joint(Ranged):
         await self._member.start(
             folder, {0: name}, have=here, assigned=exchange.first_pieces(),
             peers=(*self._options.peers, *self._torrent.peers),
-            trackers=(*self._torrent.trackers, *self._options.trackers),
+            trackers=self._options.trackers,
         )  # fmt: skip
 
     async def _leave_swarm(self) -> None:

@@ -193,7 +193,7 @@ def _params(torrent: Torrent, plan: Plan) -> lt.add_torrent_params:
     params.ti, params.save_path, params.part_file_dir = fresh.ti, plan.folder, ""
     params.renamed_files, params.file_priorities, params.piece_priorities = fresh.renamed_files, priorities, []
     params.url_seeds, params.http_seeds, params.dht_nodes = list(plan.web_seeds), [], []
-    params.trackers, params.tracker_tiers = list(dict.fromkeys((*torrent.trackers, *plan.trackers))), []
+    params.trackers, params.tracker_tiers = torrent.announced_to(plan.trackers), []
     params.peers, params.banned_peers = list(dict.fromkeys((*plan.peers, *torrent.peers))), []
     params.storage_mode = lt.storage_mode_t.storage_mode_sparse
     params.upload_limit = -1
@@ -203,6 +203,9 @@ def _params(torrent: Torrent, plan: Plan) -> lt.add_torrent_params:
     params.flags |= lt.torrent_flags.update_subscribe | lt.torrent_flags.apply_ip_filter
     if plan.sequential:
         params.flags |= lt.torrent_flags.sequential_download
+    if torrent.private:
+        # libtorrent keeps to it by itself (BEP 27); that it is said here makes it last whatever comes.
+        params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
     if not plan.pex:
         params.flags |= lt.torrent_flags.disable_pex
     return params

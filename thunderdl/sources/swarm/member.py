@@ -91,7 +91,7 @@ class Member:
         params.save_path, params.have_pieces = folder, have
         params.renamed_files = {**params.renamed_files, **names}
         params.url_seeds, params.http_seeds = [], []
-        params.trackers = list(dict.fromkeys((*params.trackers, *trackers)))
+        params.trackers = self.torrent.announced_to(trackers)
         params.peers, params.download_limit = list(peers), self._limit or -1
         if assigned is not None:
             wanted = set(assigned)
