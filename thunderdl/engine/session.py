@@ -19,7 +19,7 @@ from thunderdl.engine.pacing import Keeper, Pacing
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.connect import TlsSettings
+from thunderdl.sources.http.connect import TlsSettings, check_proxy
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
 from thunderdl.sources.http.wire import Endpoint
@@ -114,10 +114,13 @@ class Session:
             from thunderdl.sources.swarm.settings import SwarmSettings
 
             options = self.options
+            proxy = options.proxy or self.own_proxy
+            if proxy:
+                check_proxy(proxy)
             chosen = SwarmSettings(
                 listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
                 lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
-                proxy=options.proxy or self.own_proxy,
+                proxy=proxy,
             )  # fmt: skip
             self._swarm = Host(chosen)
             self._uploads = Keeper(self._swarm.limit_uploads)

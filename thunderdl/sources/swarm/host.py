@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -26,6 +27,7 @@ END_S = 0.2
 AHEAD_S = 0.3
 BLOCK_BYTES = 16 * 1024
 MIN_ASKED, MAX_ASKED = 32, 500
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 # How often a limit is given out. libtorrent has a peer wait until it may receive all that it was asked for, at most for
 # 20 turns: with 500 ms of its own, 100 ms, 20 ms a limit of 4 MB/s came in lumps of up to 9, 5 and 1.6 MB.
 TURN_MS, LIMITED_TURN_MS = 500, 20
@@ -178,19 +180,24 @@ def free_listen(port: int | None, address: str = "") -> str:
     usual ones. Raises UsageError where ``port`` was named and is taken."""
     ports = [port] if port else [*DEFAULT_PORTS, 0]
     for each in ports:
-        if each == 0 or _is_free(address, each):
-            hosts = [address] if address else ["0.0.0.0", "[::]"]
+        hosts = [address] if address else ["0.0.0.0", "[::]"]
+        if each == 0 or all(_is_free(host, each) for host in hosts):
             return ",".join(f"{host}:{each}" for host in hosts)
     raise UsageError(f"port {port} is in use or not allowed; choose another with --port.")
 
 
 def _is_free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as trial:
-            if kind == socket.SOCK_STREAM:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        try:
+            with socket.socket(family, kind) as trial:
+                if kind == socket.SOCK_STREAM:
+                    trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    # As libtorrent does: IPv4 has a socket of its own.
+                    trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 trial.bind((address.strip("[]"), port))
-            except OSError:
-                return False
+        except OSError as error:
+            # A machine without IPv6 has nobody on it who could take the port.
+            return family == socket.AF_INET6 and error.errno in _NO_IPV6
     return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import libtorrent as lt
 
@@ -75,8 +75,10 @@ def _proxy(url: str) -> dict[str, object]:
     return {
         "proxy_type": with_login if parts.username else plain,
         "proxy_hostname": parts.hostname or "", "proxy_port": parts.port or (1080 if "socks" in parts.scheme else 8080),
-        "proxy_username": parts.username or "", "proxy_password": parts.password or "",
+        "proxy_username": unquote(parts.username or ""), "proxy_password": unquote(parts.password or ""),
         "proxy_hostnames": True, "proxy_peer_connections": True, "proxy_tracker_connections": True,
+        # Multicast goes through no proxy: it would tell the local network what is fetched, and answers come directly.
+        "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     }  # fmt: skip
 
 
