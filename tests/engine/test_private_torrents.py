@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import libtorrent as lt
 import pytest
 
+from tests.engine.dht import asked_for, dht_node
 from tests.engine.runs import LIMIT_S, content_of
-from tests.engine.swarm import CONTENT, NAME, SIZE, awaited, joint
+from tests.engine.swarm import CONTENT, NAME, SIZE, joint
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import LoopbackServer
 from thunderdl.engine.torrents import privacy_note
@@ -69,29 +68,6 @@ def test_a_note_only_where_something_is_left_out(tmp_path: Path) -> None:
     assert privacy_note(private, Options()) == ""
     assert privacy_note(private, Options(trackers=(own,))) == ""
     assert privacy_note(public, Options(trackers=(users,))) == ""
-
-
-@contextmanager
-def dht_node() -> Iterator[tuple[lt.session, int]]:
-    """A node of the DHT, that tells of all it is asked."""
-    session = lt.session(
-        {
-            "listen_interfaces": "127.0.0.1:0", "enable_dht": True, "dht_bootstrap_nodes": "", "enable_lsd": False,
-            "enable_upnp": False, "enable_natpmp": False, "dht_restrict_routing_ips": False,
-            "alert_mask": lt.alert.category_t.dht_notification | lt.alert.category_t.dht_operation_notification,
-        }
-    )  # fmt: skip
-    awaited(lambda: session.listen_port() != 0 and session.is_dht_running())
-    try:
-        yield session, int(session.listen_port())
-    finally:
-        session.pause()
-
-
-def asked_for(node: lt.session) -> set[str]:
-    """The info-hashes that it was asked for since."""
-    alerts = [alert for alert in node.pop_alerts() if isinstance(alert, lt.dht_get_peers_alert | lt.dht_announce_alert)]
-    return {str(alert.info_hash) for alert in alerts}
 
 
 def settled(**changes: Any) -> SwarmSettings:

@@ -14,6 +14,7 @@ from typing import Any
 import libtorrent as lt
 import pytest
 
+from tests.engine.dht import asked_for, dht_node
 from tests.engine.runs import LIMIT_S, content_of, failed, fetch
 from tests.engine.swarm import _QUIET, ALONE, CONTENT, SIZE, awaited, made_torrent
 from tests.servers.exchange import generated
@@ -23,10 +24,14 @@ from thunderdl import Client, Options
 from thunderdl.errors import UsageError
 from thunderdl.model import Result
 from thunderdl.options import parse_peer
-from thunderdl.sources.swarm.host import SwarmFault, free_listen
+from thunderdl.sources.swarm import settings
+from thunderdl.sources.swarm.host import Host, SwarmFault, free_listen
+from thunderdl.sources.swarm.member import Member
 from thunderdl.sources.swarm.settings import SwarmSettings, settings_pack
+from thunderdl.sources.swarm.torrent import load
 
 PROXY_HOST = "127.0.0.9"
+NAMED = (("hidden", 1000), ("open", 2000))
 
 
 @pytest.fixture
@@ -188,6 +193,32 @@ def test_nobody_is_looked_for_on_the_local_network_where_a_proxy_is_named() -> N
     assert settings_pack(SwarmSettings(**chosen))["enable_lsd"] is True
     pack = settings_pack(SwarmSettings(**chosen, proxy="socks5://127.0.0.1:1"))
     assert (pack["enable_lsd"], pack["enable_upnp"], pack["enable_natpmp"]) == (False, False, False)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks4", "http"])
+def test_the_dht_is_not_asked_around_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    hidden, open_ = (load(made_torrent(tmp_path / name, content=CONTENT[:size]), "t") for name, size in NAMED)
+    with dht_node() as (node, port):
+        monkeypatch.setattr(settings, "DHT_NODES", (f"127.0.0.1:{port}",))
+        heard = set[str]()
+
+        async def run() -> None:
+            # The hidden one first: when the other has been asked for, it would have been, too.
+            hosts = [Host(SwarmSettings(listen="127.0.0.1:0", user_agent="t", proxy=f"{scheme}://127.0.0.1:1"))]
+            await Member(hosts[0], hidden).start(str(tmp_path), {0: "h"}, have=[False], assigned=None)
+            await asyncio.sleep(0.3)
+            hosts.append(Host(SwarmSettings(listen="127.0.0.1:0", user_agent="t")))
+            await Member(hosts[1], open_).start(str(tmp_path), {0: "o"}, have=[False], assigned=None)
+            async with asyncio.timeout(LIMIT_S):
+                while open_.info_hash_v1 not in heard:
+                    heard.update(asked_for(node))
+                    await asyncio.sleep(0.05)
+            for host in hosts:
+                await host.close()
+
+        asyncio.run(run())
+        heard |= asked_for(node)
+    assert hidden.info_hash_v1 not in heard
 
 
 @pytest.mark.parametrize("proxy", ["ftp://127.0.0.1:1", "socks5://", "nonsense"])
