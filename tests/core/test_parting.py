@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.core.parting import FLOOR, Part, Parting, filled
+from thunderdl.core.parting import MOST_EXTRA, SAVED_S, Part, Parting, filled
 
 LOOK_S = 0.25
 LIMIT = 1_000_000.0
@@ -46,7 +46,9 @@ class Road:
             self.parting.note(moved, LOOK_S)
             self.parting.divide(self.limit)
             if self.limit is not None:
-                assert sum(part.rate_bytes_per_s for part in self.parts) <= self.limit * (1 + 1e-9)
+                assert sum(part.rate_bytes_per_s for part in self.parts) <= self.limit * (1 + MOST_EXTRA) * (1 + 1e-9)
+        if self.limit is not None:
+            assert sum(self.had) - sum(before) <= self.limit * (seconds + SAVED_S) + len(self.had) * self.lump_bytes
         return [(now - then) / seconds for now, then in zip(self.had, before, strict=True)]
 
     def _seen(self, at: int, count_bytes: float) -> float:
@@ -62,12 +64,12 @@ class Road:
     ("could", "expected"),
     [
         ((INF, INF), (0.5, 0.5)),
-        ((INF, 0.0), (0.98, 0.0)),
-        ((0.0, INF), (0.0, 0.98)),
-        ((INF, 0.2 * LIMIT), (0.77, 0.2)),
+        ((INF, 0.0), (1.0, 0.0)),
+        ((0.0, INF), (0.0, 1.0)),
+        ((INF, 0.2 * LIMIT), (0.8, 0.2)),
         ((0.1 * LIMIT, 0.1 * LIMIT), (0.1, 0.1)),
-        ((0.45 * LIMIT, INF), (0.45, 0.5)),
-        ((INF, INF, INF, 0.1 * LIMIT), (0.29, 0.29, 0.29, 0.1)),
+        ((0.45 * LIMIT, INF), (0.45, 0.55)),
+        ((INF, INF, INF, 0.1 * LIMIT), (0.3, 0.3, 0.3, 0.1)),
     ],
 )
 @pytest.mark.parametrize("lump_bytes", [0, 16 * 1024])
@@ -77,7 +79,7 @@ def test_each_has_its_share_and_what_others_leave(
     road = Road(*could, lump_bytes=lump_bytes)
     road.drive(3.0)
     rates = road.drive(10.0)
-    assert sum(rates) <= LIMIT * 1.01
+    assert sum(rates) <= LIMIT * 1.03
     for rate, share in zip(rates, expected, strict=True):
         assert rate >= (share - 0.04) * LIMIT
         assert rate <= (share + 0.03) * LIMIT
@@ -158,5 +160,4 @@ def test_noise_costs_little() -> None:
     road = Road(lambda _: random_.uniform(0.2, 0.4) * LIMIT, lambda _: random_.uniform(0.6, 1.4) * LIMIT)
     road.drive(3.0)
     rates = road.drive(20.0)
-    assert 0.85 * LIMIT <= sum(rates) <= LIMIT * 1.01
-    assert FLOOR < 0.05
+    assert 0.95 * LIMIT <= sum(rates) <= LIMIT * 1.02

@@ -5,7 +5,8 @@ a limit over both is divided: who uses up its part gets a larger one, who does n
 weighted max-min (as bandwidth is in Bertsekas and Gallager, Data Networks, section 6.5).
 
 Invariants:
-1. The parts add up to the limit, less what was had beyond it of late: over some seconds no more than the limit comes.
+1. Over any time no more than the limit's worth and :data:`SAVED_S` of it is had, where all keep to their parts: these
+   add up to the limit, more where less was had of late, less where somebody had more than its part.
 2. Who uses less than its weight's share leaves the rest to the others, but for :data:`FLOOR` and :data:`ROOM`.
 3. Whoever wants more gets its share within about two seconds, whatever the others had meanwhile.
 """
@@ -16,7 +17,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 # What was had counts for about so long: bytes of peers come in blocks, a look sees one more or one less.
-MEMORY_S = 0.5
+MEMORY_S = 1.0
 # Who has used so much of its part may want more of it.
 FULL = 0.9
 # Who has not keeps so much more than it uses, and at least this share of the limit: to show that it wants more.
@@ -28,6 +29,9 @@ GROWTH, MOST_GROWTH = 1.15, 2.0
 MISSES = 2
 # What was had too much is given back within so long, from half the limit at most.
 REPAY_S = 1.0
+# What was left unused is not lost: so much time's worth is kept, and had within that time again, on top of the limit by
+# this share of it at most. (A part that is not used up would lower the whole: 82 to 94 % of the limit came.)
+SAVED_S, MOST_EXTRA = 0.3, 0.2
 
 
 class Part:
@@ -89,17 +93,18 @@ class Parting:
         for part in self.parts:
             part.note(had_bytes.get(part, 0.0), elapsed_s)
         too_much = self._owed_bytes + sum(had_bytes.values()) - self._limit * elapsed_s
-        self._owed_bytes = min(max(0.0, too_much), self._limit * REPAY_S)
+        self._owed_bytes = min(max(-self._limit * SAVED_S, too_much), self._limit * REPAY_S)
 
     def divide(self, limit_bytes_per_s: float | None) -> None:
         """Set the rates of all parts. None: no limit, nobody's rate is set."""
-        if limit_bytes_per_s is None or self._limit is None:
-            # What was had while no limit held is no debt, and says nothing of what is wanted under one.
+        if limit_bytes_per_s != self._limit:
+            # What was had under another limit is no debt under this one, and what was left is not saved.
             self._owed_bytes = 0.0
         self._limit = limit_bytes_per_s
         if limit_bytes_per_s is None or not self.parts:
             return
-        now = limit_bytes_per_s - min(self._owed_bytes / REPAY_S, limit_bytes_per_s / 2)
+        now = limit_bytes_per_s - self._owed_bytes / REPAY_S
+        now = min(max(now, limit_bytes_per_s / 2), limit_bytes_per_s * (1 + MOST_EXTRA))
         least = FLOOR * limit_bytes_per_s
         wishes = [(part.weight, part.wants_bytes_per_s + least) for part in self.parts]
         for part, rate in zip(self.parts, filled(now, wishes), strict=True):
