@@ -31,7 +31,7 @@ MISSES = 2
 REPAY_S = 1.0
 # What was left unused is not lost: so much time's worth is kept, and had within that time again, on top of the limit by
 # this share of it at most. (A part that is not used up would lower the whole: 82 to 94 % of the limit came.)
-SAVED_S, MOST_EXTRA = 0.3, 0.2
+SAVED_S, MOST_EXTRA = 0.2, 0.2
 
 
 class Part:
