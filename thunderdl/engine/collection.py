@@ -20,7 +20,6 @@ from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import named_target
-from thunderdl.engine.pacing import second_of_week
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.engine.snapshot import cells_of
@@ -30,6 +29,7 @@ from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import web_seed
 from thunderdl.model import SourceKind, SourceProgress, SourceState, Status
 from thunderdl.options import Exists
+from thunderdl.quantities import peers as peers_told
 from thunderdl.sources.swarm.checking import names_below
 from thunderdl.sources.swarm.collector import Collector, Plan, Seen
 from thunderdl.sources.swarm.host import SwarmFault
@@ -138,7 +138,7 @@ class Collection(Ranged):
         """Peers, and web seeds where there are any; their bytes are those that were of use."""
         seen = self._collector.seen if self._collector else Seen()
         brought = max(0, seen.down_bytes - seen.web_bytes)
-        told = f"{seen.peers} peers, {seen.seeds} of them seeds" if seen.peers else "" if brought else "no peer yet"
+        told = peers_told(seen.peers, seen.seeds) if seen.peers else "" if brought else "no peer yet"
         peers = SourceProgress(
             url="peers", kind=SourceKind.PEERS,
             state=SourceState.ACTIVE if seen.peers or brought else SourceState.OPENING,
@@ -184,17 +184,16 @@ class Collection(Ranged):
         wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
         await session.on_disk(write_wish, folder.path, wish)
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
-        limit = options.task_limit
-        rate = limit if isinstance(limit, int) or limit is None else limit.rate_at(second_of_week())
         web_seeds = [url for url in self._web_seeds if await self._may_be_asked(url)]
         self._web_seeds = tuple(web_seeds)
         self._collector = collector = Collector(await session.swarm(), self._torrent)
         collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
         collector.on_note = self._note
+        self._candidates.pace.include(collector)
         await collector.start(
             Plan(
                 folder=folder.files, wanted=self._wanted, resume=state, web_seeds=self._web_seeds, peers=options.peers,
-                trackers=options.trackers, sequential=options.sequential, download_limit=rate or 0, pex=options.pex,
+                trackers=options.trackers, sequential=options.sequential, pex=options.pex,
             )
         )  # fmt: skip
 

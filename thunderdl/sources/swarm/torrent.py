@@ -7,7 +7,7 @@ tests); here its answers become our values, and its error codes our sentences.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
@@ -79,6 +79,15 @@ class Torrent:
         web = (url for url in self.web_seeds if url.lower().startswith(("http://", "https://")))
         return tuple(url + name if url.endswith("/") else url for url in web) if self.is_single else ()
 
+    def announced_to(self, more: Iterable[str]) -> list[str]:
+        """Its trackers, with those that the user names beside them; a private torrent has its own alone (BEP 27)."""
+        return list(dict.fromkeys(self.trackers if self.private else (*self.trackers, *more)))
+
+    @property
+    def info_hashes(self) -> tuple[str, ...]:
+        """Those that it has."""
+        return tuple(filter(None, (self.info_hash_v1, self.info_hash_v2)))
+
     @property
     def magnet(self) -> str:
         """The shortest magnet link that names it."""
@@ -96,6 +105,15 @@ def load(metainfo: bytes, where: str) -> Torrent:
     if params.ti is None:
         raise BadTorrent(where, "no usable torrent (it holds no file list)")
     return _values(params, params.ti, metainfo, where)
+
+
+def bare(metainfo: bytes) -> bytes:
+    """Of a .torrent file what its info-hash proves, and nothing else: no tracker, no web seed, no node of a DHT."""
+    params = lt.load_torrent_buffer(metainfo)
+    assert params.ti is not None
+    layers = _layers(metainfo)
+    told = b"12:piece layers" + lt.bencode(cast(Any, layers)) if layers else b""
+    return b"d4:info" + params.ti.info_section() + told + b"e"
 
 
 def read_metainfo(path: str) -> bytes:
