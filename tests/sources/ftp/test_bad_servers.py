@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, stopped_after
 from tests.servers.certificates import Certificates
 from tests.servers.fake_ftp import FakeFtp
+from tests.servers.proxy import ProxyServer
 from thunderdl.errors import (
     AccessDenied,
     BadResponse,
@@ -94,6 +97,18 @@ def test_a_connection_that_ends_anywhere_is_lost(ftp: FakeFtp, tmp_path: Path, v
 def test_a_file_that_is_larger_than_stated_is_not_cut(ftp: FakeFtp, tmp_path: Path) -> None:
     ftp.replies["SIZE"] = b"213 %d" % (SIZE - 1)
     failed(fetch(ftp.url("f"), tmp_path), BadResponse, 6, "more than the size that it stated")
+    assert "f" not in names(tmp_path)
+
+
+def test_what_comes_late_behind_the_stated_end_is_found_out(ftp: FakeFtp, tmp_path: Path) -> None:
+    """The last byte waits for the end: what was recorded without it would be believed."""
+    ftp.files[b"f"], ftp.more, ftp.stall_after = CONTENT[: 1 << 20], b"more", 1 << 20
+    ftp.replies["SIZE"] = b"213 %d" % (1 << 20)
+    ftp.release.clear()
+    late = threading.Timer(0.2, ftp.release.set)
+    late.start()
+    failed(fetch(ftp.url("f"), tmp_path, per_host=1), BadResponse, 6, "more than the size that it stated")
+    late.join()
     assert "f" not in names(tmp_path)
 
 
@@ -233,6 +248,15 @@ def test_a_full_server_is_asked_for_no_more(ftp: FakeFtp, tmp_path: Path, full: 
     assert content_of(result) == CONTENT
 
 
+def test_a_login_that_has_worked_is_not_wrong_but_one_too_many(ftp: FakeFtp, tmp_path: Path) -> None:
+    """ProFTPD says 530 to both."""
+    logins = itertools.count(1)
+    ftp.replies["PASS"] = lambda _: b"230 in" if next(logins) <= 2 else b"530 no"
+    result = fetch(ftp.url("f", "ann:x"), tmp_path, limit=2 << 20, per_host=8)
+    assert content_of(result) == CONTENT
+    assert not any("password" in source.note for source in result.sources)
+
+
 def test_a_server_that_is_full_from_the_first_is_busy(ftp: FakeFtp, tmp_path: Path) -> None:
     ftp.most = 0
     failed(fetch(ftp.url("f"), tmp_path), ServerBusy, 6, "421")
@@ -307,6 +331,59 @@ def test_a_connection_is_used_again(ftp: FakeFtp, tmp_path: Path) -> None:
 def test_the_next_range_comes_on_the_same_stream(ftp: FakeFtp, tmp_path: Path) -> None:
     assert content_of(fetch(ftp.url("f"), tmp_path, per_host=1)) == CONTENT
     assert ftp.count("RETR") == 1
+
+
+# -- proxies
+
+
+@pytest.mark.parametrize("way", ["option", "ftp_proxy", "all_proxy"])
+def test_both_connections_go_through_the_proxy(
+    ftp: FakeFtp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    with ProxyServer() as proxy:
+        if way == "option":
+            result = fetch(ftp.url("f"), tmp_path, proxy=proxy.url, per_host=1)
+        else:
+            monkeypatch.setenv(way, proxy.url)
+            result = fetch(ftp.url("f"), tmp_path, per_host=1)
+        assert content_of(result) == CONTENT
+        assert len(proxy.heads) == 2
+        assert all(head.startswith("CONNECT 127.0.0.1:") for head in proxy.heads)
+
+
+def test_a_greeting_that_comes_with_the_proxys_answer_is_heard(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer() -> None:
+            ours, _ = proxy.accept()
+            with ours:
+                ours.recv(4096)
+                ours.sendall(b"HTTP/1.1 200 OK\r\n\r\n421 full\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        failed(fetch("ftp://ftp.invalid/f", tmp_path, proxy=url), ServerBusy, 6, "421")
+        answering.join()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 403 No\r\n\r\n", b"220 ready\r\n\r\n", b"", b"x" * 20_000])
+def test_a_proxy_that_refuses_is_named(tmp_path: Path, said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer() -> None:
+            ours, _ = proxy.accept()
+            with ours:
+                ours.recv(4096)
+                ours.sendall(said)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"http://ann:s3cret@127.0.0.1:{proxy.getsockname()[1]}"
+        result = fetch("ftp://ftp.invalid/f", tmp_path, proxy=url)
+        answering.join()
+    failed(result, ConnectFailed, 4, "by proxy")
+    assert "s3cret" not in str(result.error)
 
 
 # -- TLS

@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from thunderdl.errors import ConnectFailed, NoSuchHost, TimedOut, TlsFailure, UsageError, shown_url
 from thunderdl.sources.http.wire import Endpoint
@@ -108,6 +108,8 @@ def _proxied(endpoint: Endpoint, timeout_s: float) -> socket.socket:
     if endpoint.scheme == "http" and parts.scheme == "http":
         # Plain http needs no tunnel: many proxies allow CONNECT to port 443 alone.
         return _direct(parts.hostname or "", parts.port or 8080, f"proxy {shown_url(proxy_url)}", timeout_s)
+    if endpoint.scheme not in ("http", "https") and parts.scheme == "http":
+        return _tunnelled(endpoint, parts, f"proxy {shown_url(proxy_url)}", timeout_s)
     from python_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError
     from python_socks.sync import Proxy
 
@@ -124,6 +126,18 @@ def _proxied(endpoint: Endpoint, timeout_s: float) -> socket.socket:
         raise ConnectFailed(where, f"refused to connect to {endpoint.authority} ({error})") from None
     except ValueError as error:
         raise UsageError(f"--proxy: {error}.") from None
+
+
+def _tunnelled(endpoint: Endpoint, proxy: SplitResult, where: str, timeout_s: float) -> socket.socket:
+    from thunderdl.sources.http.tunnel import open_tunnel
+
+    sock = _direct(proxy.hostname or "", proxy.port or 8080, where, timeout_s)
+    try:
+        open_tunnel(sock, proxy, endpoint.host, endpoint.port, where)
+    except BaseException as error:
+        sock.close()
+        raise connect_fault(where, error) from None
+    return sock
 
 
 def connect_fault(url: str, error: BaseException) -> BaseException:
