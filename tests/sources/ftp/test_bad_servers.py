@@ -244,17 +244,21 @@ def test_who_gives_no_name_is_anonymous(ftp: FakeFtp, tmp_path: Path) -> None:
 @pytest.mark.parametrize("full", [b"421 too many", b"530 max of 2 reached", b"530 no"])
 def test_a_full_server_is_asked_for_no_more(ftp: FakeFtp, tmp_path: Path, full: bytes) -> None:
     ftp.most, ftp.full = 2, full
-    result = fetch(ftp.url("f"), tmp_path, limit=2 << 20, per_host=8)
-    assert content_of(result) == CONTENT
+    ftp.files[b"f"], ftp.pause_s = CONTENT * 8, 0.002
+    result = fetch(ftp.url("f"), tmp_path, per_host=8)
+    assert content_of(result) == CONTENT * 8
+    assert 0 < ftp.turned_away < 10
 
 
 def test_a_login_that_has_worked_is_not_wrong_but_one_too_many(ftp: FakeFtp, tmp_path: Path) -> None:
     """ProFTPD says 530 to both."""
     logins = itertools.count(1)
     ftp.replies["PASS"] = lambda _: b"230 in" if next(logins) <= 2 else b"530 no"
-    result = fetch(ftp.url("f", "ann:x"), tmp_path, limit=2 << 20, per_host=8)
-    assert content_of(result) == CONTENT
-    assert not any("password" in source.note for source in result.sources)
+    ftp.files[b"f"], ftp.pause_s = CONTENT * 8, 0.002
+    result = fetch(ftp.url("f", "ann:x"), tmp_path, per_host=8)
+    assert content_of(result) == CONTENT * 8
+    assert next(logins) > 3
+    assert "password" not in "".join([*result.notes, *(source.note for source in result.sources)])
 
 
 def test_a_server_that_is_full_from_the_first_is_busy(ftp: FakeFtp, tmp_path: Path) -> None:
@@ -418,3 +422,12 @@ def test_what_is_said_before_tls_does_not_count(certificates: Certificates, tmp_
 def test_over_tls_it_comes_whole(certificates: Certificates, tmp_path: Path) -> None:
     with FakeFtp({"f": CONTENT}, tls=certificates.good()) as ftp:
         assert content_of(fetch(ftp.url("f"), tmp_path, ca=str(certificates.ca_file))) == CONTENT
+
+
+def test_a_password_is_written_nowhere(ftp: FakeFtp, tmp_path: Path) -> None:
+    ftp.users = {"ann": "hunter2"}
+    stopped = drive(stopped_after(300_000), ftp.url("f", "ann:hunter2"), tmp_path, limit=1 << 20)
+    assert names(tmp_path) == ["f.part", "f.part.journal"]
+    assert b"hunter2" not in (tmp_path / "f.part.journal").read_bytes()
+    assert "hunter2" not in str(stopped.error)
+    assert "hunter2" not in "".join(stopped.notes)
