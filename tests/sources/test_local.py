@@ -54,7 +54,7 @@ def test_what_may_never_end_is_not_read(served: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("scheme", ["file:///etc/hostname", "ftp://127.0.0.1:1/f", "data:,x", "sftp://127.0.0.1/f"])
 def test_no_redirect_leads_away_from_the_web(tmp_path: Path, server: LoopbackServer, scheme: str) -> None:
     server.resources["/f"] = Resource(body=b"content", behaviour=m.redirect(scheme))
-    failed(fetch(server.url("/f"), tmp_path), RedirectRefused, 6)
+    failed(fetch(server.url("/f"), tmp_path), RedirectRefused, 6, "no web address")
 
 
 def test_nobody_but_the_user_names_a_file_of_this_machine() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.errors import BadResponse, ConnectionLost, SourceError
+from thunderdl.errors import BadResponse, ConnectionLost, SourceError, TimedOut
 from thunderdl.sources.ftp.control import Control, Features, Reply, features_of, size_of, time_of
 
 
@@ -45,7 +46,7 @@ def test_what_is_left_of_a_transfer_is_no_answer(ends: tuple[Control, socket.soc
     assert control.ask(b"SIZE f") == Reply(213, ("7",))
 
 
-@pytest.mark.parametrize("command", [b"RETR a\r\nDELE a", b"RETR a\nDELE a", b"RETR a\0"])
+@pytest.mark.parametrize("command", [b"RETR a\r\nDELE a", b"RETR a\nDELE a", b"RETR a\rb", b"RETR a\0"])
 def test_one_command_is_one_line(ends: tuple[Control, socket.socket], command: bytes) -> None:
     control, server = ends
     with pytest.raises(BadResponse):
@@ -53,6 +54,24 @@ def test_one_command_is_one_line(ends: tuple[Control, socket.socket], command: b
     server.setblocking(False)
     with pytest.raises(BlockingIOError):
         server.recv(1)
+
+
+def test_a_reply_that_drips_is_given_up(ends: tuple[Control, socket.socket]) -> None:
+    control, server = ends
+    over = threading.Event()
+
+    def drip() -> None:
+        while not over.wait(0.01):
+            server.sendall(b"2")
+
+    dripping = threading.Thread(target=drip)
+    dripping.start()
+    try:
+        with pytest.raises(TimedOut):
+            control.reply(0.1)
+    finally:
+        over.set()
+        dripping.join()
 
 
 def test_the_end_of_the_connection_is_told(ends: tuple[Control, socket.socket]) -> None:

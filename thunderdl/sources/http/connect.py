@@ -181,6 +181,12 @@ def _proxied(endpoint: Endpoint, proxy_url: str, tls: TlsSettings, reach: Reach,
         if endpoint.scheme == "http" and parts.scheme in ("http", "https"):
             # Plain http needs no tunnel: many proxies allow CONNECT to port 443 alone.
             return sock
+        if endpoint.scheme not in ("http", "https") and parts.scheme in ("http", "https"):
+            # A server that greets first may be heard with the proxy's answer: no byte of that may get lost.
+            from thunderdl.sources.http.tunnel import open_tunnel
+
+            open_tunnel(sock, parts, endpoint.host, endpoint.port, where)
+            return sock
         return _tunnelled(endpoint, _tunnel(parts, sock), reach, where, timeout_s)
     except BaseException as error:
         sock.close()
