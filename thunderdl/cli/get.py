@@ -28,7 +28,7 @@ def get(typed: Typed) -> int:
     options = settings.load(typed.settings()).options()
     urls, mirrors, list_path = typed.texts("urls"), typed.texts("mirror"), typed.text("input")
     _check(urls, mirrors, list_path, options)
-    view, tally = _view(typed), Tally()
+    view, tally = view_of(typed), Tally()
     if list_path is None:
         return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))
     if is_pipe(list_path):
@@ -50,7 +50,7 @@ def resume(typed: Typed) -> int:
         options = replace(options, dir=folder)
     if not os.path.isdir(options.dir):
         raise UsageError(f"{printable(options.dir)} is no folder.")
-    view, tally = _view(typed), Tally()
+    view, tally = view_of(typed), Tally()
     journals, folders = find_journals(options.dir), find_part_folders(options.dir)
     if not journals and not folders:
         view.problem(ThunderdlError(f"nothing to resume in {printable(options.dir)}."))
@@ -58,7 +58,8 @@ def resume(typed: Typed) -> int:
     return asyncio.run(_download(options, _left(journals, folders, options, view, tally), view, tally))
 
 
-def _view(typed: Typed) -> View:
+def view_of(typed: Typed) -> View:
+    """The view that was asked for."""
     loudness = Loudness(quiet=typed.is_on("quiet"), verbose=typed.is_on("verbose"))
     return choose_view(loudness, as_json=typed.is_on("json"))
 

@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
 from thunderdl.core.protocol import Horizon, PieceBad
 from thunderdl.core.ranges import RangeSet
@@ -81,14 +81,17 @@ def _unnamed_file() -> int:
 
 
 async def stream(
-    session: Session, urls: Sequence[str], options: Options, window_bytes: int
+    session: Session, urls: Sequence[str], options: Options, window_bytes: int,
+    on_open: Callable[[Opening], None] = lambda opening: None,
 ) -> AsyncGenerator[bytes, None]:  # fmt: skip
-    """The bytes of the file in order. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
+    """The bytes of the file in order; ``on_open`` is told of the first answer, and may raise. Raises ThunderdlError;
+    BadContent after the last byte for a wrong checksum."""
     candidates = Candidates(session, urls, options)
     try:
         first = await candidates.first(from_the_start)
         opening = first.opening
         assert opening is not None
+        on_open(opening)
         if (body := whole_body(opening)) is not None:
             check_small(options, first.url, body)
             yield body
