@@ -21,7 +21,7 @@ from typing import Any
 
 from thunderdl.client import Client, Request
 from thunderdl.core.mirroring import Claim, Kept, Local, Verdict, after_asking, judged, lasting_words
-from thunderdl.engine.walking import Found, Walk, facts_of
+from thunderdl.engine.walking import Found, Walk, facts_of, stopped
 from thunderdl.errors import BadResponse, StorageError, ThunderdlError, UsageError
 from thunderdl.formats.http_headers import http_date
 from thunderdl.formats.tree_patterns import Selection
@@ -92,6 +92,7 @@ class Mirror:
         self._names: set[str] = set()
         self._above: set[str] = set()
         self._wanted: dict[str, Found] = {}
+        self._asking: set[asyncio.Task[Request | None]] = set()
 
     async def requests(self) -> AsyncIterator[Request]:
         """What is to be fetched. Raises ThunderdlError where there is no list, or the folder cannot be used."""
@@ -100,25 +101,20 @@ class Mirror:
         walk = self._walk = Walk(
             session, self._options, self._url, enters=self._selection.enters, on_fault=self._problem
         )  # fmt: skip
-        asking: set[asyncio.Task[Request | None]] = set()
-        try:
-            turn = time.monotonic()
-            async for found in walk.files():
-                if (request := self._begin(found, asking)) is not None:
+        turn = time.monotonic()
+        async for found in walk.files():
+            if (request := self._begin(found)) is not None:
+                yield request
+            while len(self._asking) >= QUESTIONS:
+                for request in await _answered(self._asking):
                     yield request
-                while len(asking) >= QUESTIONS:
-                    for request in await _answered(asking):
-                        yield request
-                if time.monotonic() - turn > _TURN_S:
-                    await asyncio.sleep(0)
-                    turn = time.monotonic()
-            while asking:
-                for request in await _answered(asking):
-                    yield request
-            self._is_listed = True
-        finally:
-            for task in asking:
-                task.cancel()
+            if time.monotonic() - turn > _TURN_S:
+                await asyncio.sleep(0)
+                turn = time.monotonic()
+        while self._asking:
+            for request in await _answered(self._asking):
+                yield request
+        self._is_listed = True
         self._tell_of(walk)
 
     async def settle(self, result: Result) -> None:
@@ -129,13 +125,16 @@ class Mirror:
         elif result.path is not None:
             await self._client.session.on_quick_disk(self._settle, result)
 
-    async def finish(self, *, stopped: bool = False) -> Mirrored:
-        """Remove what is to be removed, and close the books. ``stopped``: the run did not come to its end. Raises
+    async def finish(self, *, was_cut: bool = False) -> Mirrored:
+        """Remove what is to be removed, and close the books. ``was_cut``: the run did not come to its end. Raises
         StorageError."""
         session = self._client.session
+        await stopped(self._asking)
+        if self._walk is not None:
+            await self._walk.close()
         try:
             if self._delete:
-                self.summary.kept_because = self._why_kept(stopped)
+                self.summary.kept_because = self._why_kept(was_cut=was_cut)
                 if not self.summary.kept_because:
                     await session.on_disk(self._remove)
         finally:
@@ -144,8 +143,8 @@ class Mirror:
 
     # -- deciding
 
-    def _begin(self, found: Found, asking: set[asyncio.Task[Request | None]]) -> Request | None:
-        """The request of a file that is certainly wanted; of others the question is put to ``asking``."""
+    def _begin(self, found: Found) -> Request | None:
+        """The request of a file that is certainly wanted; about others somebody is asked."""
         name = found.file.name
         if not self._selection.takes(name) or not self._is_new(name):
             return None
@@ -161,7 +160,7 @@ class Mirror:
             self.summary.unchanged += 1
             return None
         look = self._compare if verdict is Verdict.HASH else self._ask
-        asking.add(asyncio.ensure_future(look(found, local)))
+        self._asking.add(asyncio.ensure_future(look(found, local)))
         return None
 
     def _is_new(self, name: str) -> bool:
@@ -280,8 +279,8 @@ class Mirror:
             self._rows = self._state.rows
         self._folds = self._tree.folds_case()
 
-    def _why_kept(self, stopped: bool) -> str:
-        if stopped or not self._is_listed or self._walk is None:
+    def _why_kept(self, *, was_cut: bool) -> str:
+        if was_cut or not self._is_listed or self._walk is None:
             return "the run was stopped"
         if not self._walk.is_whole:
             return "the list was not read to its end"
@@ -327,7 +326,7 @@ async def mirror(
                 on_result(result)
             ended = True
         finally:
-            await run.finish(stopped=not ended)
+            await run.finish(was_cut=not ended)
         return run.summary
 
 

@@ -63,7 +63,7 @@ async def _session(client: Client, run: Mirror, view: View, tally: Tally) -> int
     try:
         code = await run_session(_Settled(client, run), run.requests(), view, tally)
     finally:
-        await run.finish(stopped=code == STOPPED)
+        await run.finish(was_cut=code == STOPPED)
     return code
 
 

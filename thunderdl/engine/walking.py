@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from thunderdl.core.mirroring import Facts
@@ -67,6 +67,7 @@ class Walk:
         self._waiting: deque[_Folder] = deque()
         self._known: set[str] = set()
         self._files = 0
+        self._reading: dict[asyncio.Task[Page | None], _Folder] = {}
         self.is_whole = True
         self.refused = self.renamed = self.loops = 0
 
@@ -91,20 +92,20 @@ class Walk:
             yield Found(file)
 
     async def _below(self) -> AsyncIterator[ListedFile]:
-        reading: dict[asyncio.Task[Page | None], _Folder] = {}
-        try:
-            while self._waiting or reading:
-                while self._waiting and len(reading) < FOLDERS_AT_ONCE:
-                    folder = self._waiting.popleft()
-                    reading[self._session.loop.create_task(self._page(folder))] = folder
-                done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    folder, page = reading.pop(task), task.result()
-                    for file in self._taken(page, folder) if page is not None else ():
-                        yield file
-        finally:
-            for task in reading:
-                task.cancel()
+        reading = self._reading
+        while self._waiting or reading:
+            while self._waiting and len(reading) < FOLDERS_AT_ONCE:
+                folder = self._waiting.popleft()
+                reading[self._session.loop.create_task(self._page(folder))] = folder
+            done, _ = await asyncio.wait(reading, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                folder, page = reading.pop(task), task.result()
+                for file in self._taken(page, folder) if page is not None else ():
+                    yield file
+
+    async def close(self) -> None:
+        """Read no more."""
+        await stopped(self._reading)
 
     async def _page(self, folder: _Folder) -> Page | None:
         """The page of a folder below the first; None, and told, where there is none."""
@@ -167,9 +168,16 @@ class Walk:
     def _of_metalink(self, metalink: Metalink) -> Iterator[Found]:
         self.refused += sum(note.startswith("a file ") for note in metalink.notes)
         for offer in offers_of(metalink, self._url, self._options):
-            # Where it has no digest, its size is all that is said of it: who has it may be a stranger, and is not asked.
+            # Where it has no digest, its size is all that is said: who has it may be a stranger, and is not asked.
             stated = f"size {offer.size}" if offer.size is not None else ""
             yield Found(ListedFile(offer.name, "", stated, offer.size, offer.checksum), offer)
+
+
+async def stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Cancel them all, and wait until they have seen it."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def facts_of(session: Session, url: str, options: Options) -> Facts:

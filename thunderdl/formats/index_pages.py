@@ -17,6 +17,8 @@ from thunderdl.formats.listings import MAX_ENTRIES, Page, Place
 _SLICE = 4096
 _LONGEST_TAG = 16384
 _LONGEST_TEXT = 200
+#: Tags and texts of one page; a list of 10^5 files in a table has some 2 * 10^6.
+MAX_PARTS = 2**23
 _STATED = re.compile(
     r"(?:\d{4}-\d\d-\d\d|\d\d?[-/][A-Za-z]{3}[-/]\d{4})[ T]\d\d:\d\d(?::\d\d)?(?:\s+[\d.]+\s?[KMGTP]?i?B?\b)?", re.ASCII
 )
@@ -25,13 +27,15 @@ _STATED = re.compile(
 def parse_html(text: str, place: Place) -> Page:
     """What the page links to below ``place``; cut where a tag has no end."""
     reader = _Links(place)
-    for start in range(0, len(text), _SLICE):
-        reader.feed(text[start : start + _SLICE])
-        if len(reader.rawdata) > _LONGEST_TAG or reader.page.is_cut:
-            reader.page.is_cut = True
-            break
-    else:
+    try:
+        for start in range(0, len(text), _SLICE):
+            reader.feed(text[start : start + _SLICE])
+            if len(reader.rawdata) > _LONGEST_TAG or reader.parts > MAX_PARTS:
+                raise ValueError
         reader.close()
+    except (ValueError, AssertionError):
+        # html.parser asserts that what begins as a marked section is one.
+        reader.page.is_cut = True
     reader.settle()
     return reader.page
 
@@ -41,13 +45,14 @@ class _Links(HTMLParser):
 
     def __init__(self, place: Place) -> None:
         super().__init__(convert_charrefs=True)
-        self.page, self._place = Page(), place
+        self.page, self.parts, self._place = Page(), 0, place
         self._link: str | None = None
         self._is_inside = False
         self._text = ""
         self._seen: set[str] = set()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.parts += 1
         if tag == "a" and (link := next((value for name, value in attributes if name == "href"), None)):
             self.settle()
             self._link, self._text, self._is_inside = link, "", True
@@ -55,10 +60,11 @@ class _Links(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "a":
             self._is_inside = False
-        elif tag in ("td", "th"):
+        elif tag in ("td", "th") and len(self._text) < _LONGEST_TEXT:
             self._text += " "
 
     def handle_data(self, data: str) -> None:
+        self.parts += 1
         if self._link is not None and not self._is_inside and len(self._text) < _LONGEST_TEXT:
             self._text += data[:_LONGEST_TEXT]
 

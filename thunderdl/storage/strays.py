@@ -84,7 +84,15 @@ class Tree:
 
         A part file and its journal go with the file that they are of. Blocking. Raises StorageError.
         """
+        try:
+            yield from self._remove(is_stray, dry_run=dry_run)
+        except OSError as error:
+            raise storage_fault(str(error.filename or self.folder), error) from error
+
+    def _remove(self, is_stray: Callable[[str], bool], *, dry_run: bool) -> Iterator[str]:
         emptied: set[str] = set()
+        if not os.path.isdir(self.folder):
+            return
         for place, folders, names, fd in os.fwalk(self.folder, topdown=False, onerror=_raise, follow_symlinks=False):
             above = os.path.relpath(place, self.folder).replace(os.sep, "/")
             above = "" if above == "." else above + "/"
@@ -117,13 +125,11 @@ def _unlinked(name: str, fd: int, *, dry_run: bool) -> bool:
             os.unlink(name, dir_fd=fd)
     except FileNotFoundError:
         return False
-    except OSError as error:
-        raise storage_fault(name, error) from error
     return True
 
 
 def _raise(error: OSError) -> None:
-    raise storage_fault(str(error.filename or "."), error) from error
+    raise error
 
 
 def _kind(mode: int) -> str:
