@@ -16,6 +16,7 @@ from tests.engine.runs import LIMIT_S
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
 from tests.servers.site import OLD_S, Site
+from thunderdl.engine import walking
 from thunderdl.errors import NotFound, RedirectRefused, StorageError, TargetLocked, ThunderdlError, UsageError
 from thunderdl.formats import index_pages
 from thunderdl.mirroring import Mirrored, mirror
@@ -218,7 +219,8 @@ def test_a_metalink_and_its_mirrors_get_no_header(site: Site, tmp_path: Path) ->
         for name, body in files.items():
             other.resources[f"/m/{name}"] = Resource(body=body)
         entries = "".join(
-            f'<file name="{name}"><size>{len(body)}</size><hash type="sha-256">{hashlib.sha256(body).hexdigest()}</hash>'
+            f'<file name="{name}"><size>{len(body)}</size>'
+            f'<hash type="sha-256">{hashlib.sha256(body).hexdigest()}</hash>'
             f"<url>{other.url(f'/m/{name}')}</url></file>"
             for name, body in files.items()
         )
@@ -420,6 +422,19 @@ def test_folders_without_end_end(site: Site, tmp_path: Path) -> None:
     assert summary.kept_because
     assert len(site.server.requests) < 40
     assert "longer or deeper" in str(summary.errors[0])
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MAX_FILES", 2), ("MAX_FOLDERS", 1), ("MAX_PAGE_BYTES", 300)])
+def test_what_is_taken_is_bounded(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    fill(site)
+    site.page("sub/", site.line("sub/", "b c.txt") + '<a href="deep/">deep/</a>' + " " * 300)
+    monkeypatch.setattr(walking, limit, most)
+    summary = run(site.url, tmp_path, delete=True)
+    assert summary.failed
+    assert summary.kept_because == "the list was not read to its end"
+    assert summary.fetched < 4
 
 
 def test_a_list_at_another_address_is_refused(site: Site, tmp_path: Path) -> None:

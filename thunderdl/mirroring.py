@@ -58,20 +58,21 @@ class Mirror:
     """One run. Give :meth:`requests` to ``client.run``, each result to :meth:`settle`, then call :meth:`finish`.
 
     ``delete``: remove files that the list does not name; ``include``, ``exclude``: patterns of paths; what they leave
-    out is neither fetched nor removed; ``dry_run``: look, and write nothing. ``on_problem``, ``on_deleted``: told of
-    what goes wrong beside the files, and of each name that is removed. Raises UsageError for an empty pattern.
+    out is neither fetched nor removed; ``dry_run``: look, and write nothing. ``on_problem``, ``on_deleted``,
+    ``on_wanted``: told of what goes wrong beside the files, of each name that is removed, and of each that a dry run
+    would fetch. Raises UsageError for an empty pattern.
     """
 
     def __init__(
         self, client: Client, url: str, folder: str, *, delete: bool = False, include: Iterable[str] = (),
         exclude: Iterable[str] = (), dry_run: bool = False,
-        on_problem: Callable[[ThunderdlError], None] = lambda error: None,
-        on_deleted: Callable[[str], None] = lambda name: None,
-        on_wanted: Callable[[str], None] = lambda name: None,
+        on_problem: Callable[[ThunderdlError], None] | None = None, on_deleted: Callable[[str], None] | None = None,
+        on_wanted: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         self._client, self._url, self._folder = client, url, os.path.abspath(folder)
         self._delete, self._dry_run = delete, dry_run
-        self._on_problem, self._on_deleted, self._on_wanted = on_problem, on_deleted, on_wanted
+        self._on_problem, self._on_deleted = on_problem or _ignored, on_deleted or _ignored
+        self._on_wanted = on_wanted or _ignored
         try:
             self._selection = Selection(include, exclude)
         except ValueError as error:
@@ -304,8 +305,7 @@ class Mirror:
 async def mirror(
     url: str, dir: str = ".", *, delete: bool = False, include: Iterable[str] = (), exclude: Iterable[str] = (),
     dry_run: bool = False, options: Options | None = None, httpx_settings: Mapping[str, Any] | None = None,
-    on_result: Callable[[Result], None] = lambda result: None,
-    on_deleted: Callable[[str], None] = lambda name: None,
+    on_result: Callable[[Result], None] | None = None, on_deleted: Callable[[str], None] | None = None,
 ) -> Mirrored:  # fmt: skip
     """Make the folder ``dir`` the same as the tree that ``url`` lists: an index page of Apache or nginx, a metalink, a
     checksum file, or JSON of names, sizes and digests. Only what changed is fetched.
@@ -323,11 +323,15 @@ async def mirror(
         try:
             async for result in client.run(run.requests()):
                 await run.settle(result)
-                on_result(result)
+                (on_result or _ignored)(result)
             ended = True
         finally:
             await run.finish(was_cut=not ended)
         return run.summary
+
+
+def _ignored(_: object) -> None:
+    return
 
 
 def _claim(found: Found) -> Claim:

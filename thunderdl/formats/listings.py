@@ -27,7 +27,7 @@ _LONGEST_NAME_BYTES = 3072
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEPARATOR = re.compile(r"[/\\]")
 # Most links of an index: a name right here, or a folder's. Three times faster than the long way.
-_PLAIN = re.compile(r"[A-Za-z0-9_~%+,=@()-][A-Za-z0-9._~%+,=@()-]*/?")
+_PLAIN = re.compile(r"[A-Za-z0-9_~%+,=@()-][A-Za-z0-9._~%+,=@()-]{0,254}/?")
 _PORTS = {"http": ":80", "https": ":443"}
 # Made with the names of a download that runs: a file of that name would be taken for one that was left.
 _OURS = (".part", ".part.journal")
