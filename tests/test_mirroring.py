@@ -148,14 +148,16 @@ def test_a_run_that_was_cut_goes_on(site: Site, tmp_path: Path) -> None:
 
     async def cut() -> None:
         options = Options(retries=0, checksum_files=False, limit=4_000_000)
-        running = asyncio.ensure_future(mirror(site.url, str(tmp_path), options=options))
+        running = asyncio.ensure_future(mirror(site.url, str(tmp_path), options=options, delete=True))
         while site.server.sent["/pub/big.bin"] < 4_000_000:  # noqa: ASYNC110  # polled: the server is a thread
             await asyncio.sleep(0.01)
         running.cancel()
         await asyncio.wait({running})
 
+    (tmp_path / "stray").write_text("x")
     asyncio.run(cut())
     assert (tmp_path / "big.bin.part").exists()
+    (tmp_path / "stray").unlink()
     results: list[Result] = []
     assert run(site.url, tmp_path, on_result=results.append).failed == 0
     assert tree(tmp_path) == files
@@ -393,6 +395,7 @@ def test_a_name_is_a_file_or_a_folder(site: Site, tmp_path: Path) -> None:
     summary = run(site.url, tmp_path)
     assert tree(tmp_path) == {"x": b"2", "z/q.txt": b"4"}
     assert told(summary) == (2, 0, 0, 2)
+    assert all("is a file and a folder" in str(error) for error in summary.errors)
 
 
 def test_a_folder_that_holds_itself_is_a_loop(site: Site, tmp_path: Path) -> None:
