@@ -15,6 +15,7 @@
     │       ├── TlsFailure        12
     │       ├── NotFound           3   404, 410
     │       ├── AccessDenied       5   401, 403, 407, 451
+    │       │   └── LinkExpired    5   and no new link of the same file could be had
     │       ├── RedirectRefused    6   loop, downgrade, foreign scheme
     │       ├── BadResponse        6   against RFC 9110/9112, or other bytes than asked
     │       └── RangesUnsupported  6   answered 200 to a range
@@ -91,10 +92,12 @@ class TargetExists(UsageError):
 class SourceError(ThunderdlError):
     """One attempt at one source.
 
-    ``url``: the source; ``reason``: a clause without a full stop; ``advice``: what to do, or empty.
+    ``url``: the source; ``reason``: a clause without a full stop; ``advice``: what to do, or empty; ``status``: what
+    the server answered, None where it did not.
     """
 
     exit_code = 4
+    status: int | None = None
 
     def __init__(self, url: str, reason: str, advice: str = "") -> None:
         super().__init__(url, reason, advice)
@@ -138,7 +141,8 @@ class ServerBusy(PassingFault):
 
     def __init__(self, url: str, status: int, retry_after_s: float | None = None, reason: str = "") -> None:
         super().__init__(url, reason or f"the server answered {status}")
-        self.status, self.retry_after_s = status, retry_after_s
+        self.status: int = status
+        self.retry_after_s = retry_after_s
         self.one_too_many = False
 
 
@@ -159,7 +163,14 @@ class NotFound(LastingFault):
 
 
 class AccessDenied(LastingFault):
+    """``challenges``: how the server would let somebody in, as it wrote that."""
+
     exit_code = 5
+    challenges: tuple[str, ...] = ()
+
+
+class LinkExpired(AccessDenied):
+    """The link holds no more, and no new one of the same file could be had."""
 
 
 class RedirectRefused(LastingFault):

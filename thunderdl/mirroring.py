@@ -80,7 +80,7 @@ class Mirror:
         # Of the list and its questions; each file's own come from it.
         self._options = replace(
             client.options, dir=self._folder, out=None, exists=Exists.OVERWRITE, checksum=None, piece_hashes=None,
-            torrent=None, files=None,
+            torrent=None, files=None, remote_time=True,
         )  # fmt: skip
         self.summary = Mirrored(errors=[])
         self._tree = Tree(self._folder)
@@ -238,11 +238,15 @@ class Mirror:
         self.summary.fetched_bytes += result.bytes
         date = result.validators.last_modified
         modified = http_date(date) if date else None
-        local = self._tree.set_time(name, modified)
+        stated = found.file.stated if found.offer else lasting_words(found.file.stated, modified, time.time())
+        digest, etag = str(found.file.digest) if found.file.digest else "", result.validators.etag or ""
+        try:
+            local = self._tree.local(name)
+        except StorageError as error:
+            self._problem(error)
+            return
         if local is not None:
-            digest = str(found.file.digest) if found.file.digest else ""
-            stated = found.file.stated if found.offer else lasting_words(found.file.stated, modified, time.time())
-            self._keep(name, Kept(*local, digest=digest, etag=result.validators.etag or "", stated=stated))
+            self._keep(name, Kept(*local, digest=digest, etag=etag, stated=stated))
 
     def _keep(self, name: str, kept: Kept) -> None:
         if self._state is None:

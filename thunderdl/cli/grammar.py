@@ -213,8 +213,15 @@ _INPUT = Flag(
     names=("-i", "--input"),
     takes=Takes.VALUE,
     metavar="FILE",
-    help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors.",
+    help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors; aria2's input files, JSON lines.",
 )
+_GLOB = Flag(
+    name="glob", names=("--glob",), takes=Takes.NOTHING, help="URLs are patterns: {a,b}, [1-10], [a-z]; #1 in --out."
+)
+_NEW_URL = Flag(
+    name="new_url", names=("--url",), takes=Takes.VALUE, metavar="URL",
+    help="A new link of the one file, where its old one has expired.",
+)  # fmt: skip
 _CHART = Flag(
     name="chart",
     names=("-o", "--out"),
@@ -262,13 +269,14 @@ _TREE = (
 _MIRRORED = tuple(
     row.name
     for row in table()
-    if not row.once and row.name not in ("exists", "verify_resumed", "follow", "sequential", "ratio", "seed_time")
+    if not row.once
+    and row.name not in ("exists", "verify_resumed", "follow", "sequential", "ratio", "seed_time", "remote_time")
 )
 # What the journal already knows is not asked again.
 _RESUMABLE = tuple(
     row.name
     for row in table()
-    if row.name in ("trace", "peers") or (not row.once and row.name not in ("dir", "exists"))
+    if row.name in ("trace", "peers", "refresh_cmd") or (not row.once and row.name not in ("dir", "exists"))
 )
 
 COMMANDS: Mapping[str, Command] = {
@@ -278,7 +286,7 @@ COMMANDS: Mapping[str, Command] = {
             name="get",
             target="thunderdl.cli.get:get",
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
-            flags=(*_options(*_ALL), _MIRROR, _INPUT, _QUIET, _VERBOSE, _JSON),
+            flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
         ),
         Command(
@@ -311,9 +319,11 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download that was left in a folder.",
-            flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
-            argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
+            help="Finish every download that was left in a folder, or one of them.",
+            flags=(*_options(*_RESUMABLE), _NEW_URL, _QUIET, _VERBOSE, _JSON),
+            argument=Argument(
+                name="folder", metavar="[DIR|FILE]", help="The folder, or one file; without it the folder to save into."
+            ),
         ),
         Command(
             name="create",

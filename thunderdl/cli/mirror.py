@@ -13,6 +13,7 @@ from thunderdl.cli import settings
 from thunderdl.cli.get import open_client, view_of
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.links import checked_target
+from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import STOPPED, Tally, run_session
 from thunderdl.cli.views import View, WatchedTask, WatchedTotals, write_line
 from thunderdl.errors import ThunderdlError, UsageError, printable, shown_url
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def mirror(typed: Typed) -> int:
     """Fetch what changed, remove what is gone where that was asked for."""
-    options = settings.load(typed.settings()).options()
+    options = with_password(settings.load(typed.settings()).options())
     url, *folder = typed.texts("places")
     if len(folder) > 1:
         raise UsageError("mirror takes one URL and one folder; quote patterns, so that the shell leaves them alone.")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
+from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
 from thunderdl.engine.opening import Opening
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.sources.swarm.torrent import Torrent
+    from thunderdl.storage.marks import Mark
 
 
 # A download that has run for so long and has so long to go is long.
@@ -115,6 +117,9 @@ class Download:
         if self.status is Status.COMPLETE and self.ranged is not None:
             self.notes += list(self.ranged.losses())
         await self._write_trace()
+        remarks = self.session.access.keeping.remarks
+        self.notes += remarks
+        remarks.clear()
         self.ended = time.monotonic()
         if self.status is Status.COMPLETE and path is not None:
             await self._share(path)
@@ -132,6 +137,10 @@ class Download:
             uploaded_bytes=self.uploaded_bytes, content_key=self.content_key,
             validators=self.version.validators, notes=tuple(self.notes), error=error,
         )  # fmt: skip
+
+    def marker(self) -> Mark | None:
+        """What puts the marks on the file that tell of where it came from."""
+        return marker(self.options, self.url, self.version, self.notes)
 
     @property
     def uploaded_bytes(self) -> int:
@@ -298,7 +307,9 @@ class Download:
             opening.connection = None
         self.session.pool.free_slot(opening.endpoint)
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
-        path, verified, self.content_key = await save_small(self.session, self.options, self.target, body)
+        path, verified, self.content_key = await save_small(
+            self.session, self.options, self.target, body, self.marker()
+        )
         return path, verified
 
     async def _elsewhere(self, first: Candidate, error: BadContent) -> Candidate:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError, foreseen
+from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
 from thunderdl.sources.base import OnDisk
 from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import Body, ResponseHead
@@ -203,7 +203,8 @@ class CallCarrier:
         idle = isinstance(error, ConnectionLost) and self._served > 0
         for transfer in self._queue:
             is_stale = idle and not transfer.first_byte_at
-            transfer.finish()
+            if not isinstance(error, InternalError):
+                transfer.finish()
             self._tell(transfer, Broke(transfer, error, stale=is_stale))
         self._queue.clear()
 

@@ -62,23 +62,6 @@ class Tree:
         """Whether ``A`` and ``a`` are one file here; known once the state file is there."""
         return os.path.lexists(os.path.join(self.folder, STATE_NAME.upper()))
 
-    def set_time(self, name: str, modified_s: float | None) -> Local | None:
-        """Give a file the remote's time, where there is one; how it is then, None where it is no file. No link is
-        followed."""
-        path = os.path.join(self.folder, name)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            return None
-        try:
-            if modified_s is not None:
-                with contextlib.suppress(OSError, OverflowError, ValueError):
-                    os.utime(fd, (modified_s, modified_s))
-            found = os.fstat(fd)
-            return Local(found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-        finally:
-            os.close(fd)
-
     def remove(self, is_stray: Callable[[str], bool], *, dry_run: bool) -> Iterator[str]:
         """Remove the files that ``is_stray`` names, and folders that are empty then; yields the name of each file.
 

@@ -206,16 +206,19 @@ class Pool:
         """
         if (access := self._access(endpoint.scheme)) is not None:
             return await access.connect(endpoint, timeout_s)
+        connection = Connection(await self.dial(endpoint, timeout_s))
+        (self._movers[0] if for_opening else self.least_busy()).attach(connection)
+        return connection
+
+    async def dial(self, endpoint: Endpoint, timeout_s: float) -> Wire:
+        """The socket of a new connection. Raises a SourceError."""
         making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s, self._reach))
         try:
-            sock = await asyncio.wrap_future(making)
+            return await asyncio.wrap_future(making)
         except asyncio.CancelledError:
             # The thread cannot be stopped; what it makes after all is closed there.
             making.add_done_callback(_close_unwanted)
             raise
-        connection = Connection(sock)
-        (self._movers[0] if for_opening else self.least_busy()).attach(connection)
-        return connection
 
     def close(self) -> None:
         """Close what is idle and end the threads."""
