@@ -141,7 +141,7 @@ class Access:
         """Who the user is there, None for nobody."""
         address = hop.address
         if address.user is not None:
-            return Login(address.user, address.password, at_once=True)
+            return Login(address.user, address.password or self._kept_password(hop, options), at_once=True)
         if options.user is not None and hop.is_home:
             # Over plain http the password waits for the question: a server that knows Digest need not get it.
             password = self.keeping.password(options, address.endpoint.host)
@@ -152,6 +152,11 @@ class Access:
         if not hop.is_home and address.endpoint.port != DEFAULT_PORTS.get(address.endpoint.scheme):
             return None
         return self.keeping.netrc_login(address.endpoint.host, with_default=hop.is_home and hop.origin in self.named)
+
+    def _kept_password(self, hop: Hop, options: Options) -> str:
+        """What netrc has for the very user that the URL names."""
+        kept = self.keeping.netrc_login(hop.address.endpoint.host, with_default=False) if options.netrc else None
+        return kept.password if kept is not None and kept.user in ("", hop.address.user) else ""
 
     def _token(self, hop: Hop, options: Options) -> str | None:
         if not hop.is_private or hop.address.user is not None:

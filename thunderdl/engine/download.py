@@ -59,7 +59,9 @@ class Download:
             self.options = replace(options, checksum=given[0])
         if offer is not None:
             self._take_offer(offer)
-        self.candidates = Candidates(session, urls, self.options, offer.urls if offer else ())
+        self.candidates = Candidates(
+            session, urls, self.options, offer.urls if offer else (), offer.told_by if offer else ""
+        )  # fmt: skip
         self.url = url or self.candidates.origin.url
         self.torrent = torrent
         # What the first answer's header fields said.
@@ -199,7 +201,7 @@ class Download:
             return
         offer = self.stated = trusted(offer_of_answer(first.url, first.opening, self.notes), self.options)
         self._enrich(offer)
-        self.candidates.add_foreign(offer.urls)
+        self.candidates.add_foreign(offer.urls, offer.told_by)
         if offer.torrents and (self.version.size or 0) >= PEERS_FROM_BYTES:
             self.on_torrents(offer.torrents)
 
@@ -220,7 +222,7 @@ class Download:
 
             self.offer = await sole_offer(self.session, metalink, self.options)
             self._take_offer(self.offer)
-            self.candidates.add_foreign(self.offer.urls)
+            self.candidates.add_foreign(self.offer.urls, self.offer.told_by)
         references = self.offer.torrents
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])
@@ -247,7 +249,7 @@ class Download:
         # libtorrent's.
         is_joint = torrent.is_single and torrent.piece_hashes is not None
         if is_joint:
-            self.candidates.add_foreign(torrent.file_urls)
+            self.candidates.add_foreign(torrent.file_urls, torrent.told_by)
         self.ranged = whole = Joint(self, torrent) if is_joint else Collection(self, torrent)
         return await whole.fetch_all()
 

@@ -11,14 +11,15 @@ from thunderdl.sources.swarm.magnet import metadata_of
 from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, Torrent, load, read_metainfo
 
 
-async def torrent_of(session: Session, reference: str, options: Options) -> Torrent:
-    """The torrent that ``reference`` names. Raises BadTorrent, ThunderdlError."""
+async def torrent_of(session: Session, reference: str, options: Options, told_by: str = "") -> Torrent:
+    """The torrent that ``reference`` names. ``told_by``: who told us, where the user did not. Raises BadTorrent,
+    ThunderdlError."""
     if is_magnet(reference):
         host = await session.swarm()
         return await metadata_of(
             host, reference, timeout_s=options.timeout, peers=options.peers, trackers=options.trackers
         )  # fmt: skip
     if "://" in reference:
-        metainfo = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES)
+        metainfo = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES, told_by=told_by)
         return load(metainfo, shown_url(reference))
     return load(await session.on_disk(read_metainfo, reference), reference)

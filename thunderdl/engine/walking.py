@@ -154,7 +154,7 @@ class Walk:
             nonlocal where
             where = _same_place(url, opening.final_url)
 
-        pages = stream(self._session, (url,), self._options, _WINDOW_BYTES, look)
+        pages = stream(self._session, (url,), self._options, _WINDOW_BYTES, on_open=look)
         try:
             async for part in pages:
                 total += len(part)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import libtorrent as lt
 
 from thunderdl.errors import printable, shown_url
 from thunderdl.sources.swarm.host import Host, SwarmFault
-from thunderdl.sources.swarm.torrent import Torrent
+from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
 
 _WANTED, _NOT_WANTED = 4, 0
 # All is written first, which takes a slow disk its time; whoever stops does not wait for ever.
@@ -74,9 +74,11 @@ class Collector:
         self.on_disk_fault: Callable[[str, int, str], None] = lambda path, code, words: None
         self.on_note: Callable[[str], None] = lambda note: None
         self.seen = Seen()
+        # Those known when it was last saved, by the ports that they listen at.
+        self.met: tuple[tuple[str, int], ...] = ()
         self.rechecked = False
         self._saved: asyncio.Future[bytes | None] | None = None
-        self._has_web_seeds = False
+        self._has_web_seeds = self._is_paused = False
         self._by_peer: dict[tuple[str, int], int] = {}
         self._peer_bytes = 0
 
@@ -100,14 +102,16 @@ class Collector:
             return None
         saved: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._saved = saved
-        # With hashes of pieces that peers have sent; the list of files is in the torrent.
-        self._handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache)
+        # With hashes of pieces that peers have sent; the list of files is in the torrent, and needed at the end alone.
+        more = lt.save_resume_flags_t.save_info_dict if self._is_paused else 0
+        self._handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache | more)
         done, _ = await asyncio.wait({saved}, timeout=_SAVE_S)
         return saved.result() if done else None
 
     def pause(self) -> None:
         """Let nothing more come."""
         if self._handle is not None:
+            self._is_paused = True
             self._handle.unset_flags(lt.torrent_flags.auto_managed)
             self._handle.pause()
 
@@ -155,7 +159,11 @@ class Collector:
             self.on_finished()
         elif isinstance(alert, lt.save_resume_data_alert):
             # At once: what an alert refers to is gone with the next ones.
+            self.met = tuple(alert.params.peers)
             self._keep(lt.write_resume_data_buf(alert.params))
+            if self._is_paused and self.torrent.info_hash_v2:
+                # Of a magnet link of v2 the piece layers came with the pieces; whoever has it from us asks for them.
+                self.torrent = replace(self.torrent, metainfo=metainfo_of(alert.params))
         elif isinstance(alert, lt.save_resume_data_failed_alert):
             self._keep(None)
         elif isinstance(alert, lt.file_error_alert):

@@ -6,13 +6,12 @@ import asyncio
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
 
 import libtorrent as lt
 
 from thunderdl.errors import shown_url
 from thunderdl.sources.swarm.host import Host, SwarmFault
-from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, load
+from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, load, metainfo_of
 
 LOOK_S = 0.5
 
@@ -51,7 +50,7 @@ async def metadata_of(
             came.set_result(None)
         elif isinstance(alert, lt.save_resume_data_alert) and not saved.done():
             # At once: what an alert refers to is gone with the next ones.
-            saved.set_result(_metainfo(alert.params))
+            saved.set_result(metainfo_of(alert.params))
 
     with tempfile.TemporaryDirectory(prefix="thunderdl-") as folder:
         # Nothing is written there: no piece is asked for.
@@ -88,12 +87,3 @@ async def _wait(
                 f"{shown_url(link)[:120]}: nobody sent what it names within {timeout_s:g} seconds; "
                 "wait longer with --timeout, or give peers or trackers with --peer and --tracker."
             )
-
-
-def _metainfo(params: lt.add_torrent_params) -> bytes:
-    try:
-        return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))
-    except RuntimeError:
-        # Of a piece layer some hashes have come and some not: then without any; they come again with the pieces.
-        assert params.ti is not None
-        return b"d4:info" + params.ti.info_section() + b"e"

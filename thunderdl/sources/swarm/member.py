@@ -80,17 +80,24 @@ class Member:
 
     async def start(
         self, folder: str, names: dict[int, str], *, have: list[bool], assigned: Iterable[int] | None,
-        peers: Iterable[tuple[str, int]] = (), trackers: Iterable[str] = (), flags: int = 0,
+        files: frozenset[int] | None = None, peers: Iterable[tuple[str, int]] = (), trackers: Iterable[str] = (),
+        flags: int = 0,
     ) -> None:  # fmt: skip
         """Join the swarm. ``names``: of the files below ``folder``, by index; ``have``: for each piece whether it is
-        there; ``assigned``: the pieces to fetch at first, None for all. Raises SwarmFault."""
-        self._again = partial(self.start, folder, names, peers=tuple(peers), trackers=tuple(trackers), flags=flags)
+        there; ``assigned``: the pieces to fetch at first, None for all; ``files``: the only ones that may be made or
+        read, None for all. Raises SwarmFault."""
+        self._again = partial(
+            self.start, folder, names, files=files, peers=tuple(peers), trackers=tuple(trackers), flags=flags
+        )
         params = lt.load_torrent_buffer(self.torrent.metainfo)
         params.save_path, params.have_pieces = folder, have
         params.renamed_files = {**params.renamed_files, **names}
         params.url_seeds, params.http_seeds = [], []
         params.trackers = list(dict.fromkeys((*params.trackers, *trackers)))
         params.peers = list(peers)
+        if files is not None and params.ti is not None:
+            # Even an empty file would be made by libtorrent.
+            params.file_priorities = [_ASSIGNED if at in files else 0 for at in range(params.ti.num_files())]
         if assigned is not None:
             wanted = set(assigned)
             params.piece_priorities = [
