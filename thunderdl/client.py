@@ -241,6 +241,11 @@ class Client:
             rate_bytes_per_s=sum(p.rate_bytes_per_s for p in now),
         )  # fmt: skip
 
+    @property
+    def session(self) -> Session:
+        """What its downloads share. Raises UsageError outside ``async with``."""
+        return self._running_session()
+
     def _running_session(self) -> Session:
         if self._session is None:
             raise UsageError(_OUTSIDE)

@@ -178,7 +178,8 @@ class Result:
     ``path``: the final file, None where there is none. ``bytes``: its size. ``verified``: the digests that
     were checked (``algorithm=hex``, ``pieces:algorithm`` for piece hashes), empty where nothing could be.
     ``wasted_bytes``: fetched and not used; ``uploaded_bytes``: what peers had from us.
-    ``notes``: what the user should know (what was thrown away and why).
+    ``validators``: what the server said of the version. ``notes``: what the user should know (what was thrown away and
+    why).
     """
 
     url: str
@@ -192,5 +193,6 @@ class Result:
     uploaded_bytes: int = 0
     sources: tuple[SourceProgress, ...] = ()
     content_key: ContentKey | None = None
+    validators: Validators = Validators()  # frozen
     notes: tuple[str, ...] = field(default=())
     error: Exception | None = None

@@ -40,7 +40,7 @@ def get(typed: Typed) -> int:
             asked = Asked()
             urls, mirrors = asked.all(urls), asked.all(mirrors)
         named = _requests(urls, mirrors)
-    view, tally = _view(typed), Tally()
+    view, tally = view_of(typed), Tally()
     if list_path is None:
         return asyncio.run(_download(options, named, view, tally))
     on_bad_line, settled = tally.bad_line(view), _settled(options, list_path, view)
@@ -61,7 +61,7 @@ def resume(typed: Typed) -> int:
         checked(new_url)
         if len(journals) != 1 or folders:
             raise UsageError("--url belongs to one file; write thunderdl resume FILE --url URL.")
-    view, tally = _view(typed), Tally()
+    view, tally = view_of(typed), Tally()
     if not journals and not folders:
         view.problem(ThunderdlError(f"nothing to resume in {printable(place)}."))
         return 0
@@ -85,7 +85,8 @@ def _left_at(place: str) -> tuple[Sequence[str], Sequence[str]]:
     raise UsageError(f"{printable(place)} is no folder, and no download that was begun has that name.")
 
 
-def _view(typed: Typed) -> View:
+def view_of(typed: Typed) -> View:
+    """The view that was asked for."""
     loudness = Loudness(quiet=typed.is_on("quiet"), verbose=typed.is_on("verbose"))
     return choose_view(loudness, as_json=typed.is_on("json"))
 

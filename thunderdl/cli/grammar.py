@@ -265,6 +265,19 @@ _REACH = (
 )  # fmt: skip
 # How peers are found that know what a magnet link names.
 _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
+_TREE = (
+    Flag("delete", ("--delete",), Takes.NOTHING, "Remove local files that a list read to its end does not name."),
+    Flag("include", ("--include",), Takes.VALUES, "Only these paths, as '*.iso' or 'src'; may be repeated.", "PATTERN"),
+    Flag("exclude", ("--exclude",), Takes.VALUES, "None of these, neither fetched nor removed.", "PATTERN"),
+    Flag("dry_run", ("-n", "--dry-run"), Takes.NOTHING, "Show what would be done, and write nothing."),
+)
+# A tree comes from servers; what is there already is compared, never in the way.
+_MIRRORED = tuple(
+    row.name
+    for row in table()
+    if not row.once
+    and row.name not in ("exists", "verify_resumed", "follow", "sequential", "ratio", "seed_time", "remote_time")
+)
 # What the journal already knows is not asked again.
 _RESUMABLE = tuple(
     row.name
@@ -281,6 +294,19 @@ COMMANDS: Mapping[str, Command] = {
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
             flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _ASK_PASSWORD, _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
+        ),
+        Command(
+            name="mirror",
+            target="thunderdl.cli.mirror:mirror",
+            help="Make a folder the same as a tree that an index page, a metalink or a manifest lists.",
+            flags=(*_TREE, *_options(*_MIRRORED), _QUIET, _VERBOSE, _JSON),
+            argument=Argument(
+                name="places",
+                metavar="URL [DIR]",
+                help="The list, and the folder; without it the one to save into.",
+                least=1,
+                many=True,
+            ),
         ),
         Command(
             name="info",

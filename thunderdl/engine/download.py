@@ -137,7 +137,8 @@ class Download:
             seconds=(self.ended or time.monotonic()) - self.started, status=self.status, verified=verified,
             resumed_bytes=self.ranged.resumed_bytes if self.ranged else 0,
             wasted_bytes=sum(source.wasted_bytes for source in sources), sources=sources,
-            uploaded_bytes=self.uploaded_bytes, content_key=self.content_key, notes=tuple(self.notes), error=error,
+            uploaded_bytes=self.uploaded_bytes, content_key=self.content_key,
+            validators=self.version.validators, notes=tuple(self.notes), error=error,
         )  # fmt: skip
 
     def marker(self) -> Mark | None:

@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
 from thunderdl.core.protocol import Horizon, PieceBad
 from thunderdl.core.ranges import RangeSet
@@ -82,15 +82,17 @@ def _unnamed_file() -> int:
 
 
 async def stream(
-    session: Session, urls: Sequence[str], options: Options, window_bytes: int, told_by: str = ""
+    session: Session, urls: Sequence[str], options: Options, window_bytes: int, told_by: str = "",
+    on_open: Callable[[Opening], None] = lambda opening: None,
 ) -> AsyncGenerator[bytes, None]:  # fmt: skip
-    """The bytes of the file in order. ``told_by``: who named the URLs, where the user did not. Raises ThunderdlError;
-    BadContent after the last byte for a wrong checksum."""
+    """The bytes of the file in order. ``told_by``: who named the URLs, where the user did not; ``on_open``: told of
+    the first answer, and may raise. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
     candidates = Candidates(session, () if told_by else urls, options, urls if told_by else (), told_by)
     try:
         first = await candidates.first(from_the_start)
         opening = first.opening
         assert opening is not None
+        on_open(opening)
         if (body := whole_body(opening)) is not None:
             check_small(options, first.url, body)
             yield body
