@@ -22,7 +22,7 @@ def next_hop(url: str, old: Address, location: bytes, *, may_downgrade: bool) ->
         text = location.decode("utf-8")
     except UnicodeDecodeError:
         # The bytes themselves are meant, whatever their coding.
-        text = re.sub(rb"[\x80-\xff]", lambda found: b"%%%02X" % found[0], location).decode("ascii")
+        text = re.sub(rb"[\x80-\xff]", lambda found: b"%%%02X" % found[0][0], location).decode("ascii")
     if any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise RedirectRefused(url, "a redirect with a control character in it")
     try:
