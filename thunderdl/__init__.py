@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.creating import Created, create_torrent
     from thunderdl.engine.seeding import Seeding, SeedProgress
     from thunderdl.errors import ThunderdlError
-    from thunderdl.model import ContentKey, Digest, PieceHashes, Progress, Result, Status
+    from thunderdl.model import ContentKey, Digest, ExpiredLink, PieceHashes, Progress, Result, Status
     from thunderdl.options import Exists, Options, Priority
     from thunderdl.timetable import Timetable
 
@@ -28,14 +28,14 @@ _HOME = {
     "engine.creating": ("Created", "create_torrent"),
     "engine.seeding": ("SeedProgress", "Seeding"),
     "errors": ("ThunderdlError",),
-    "model": ("ContentKey", "Digest", "PieceHashes", "Progress", "Result", "Status"),
+    "model": ("ContentKey", "Digest", "ExpiredLink", "PieceHashes", "Progress", "Result", "Status"),
     "options": ("Exists", "Options", "Priority"),
     "timetable": ("Timetable",),
 }
 
 __all__ = [
-    "Client", "ContentKey", "Created", "Digest", "Exists", "Options", "PieceHashes", "Priority", "Progress", "Request",
-    "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__",
+    "Client", "ContentKey", "Created", "Digest", "Exists", "ExpiredLink", "Options", "PieceHashes", "Priority", "Progress",
+    "Request", "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__",
     "create_torrent", "download", "get",
 ]  # fmt: skip
 
