@@ -25,10 +25,8 @@ _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ExpiredLink, model.ContentKey, options.Exists,
-    options.Priority,
-    timetable.Timetable, reach.IpVersion, reach.Resolve, client.Info, client.Totals, creating.Created, seeding.SeedProgress,
-    torrent.Torrent,
-    torrent.TorrentFile,
+    options.Priority, timetable.Timetable, reach.IpVersion, reach.Resolve, client.Info, client.Totals, creating.Created,
+    seeding.SeedProgress, torrent.Torrent, torrent.TorrentFile,
 )  # fmt: skip
 
 

@@ -34,9 +34,9 @@ _HOME = {
 }
 
 __all__ = [
-    "Client", "ContentKey", "Created", "Digest", "Exists", "ExpiredLink", "Options", "PieceHashes", "Priority", "Progress",
-    "Request", "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__",
-    "create_torrent", "download", "get",
+    "Client", "ContentKey", "Created", "Digest", "Exists", "ExpiredLink", "Options", "PieceHashes", "Priority",
+    "Progress", "Request", "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable",
+    "__version__", "create_torrent", "download", "get",
 ]  # fmt: skip
 
 
