@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thunderdl.option_texts import parse_limit, parse_rate
 from thunderdl.timetable import DAY_S, DAYS, WEEK_S, Timetable, parse_timetable
-from thunderdl.written import parse_limit, parse_rate
 
 MIB = 1024 * 1024
 

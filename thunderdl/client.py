@@ -12,42 +12,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from thunderdl.engine.download import Download
 from thunderdl.engine.feeding import Feeder, origin_of
 from thunderdl.engine.naming import suggested_target
 from thunderdl.engine.opening import First, open_source, release
 from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
-from thunderdl.errors import Cancelled, ThunderdlError, UsageError, printable, shown_url
+from thunderdl.errors import ThunderdlError, UsageError, shown_url
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.formats.links import names_torrent
-from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
+from thunderdl.formats.links import names_metalink
+from thunderdl.formats.old_links import is_ed2k, opened
+from thunderdl.model import Digest, Result, Validators
 from thunderdl.options import Options, Priority
-from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
+from thunderdl.task import Request, Task
 
 if TYPE_CHECKING:
+    from thunderdl.engine.opening import Opening
     from thunderdl.engine.seeding import Seeding
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
-PROGRESS_S = 0.1
 _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One file to download: its URL, more URLs of the same file, options that differ from the client's; ``new_url``:
-    where the URL has expired since it was begun, another link of the same file."""
-
-    url: str
-    mirrors: tuple[str, ...] = ()
-    options: Options | None = None
-    new_url: str | None = None
 
 
 @dataclass(slots=True)
@@ -75,155 +64,6 @@ class Info:
     protocol: str
     server: str
     content_type: str
-
-
-class Task:
-    """A download under way. Await it for its Result; iterate over it for its Progress, ten times a second."""
-
-    def __init__(self, session: Session, request: Request, options: Options) -> None:
-        self._session, self._request, self._options = session, request, options
-        self._torrent: Torrent | None = None
-        self._download = self._new_download()
-        self._over: asyncio.Future[Result] = session.loop.create_future()
-        self._run: asyncio.Task[Result] | None = None
-        # What the run is being stopped for, None while it is not.
-        self._wanted: Status | None = None
-        self.resume()
-
-    def progress(self) -> Progress:
-        """A snapshot of now."""
-        return self._download.progress()
-
-    def explain(self) -> str:
-        """Why each source is used as it is now, slow, on probation, banned or left alone: a line each."""
-        return "\n".join(f"{shown_url(each.url)}: {each.told}" for each in self.explanations())
-
-    def explanations(self) -> tuple[Explanation, ...]:
-        """The same as values, in the order of the URLs."""
-        return self._download.explanations()
-
-    @property
-    def over(self) -> asyncio.Future[Result]:
-        """Done once it has ended. Not to be cancelled; see :meth:`outcome`."""
-        return self._over
-
-    def is_long(self) -> bool:
-        """Whether it has proven to take long: it ran for some time, and much is left."""
-        return self._download.is_long()
-
-    async def outcome(self) -> Result:
-        """How it ended; never raises for a download that failed (see ``Result.error``)."""
-        return await asyncio.shield(self._over)
-
-    def pause(self) -> None:
-        """Stop for now; what is there is kept. Nothing happens where it has ended or is paused."""
-        self._stop(Status.PAUSED)
-
-    def resume(self) -> None:
-        """Go on after :meth:`pause`."""
-        if self._run is not None and self._wanted is Status.PAUSED:
-            # It is still on its way out: begin again from there.
-            self._wanted = Status.ACTIVE
-        elif self._run is None and not self._over.done():
-            if self._download.status is not Status.QUEUED:
-                self._download = self._new_download()
-            self._run = self._session.loop.create_task(self._download.run())
-            self._run.add_done_callback(self._ended)
-
-    def cancel(self) -> None:
-        """Stop for good; the part file and its journal stay, so that the same request goes on from there."""
-        if self._run is None and not self._over.done():
-            self._over.set_result(self._stopped())
-        else:
-            self._stop(Status.CANCELLED)
-
-    async def add_torrent(self, reference: str) -> None:
-        """Have the peers of a torrent join, which became known only now: a path, a URL, a magnet link. What is there
-        stays, compared with the torrent's piece hashes.
-
-        Raises UsageError where it is of another file, or names several; ThunderdlError where it cannot be had. Nothing
-        happens then, nor where the download has ended.
-        """
-        from thunderdl.engine.torrents import torrent_of
-
-        torrent = await torrent_of(self._session, reference, self._options)
-        size, target = self._download.version.size, self._download.target
-        if not torrent.is_single or torrent.piece_hashes is None:
-            raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")
-        if size is not None and size != torrent.size_bytes:
-            raise UsageError(
-                f"{shown_url(reference)[:200]}: it is of another file: {torrent.size_bytes} bytes, not {size}."
-            )
-        self._torrent = torrent
-        if target is not None:
-            folder, name = os.path.split(target.path)
-            self._options = replace(self._options, dir=folder or ".", out=name)
-        if self._run is not None and self._wanted is None:
-            self.pause()
-            self.resume()
-
-    def change_limit(self, limit: int | str | Timetable | None) -> None:
-        """Another limit for this download alone, from now on: as ``Options.task_limit``, text as on the command
-        line, None for none. Raises UsageError."""
-        settled = checked_limit("task_limit", limit)
-        self._options = replace(self._options, task_limit=settled)
-        self._download.candidates.pace.change(settled)
-
-    def change_priority(self, priority: Priority) -> None:
-        """Another share of connections and limits beside the other downloads, from now on."""
-        self._options = replace(self._options, priority=priority)
-        self._download.candidates.pace.weigh(priority.weight)
-
-    def _stop(self, status: Status) -> None:
-        if self._run is None or self._run.done() or self._wanted is Status.CANCELLED:
-            return
-        before, self._wanted = self._wanted, status
-        if before is None:
-            # Once only: a second cancellation would cut short how the first one leaves part file and journal.
-            self._run.cancel()
-
-    def _ended(self, run: asyncio.Task[Result]) -> None:
-        self._run = None
-        wanted, self._wanted = self._wanted, None
-        if not run.cancelled():
-            # A bug in one download is that download's failure alone.
-            bug = run.exception()
-            failed = self._download.result(None, (), bug if isinstance(bug, Exception) else Cancelled())
-            self._over.set_result(run.result() if bug is None else replace(failed, status=Status.FAILED))
-        elif wanted is Status.PAUSED:
-            self._download.status = Status.PAUSED
-        elif wanted is Status.ACTIVE:
-            self.resume()
-        else:
-            self._over.set_result(self._stopped())
-
-    def _stopped(self) -> Result:
-        self._download.status = Status.CANCELLED
-        return self._download.result(None, (), Cancelled())
-
-    def _new_download(self) -> Download:
-        request, options = self._request, self._options
-        if names_torrent(request.url) and options.follow:
-            return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
-        if request.new_url is not None:
-            download.candidates.replace_origin(request.new_url)
-        return download
-
-    def __await__(self) -> Generator[Any, None, Result]:
-        return self._result().__await__()
-
-    async def _result(self) -> Result:
-        result = await self.outcome()
-        if result.error is not None:
-            raise result.error
-        return result
-
-    async def __aiter__(self) -> AsyncIterator[Progress]:
-        while not self._over.done():
-            yield self.progress()
-            await asyncio.wait({self._over}, timeout=PROGRESS_S)
-        yield self.progress()
 
 
 class Client:
@@ -275,13 +115,38 @@ class Client:
             host_of=lambda request: origin_of(request.url), begin=self._begin,
         )  # fmt: skip
         self._feeders.append(feeder)
-        results = feeder.results(requests)
+        results = feeder.results(self._each_file(requests))
         try:
             async for result in results:
                 yield result
         finally:
             await results.aclose()
             self._feeders.remove(feeder)
+
+    async def files_of(self, request: Request) -> list[Request]:
+        """A request for each file that a metalink names. Raises UsageError for what is no metalink, ThunderdlError."""
+        from thunderdl.engine.metalinks import metalink_of, offers_of
+
+        session, options = self._running_session(), request.options or self.options
+        offers = offers_of(await metalink_of(session, request.url, options), request.url, options)
+        if len(offers) > 1 and (options.out is not None or request.mirrors):
+            raise UsageError(f"{shown_url(request.url)}: it names {len(offers)} files; choose one with --files.")
+        return [replace(request, offer=offer) for offer in offers]
+
+    async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
+        """The requests, a metalink's files in its place."""
+        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+            follows = (request.options or self.options).follow
+            if request.offer is not None or not (follows and names_metalink(request.url)):
+                yield request
+                continue
+            try:
+                found = await self.files_of(request)
+            except ThunderdlError:
+                # Its download tells what is wrong.
+                found = [request]
+            for each in found:
+                yield each
 
     def stop(self) -> None:
         """Begin nothing more of what :meth:`run` was given, and cancel what runs."""
@@ -303,7 +168,7 @@ class Client:
         from thunderdl.engine.streaming import stream
 
         changed = _changed(options or self.options, changes)
-        parts = stream(session, (url, *mirrors), changed, window_bytes)
+        parts = stream(session, tuple(map(opened, (url, *mirrors))), changed, window_bytes)
         try:
             async for part in parts:
                 yield part
@@ -313,7 +178,7 @@ class Client:
 
     async def info(self, url: str) -> Info:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
-        session = self._running_session()
+        session, url = self._running_session(), opened(url)
         from thunderdl.formats.digest_fields import repr_digests
 
         session.access.named.update(filter(None, [source_origin(url)]))
@@ -325,7 +190,7 @@ class Client:
             return Info(
                 url=url, final_url=opening.final_url, name=os.path.basename(target.path),
                 size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
-                digests=repr_digests(fields), protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
+                digests=repr_digests(fields), protocol=_protocol_of(opening), server=head.get("server") or "",
                 content_type=head.get("content-type") or "",
             )  # fmt: skip
         finally:
@@ -377,7 +242,13 @@ class Client:
         return self._session
 
     def _begin(self, request: Request) -> Task:
-        task = Task(self._running_session(), request, request.options or self.options)
+        options = request.options or self.options
+        if is_ed2k(request.url):
+            from thunderdl.engine.ed2k import sources_and_options
+
+            urls, options = sources_and_options(request.url, request.mirrors, options)
+            request = Request(urls[0], urls[1:], options)
+        task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))
         return task
@@ -390,6 +261,11 @@ class Client:
         self._ended.files_failed += result.error is not None
         self._ended.files_done += result.error is None
         self._ended.bytes_done += result.bytes
+
+
+async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:
+    for request in requests:
+        yield request
 
 
 def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
@@ -407,35 +283,9 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         raise UsageError(f"no such option ({error}).") from None
 
 
-def request_from_journal(path: str, options: Options) -> Request:
-    """The request that goes on from the journal at ``path``. Raises JournalUnusable, StorageError, UsageError.
-
-    What the journal says is data: where the file is saved follows from the journal's own place alone.
-    """
-    from thunderdl.storage.journal import read_header
-
-    header = read_header(path)
-    by_torrent = names_torrent(header.url)
-    if header.piece_hash is not None and not by_torrent and options.piece_hashes is None:
-        raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
-    folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
-    checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
-    return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
-
-
-def request_from_folder(path: str, options: Options) -> Request:
-    """The request that goes on from the part folder at ``path``. Raises JournalUnusable.
-
-    What the folder says is data: where files are saved follows from its own place alone.
-    """
-    from thunderdl.storage.wishes import read_wish
-
-    wish = read_wish(path)
-    folder, name = os.path.split(path.removesuffix(PART_SUFFIX))
-    settled = replace(options, dir=folder or ".", out=name, files=wish.files)
-    if names_torrent(wish.torrent) or not wish.mirrors:
-        return Request(wish.torrent, wish.mirrors, settled)
-    return Request(wish.mirrors[0], wish.mirrors[1:], replace(settled, torrent=wish.torrent))
+def _protocol_of(opening: Opening) -> str:
+    scheme = opening.endpoint.scheme
+    return f"HTTP/{opening.head.http_version}" if scheme in ("http", "https") else scheme.upper()
 
 
 async def download(

@@ -42,6 +42,9 @@ _USERINFO = r"(?<=://)[^/?#]*@"
 # C0, DEL, C1, and the characters that reorder or hide text (bidi, zero width).
 _UNPRINTABLE = r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 
+# The whole file is in such a URL.
+_MOST_DATA_SHOWN = 60
+
 
 def printable(text: str) -> str:
     """The text with control, bidi and zero-width characters replaced by U+FFFD, safe for any terminal."""
@@ -51,6 +54,8 @@ def printable(text: str) -> str:
 
 def shown_url(url: str) -> str:
     """The URL as it may be shown or logged: no user name, no password, no control character."""
+    if url.startswith("data:") and len(url) > _MOST_DATA_SHOWN:
+        url = url[:_MOST_DATA_SHOWN] + "…"
     return printable(re.sub(_USERINFO, "", url) if "@" in url else url)
 
 
@@ -126,15 +131,16 @@ class ConnectionLost(PassingFault):
 
 
 class ServerBusy(PassingFault):
-    """429 or 5xx. ``retry_after_s``: the server's own wish in seconds, None where it gave none.
+    """429 or 5xx, or what means the same elsewhere (``reason`` says it then). ``retry_after_s``: the server's own wish
+    in seconds, None where it gave none.
 
     ``one_too_many``: other connections to it work, it wanted no further one.
     """
 
     exit_code = 6
 
-    def __init__(self, url: str, status: int, retry_after_s: float | None = None) -> None:
-        super().__init__(url, f"the server answered {status}")
+    def __init__(self, url: str, status: int, retry_after_s: float | None = None, reason: str = "") -> None:
+        super().__init__(url, reason or f"the server answered {status}")
         self.status: int = status
         self.retry_after_s = retry_after_s
         self.one_too_many = False

@@ -51,6 +51,13 @@ class Digest:
     def __str__(self) -> str:
         return f"{self.algorithm}={self.value.hex()}"
 
+    def covers(self, found: Digest) -> bool:
+        """Whether ``found``, computed of some bytes, is this one: of an algorithm with variants it holds each of them,
+        one after the other (``formats/ed2k_hash.py``)."""
+        length = len(self.value)
+        variants = {found.value[at : at + length] for at in range(0, len(found.value), length)} if length else set()
+        return self.algorithm == found.algorithm and self.value in variants
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceHashes:

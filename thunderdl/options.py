@@ -2,8 +2,7 @@
 
 The fields of :class:`Options` are the table: command line, configuration file, environment, documentation
 (and later the RPC) are made from it through :func:`table`. A default is the right answer for most users.
-The parsers here are pure: text in, value out, ValueError with a clause that says what was expected.
-What needs another layer (digests: ``formats.hashes``) is parsed where that layer may be imported.
+What they are as text :mod:`thunderdl.option_texts` reads.
 """
 
 from __future__ import annotations
@@ -21,22 +20,6 @@ from thunderdl.reach import (
     IpVersion,
     Resolve,
     parse_command,
-    parse_ip_version,
-    parse_peer,
-    parse_proxy_for,
-    parse_resolve,
-    parse_tracker,
-)
-from thunderdl.written import (
-    CONTROL,
-    TOKEN,
-    parse_count,
-    parse_header,
-    parse_limit,
-    parse_ratio,
-    parse_seconds,
-    parse_switch,
-    parse_text,
 )
 
 if TYPE_CHECKING:
@@ -169,9 +152,17 @@ class Options:
         None, "Digest of the whole file (sha-256, sha-512, sha-1, md5, blake3 …).", Kind.DIGEST,
         once=True, aria2="checksum",
     )  # fmt: skip
+    checksum_files: bool = _option(
+        True, "Look for checksum files beside a download (X.sha256, SHA256SUMS) and check with them.", Kind.SWITCH
+    )  # fmt: skip
     piece_hashes: PieceHashes | None = _option(
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
     )  # fmt: skip
+    remote_time: bool = _option(
+        False, "Give the file the time that the server states.", Kind.SWITCH, aria2="remote-time"
+    )  # fmt: skip
+    xattr: bool = _option(False, "Note in extended attributes where the file came from, without secrets.", Kind.SWITCH)
+    quarantine: bool = _option(True, "On macOS: have the file checked when it is first opened.", Kind.SWITCH)
     key: bool = _option(False, "Also compute the content key (BEP 52 root).", Kind.SWITCH)
     connections: int = _option(64, "Connections in all.", Kind.COUNT, least=1, scope="session")
     per_host: int = _option(
@@ -240,7 +231,7 @@ class Options:
     password: str | None = _option(None, "Password for --user.", Kind.SECRET, aria2="http-passwd")
     password_file: str | None = _option(None, "File whose first line is the password for --user.", Kind.PATH)
     token: str | None = _option(
-        None, "Bearer token for the URL's server (https, or this machine); THUNDERDL_TOKEN_EXAMPLE_ORG for that host.",
+        None, "Bearer token for the URL's server (https, or this machine); THUNDERDLTOKEN_EXAMPLE_ORG for that host.",
         Kind.SECRET,
     )  # fmt: skip
     keyring: bool = _option(False, "Take tokens and passwords from the system's keyring.", Kind.SWITCH)
@@ -380,49 +371,12 @@ def table() -> tuple[Row, ...]:
     return tuple(_TABLE)
 
 
+# RFC 9110 section 5.6.2.
+TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
 def check_limit(name: str, limit: object) -> None:
     """Raise UsageError for what is no limit: a rate below one byte a second, text that was not parsed."""
     if isinstance(limit, str) or (isinstance(limit, int | float) and not 1 <= limit < math.inf):
         raise UsageError(f"{name} must be at least 1 byte a second, or None for no limit, not {limit!r}.")
-
-
-def parse_exists(text: str) -> Exists:
-    """The policy named; ValueError lists those there are."""
-    try:
-        return Exists(text.strip().lower())
-    except ValueError:
-        raise ValueError(f"none of {', '.join(policy.value for policy in Exists)}") from None
-
-
-def parse_priority(text: str) -> Priority:
-    """The level named; ValueError lists those there are."""
-    try:
-        return Priority(text.strip().lower())
-    except ValueError:
-        raise ValueError(f"none of {', '.join(level.value for level in Priority)}") from None
-
-
-def parse_encryption(text: str) -> Encryption:
-    """The policy named; ValueError lists those there are."""
-    try:
-        return Encryption(text.strip().lower())
-    except ValueError:
-        raise ValueError(f"none of {', '.join(policy.value for policy in Encryption)}") from None
-
-
-def parse_value(row: Row, text: str) -> object:
-    """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
-    if row.kind is Kind.COUNT:
-        return parse_count(text, row.least)
-    if row.kind in _OF_PLAIN_TEXT:
-        text = parse_text(text)
-    return _PARSERS.get(row.kind, parse_text)(text)
-
-
-_OF_PLAIN_TEXT = (Kind.PROXY_FOR, Kind.RESOLVE, Kind.COMMAND)
-_PARSERS: Mapping[Kind, Callable[[str], object]] = {
-    Kind.SECONDS: parse_seconds, Kind.RATE: parse_limit, Kind.SWITCH: parse_switch, Kind.HEADER: parse_header,
-    Kind.EXISTS: parse_exists, Kind.PRIORITY: parse_priority, Kind.ENCRYPTION: parse_encryption,
-    Kind.PROXY_FOR: parse_proxy_for, Kind.RESOLVE: parse_resolve, Kind.IP_VERSION: parse_ip_version,
-    Kind.COMMAND: parse_command, Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
-}  # fmt: skip

@@ -11,8 +11,8 @@ from thunderdl.cli.config import rows_of
 from thunderdl.cli.settings import merge
 from thunderdl.errors import UsageError
 from thunderdl.model import Digest
+from thunderdl.option_texts import parse_limit
 from thunderdl.options import Exists, Options, Priority
-from thunderdl.written import parse_limit
 
 
 def test_nothing_given_is_the_defaults() -> None:

@@ -18,7 +18,6 @@ from tests.engine.runs import drive, failed, fetch, names, sha256, stopped_after
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
 from tests.servers.torrents import KINDS, Seed, content, metainfo, seeding, tree_of, write_tree
-from thunderdl.client import request_from_folder
 from thunderdl.errors import (
     BadContent,
     JournalUnusable,
@@ -28,6 +27,7 @@ from thunderdl.errors import (
     ThunderdlError,
     UsageError,
 )
+from thunderdl.leftovers import request_from_folder
 from thunderdl.model import Progress, Result, SourceKind, Status
 from thunderdl.options import Exists, Options
 from thunderdl.sources.swarm.collector import Collector

@@ -12,8 +12,9 @@ from tests.engine.runs import LIMIT_S, content_of, failed, fetch, names, sha256
 from tests.engine.stopped import CONTENT, CUT, KEPT, SIZE, stop_midway
 from tests.servers.exchange import generated
 from tests.servers.loopback import LoopbackServer
-from thunderdl.client import Client, request_from_journal
+from thunderdl.client import Client
 from thunderdl.errors import JournalUnusable
+from thunderdl.leftovers import request_from_journal
 from thunderdl.model import Result
 from thunderdl.options import Options
 

@@ -18,8 +18,8 @@ from thunderdl import Client, Options
 from thunderdl.engine import driver, pacing
 from thunderdl.engine.pacing import Keeper
 from thunderdl.errors import UsageError
+from thunderdl.option_texts import parse_limit
 from thunderdl.timetable import DAY_S
-from thunderdl.written import parse_limit
 
 KIB, MIB = 1024, 1024 * 1024
 EIGHT = 8 * 3600.0

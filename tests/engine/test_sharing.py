@@ -31,7 +31,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def with_client(folder: Path, script: Callable[[Client], Awaitable[None]], **options: object) -> None:
     async def run() -> None:
-        async with asyncio.timeout(LIMIT_S), Client(Options(dir=str(folder), **options)) as client:  # type: ignore[arg-type]
+        settled = Options(dir=str(folder), checksum_files=False, **options)  # type: ignore[arg-type]
+        async with asyncio.timeout(LIMIT_S), Client(settled) as client:
             await script(client)
 
     asyncio.run(run())

@@ -52,7 +52,7 @@ def nginx(*, tls: Identity | None = None, limit_rate: str | None = None, directi
         (root / "conf").write_text(conf)
         return [program, "-p", str(root), "-c", str(root / "conf"), "-e", str(root / "error.log")]
 
-    with _running(command, scheme="https" if tls else "http") as server:
+    with running(command, scheme="https" if tls else "http") as server:
         yield server
 
 
@@ -65,7 +65,7 @@ def apache(*, directives: str = "") -> Iterator[RealServer]:
         (root / "conf").write_text(_APACHE.format(root=root, port=port, directives=directives))
         return [program, "-d", str(root), "-f", str(root / "conf"), "-DFOREGROUND"]
 
-    with _running(command) as server:
+    with running(command) as server:
         yield server
 
 
@@ -77,7 +77,7 @@ def python_http_server() -> Iterator[RealServer]:
         served = ["--bind", "127.0.0.1", "--directory", str(root / "www"), str(port)]
         return [sys.executable, "-m", "http.server", *served]
 
-    with _running(command) as server:
+    with running(command) as server:
         yield server
 
 
@@ -100,7 +100,7 @@ def squid(*, user: str | None = None, password: str = "") -> Iterator[RealServer
         (root / "conf").write_text(_SQUID.format(root=root, port=port, who=who))
         return [program, "-N", "-f", str(root / "conf")]
 
-    with _running(command) as server:
+    with running(command) as server:
         yield server
 
 
@@ -113,12 +113,13 @@ def microsocks(*, user: str | None = None, password: str = "") -> Iterator[RealS
         login = ["-u", user, "-P", password] if user else []
         return [program, "-i", "127.0.0.1", "-p", str(port), *login]
 
-    with _running(command, scheme="socks5") as server:
+    with running(command, scheme="socks5") as server:
         yield server
 
 
 @contextlib.contextmanager
-def _running(command: Callable[[Path, int], list[str]], *, scheme: str = "http") -> Iterator[RealServer]:
+def running(command: Callable[[Path, int], list[str]], *, scheme: str = "http") -> Iterator[RealServer]:
+    """``command``: the words that start a server on a port, given the folder that is all its own."""
     # Not pytest's tmp_path: that is closed to the unprivileged user which Apache and nginx turn into under root.
     with tempfile.TemporaryDirectory(prefix="thunderdl-server-") as name:
         root = Path(name)

@@ -10,9 +10,9 @@ from thunderdl.cli.grammar import Typed
 from thunderdl.cli.progress import Gauge
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
+from thunderdl.option_texts import parse_rate, parse_text
 from thunderdl.quantities import size
 from thunderdl.reach import parse_tracker
-from thunderdl.written import parse_rate, parse_text
 
 if TYPE_CHECKING:
     from thunderdl.engine.creating import Created

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.inputs import entries, is_pipe, open_list, piped_entries
-from thunderdl.cli.links import checked, checked_target
+from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries
+from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
-from thunderdl.formats.links import names_torrent
+from thunderdl.formats.links import names_metalink, names_torrent
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -27,17 +27,24 @@ if TYPE_CHECKING:
 def get(typed: Typed) -> int:
     """Download each URL given and each of the input list."""
     options = with_password(settings.load(typed.settings()).options())
-    urls, mirrors, list_path = typed.texts("urls"), typed.texts("mirror"), typed.text("input")
-    _check(urls, mirrors, list_path, options)
+    urls, list_path = typed.texts("urls"), typed.text("input")
+    mirrors = tuple(map(checked, typed.texts("mirror")))
+    if typed.is_on("glob"):
+        named = _globbed(urls, mirrors, list_path, options)
+    else:
+        urls = tuple(map(checked_target, urls))
+        _check(urls, mirrors, list_path, options)
+        named = _requests(urls, mirrors)
     view, tally = _view(typed), Tally()
     if list_path is None:
-        return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))
+        return asyncio.run(_download(options, named, view, tally))
+    on_bad_line, settled = tally.bad_line(view), _settled(options, list_path, view)
     if is_pipe(list_path):
-        return asyncio.run(_download(options, _piped(urls, mirrors, tally.bad_line(view)), view, tally))
+        return asyncio.run(_download(options, _piped(named, on_bad_line, settled), view, tally))
     name, opened = open_list(list_path)
     with opened as lines:
-        listed = (_request(url, more) for url, more in entries(lines, name, tally.bad_line(view)))
-        return asyncio.run(_download(options, _chained(_requests(urls, mirrors), listed), view, tally))
+        listed = (_request(*entry) for entry in entries(lines, name, on_bad_line, settled))
+        return asyncio.run(_download(options, _chained(named, listed), view, tally))
 
 
 def resume(typed: Typed) -> int:
@@ -91,23 +98,43 @@ def open_client(options: Options) -> Client:
     return Client(options)
 
 
-def _request(url: str, mirrors: tuple[str, ...]) -> Request:
+def _request(url: str, mirrors: tuple[str, ...], options: Options | None = None) -> Request:
     from thunderdl.client import Request
 
-    return Request(url=url, mirrors=mirrors)
+    return Request(url=url, mirrors=mirrors, options=options)
 
 
 def _requests(urls: Sequence[str], mirrors: tuple[str, ...]) -> Iterator[Request]:
     return (_request(url, mirrors) for url in urls)
 
 
+def _globbed(
+    urls: Sequence[str], mirrors: tuple[str, ...], list_path: str | None, options: Options
+) -> Iterator[Request]:  # fmt: skip
+    """The same for URLs that are patterns. Raises UsageError before anything is tried."""
+    from thunderdl.cli.patterns import checked_patterns, targets
+
+    patterns = checked_patterns(urls)
+    count = sum(pattern.count for pattern in patterns)
+    # A name with a number in it is not that of one file.
+    each = replace(options, out=None) if count > 1 and "#" in (options.out or "") else options
+    _check([checked_target(pattern.at(0)[0]) for pattern in patterns], mirrors, list_path, each, count=count)
+    return (_request(url, mirrors, changed) for url, changed in targets(patterns, options))
+
+
+def _settled(options: Options, list_path: str, view: View) -> MakesOptions:
+    from thunderdl.cli.list_settings import ListSettings
+
+    return ListSettings(options, lambda told: view.problem(ThunderdlError(told)), inside=list_path == "-")
+
+
 async def _piped(
-    urls: Sequence[str], mirrors: tuple[str, ...], on_bad_line: Callable[[UsageError], None]
+    first: Iterator[Request], on_bad_line: Callable[[UsageError], None], settled: MakesOptions
 ) -> AsyncIterator[Request]:  # fmt: skip
-    for request in _requests(urls, mirrors):
+    for request in first:
         yield request
-    async for url, more in piped_entries(on_bad_line):
-        yield _request(url, more)
+    async for entry in piped_entries(on_bad_line, settled):
+        yield _request(*entry)
 
 
 def _chained(first: Iterator[Request], second: Iterator[Request]) -> Iterator[Request]:
@@ -119,7 +146,7 @@ def _left(
     journals: Sequence[str], folders: Sequence[str], options: Options, view: View, tally: Tally
 ) -> Iterator[Request]:  # fmt: skip
     """What earlier runs have left; one that cannot be read is told, counts, and the rest goes on."""
-    from thunderdl.client import request_from_folder, request_from_journal
+    from thunderdl.leftovers import request_from_folder, request_from_journal
 
     ways = [*((request_from_journal, path) for path in journals), *((request_from_folder, path) for path in folders)]
     for request_from, path in ways:
@@ -130,14 +157,12 @@ def _left(
             tally.count(error.exit_code)
 
 
-def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options) -> None:
+def _check(
+    urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options, *, count: int = 1
+) -> None:  # fmt: skip
     """Refuse what cannot work before anything is tried."""
     if not urls and input_list is None:
         raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
-    for url in urls:
-        checked_target(url)
-    for url in mirrors:
-        checked(url)
     of_one_file = {
         "--mirror": bool(mirrors),
         "--out": options.out is not None,
@@ -147,10 +172,18 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
         "--files": options.files is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]
-    if named and (len(urls) != 1 or input_list is not None):
+    if named and (len(urls) != 1 or count > 1 or input_list is not None):
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
-    if options.files is not None and options.torrent is None and not names_torrent(urls[0]):
-        raise UsageError("--files chooses from a torrent; give a .torrent, a magnet link, or --torrent beside the URL.")
+    for url in urls:
+        checked_sources(url, mirrors, options.torrent)
+    if (
+        options.files is not None
+        and options.torrent is None
+        and not (names_torrent(urls[0]) or names_metalink(urls[0]))
+    ):
+        raise UsageError(
+            "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
+        )
     if options.out == "-":
         raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
     if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):

@@ -213,7 +213,10 @@ _INPUT = Flag(
     names=("-i", "--input"),
     takes=Takes.VALUE,
     metavar="FILE",
-    help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors.",
+    help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors; aria2's input files, JSON lines.",
+)
+_GLOB = Flag(
+    name="glob", names=("--glob",), takes=Takes.NOTHING, help="URLs are patterns: {a,b}, [1-10], [a-z]; #1 in --out."
 )
 _NEW_URL = Flag(
     name="new_url", names=("--url",), takes=Takes.VALUE, metavar="URL",
@@ -270,7 +273,7 @@ COMMANDS: Mapping[str, Command] = {
             name="get",
             target="thunderdl.cli.get:get",
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
-            flags=(*_options(*_ALL), _MIRROR, _INPUT, _QUIET, _VERBOSE, _JSON),
+            flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
         ),
         Command(

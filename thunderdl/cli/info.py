@@ -15,6 +15,7 @@ from thunderdl.cli.passwords import with_password
 from thunderdl.cli.views import write_line
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import names_torrent
+from thunderdl.formats.old_links import Ed2kLink, is_ed2k, parse_ed2k
 from thunderdl.options import Options
 from thunderdl.quantities import size
 
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 
 def info(typed: Typed) -> int:
     """Show what is known of the URL or torrent."""
-    options, named, as_json = (
-        with_password(settings.load(typed.settings()).options()),
-        typed.text("url") or "",
-        typed.is_on("json"),
-    )
+    options, as_json = with_password(settings.load(typed.settings()).options()), typed.is_on("json")
+    named = checked_target(typed.text("url") or "")
     if names_torrent(named):
-        torrent = asyncio.run(_ask_torrent(options, checked_target(named)))
+        torrent = asyncio.run(_ask_torrent(options, named))
         text = torrent_listing.json_of(torrent) if as_json else "\n".join(torrent_listing.rows_of(torrent))
+    elif is_ed2k(named):
+        link = parse_ed2k(named)
+        text = json_of_ed2k(link) if as_json else "\n".join(rows_of_ed2k(link))
     else:
         found = asyncio.run(_ask(options, checked(named)))
         text = json_of(found) if as_json else "\n".join(rows_of(found))
@@ -90,5 +91,34 @@ def json_of(found: Info) -> str:
             "content_type": found.content_type,
             "protocol": found.protocol,
             "server": found.server,
+        }
+    )
+
+
+def rows_of_ed2k(link: Ed2kLink) -> Iterator[str]:
+    """What an ed2k link says; nobody was asked."""
+    facts = {
+        "name": link.name,
+        "size": f"{size(link.size_bytes)} ({link.size_bytes} bytes)",
+        "ed2k": link.root.hex(),
+        "aich": link.aich.hex() if link.aich else None,
+        "urls": "\n".join(map(shown_url, link.urls)) or "none: get wants one with -m, its network is not joined",
+    }
+    for name, value in facts.items():
+        for line in (value or "–").split("\n") if name == "urls" else [value or "–"]:
+            yield f"{name:<10} {printable(line)}"
+
+
+def json_of_ed2k(link: Ed2kLink) -> str:
+    """The same as one object."""
+    import json
+
+    return json.dumps(
+        {
+            "name": link.name,
+            "size_bytes": link.size_bytes,
+            "ed2k": link.root.hex(),
+            "aich": link.aich.hex() if link.aich else None,
+            "urls": [shown_url(url) for url in link.urls],
         }
     )

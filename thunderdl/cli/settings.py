@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from thunderdl.errors import UsageError, printable, shown_url
-from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, parse_value, table
+from thunderdl.option_texts import parse_value
+from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, table
 from thunderdl.reach import IpVersion, Resolve
 
 _ON_LINUX: bool = sys.platform == "linux"

@@ -20,15 +20,15 @@ from typing import NamedTuple
 from thunderdl.engine.keeping import Keeping, Login
 from thunderdl.formats.auth import DigestLogin, parse_challenges, strongest
 from thunderdl.formats.cookies import CookieJar
+from thunderdl.formats.stated_digests import WANT_REPR_DIGEST
 from thunderdl.options import Options
 from thunderdl.sources.http.head import ResponseHead
 from thunderdl.sources.http.suffixes import is_public_suffix
-from thunderdl.sources.http.wire import Address, Request, basic_auth, build_request
+from thunderdl.sources.http.wire import DEFAULT_PORTS, Address, Request, basic_auth, build_request
 
 # What a redirect to another origin may carry along.
 ANYWHERE = frozenset({"user-agent", "accept", "accept-language", "accept-encoding"})
 _LOOPBACK = re.compile(r"localhost|.*\.localhost|127\.\d+\.\d+\.\d+|::1")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Access:
         self._add_cookies(fields, hop)
         if "authorization" in given:
             return build_request(hop.address, fields)
-        login = self._login(hop, options)
+        login = self.login(hop, options)
         way = self._ways.get((hop.origin, login.user)) if login else None
         if way is not None and way.login == login:
             if way.digest is not None:
@@ -102,7 +102,7 @@ class Access:
 
     def answers(self, hop: Hop, challenges: tuple[str, ...], options: Options, refused: Request) -> bool:
         """Whether a 401 to ``refused`` can be answered: then :meth:`request` now makes another one."""
-        login = self._login(hop, options)
+        login = self.login(hop, options)
         if login is None or any(name.lower() == "authorization" for name, _ in _plain_fields(hop, options)):
             return False
         challenge = strongest(parse_challenges(challenges))
@@ -137,7 +137,8 @@ class Access:
             fields[:] = [pair for pair in fields if pair[0].lower() != "cookie"]
             fields.append(("Cookie", f"{own}; {kept}" if own else kept))
 
-    def _login(self, hop: Hop, options: Options) -> Login | None:
+    def login(self, hop: Hop, options: Options) -> Login | None:
+        """Who the user is there, None for nobody."""
         address = hop.address
         if address.user is not None:
             return Login(address.user, address.password, at_once=True)
@@ -148,7 +149,7 @@ class Access:
         if self._token(hop, options) or not options.netrc:
             return None
         # netrc knows hosts, no ports: another port of it may be somebody else's (curl keeps to the first one, too).
-        if not hop.is_home and address.endpoint.port != _DEFAULT_PORTS[address.endpoint.scheme]:
+        if not hop.is_home and address.endpoint.port != DEFAULT_PORTS.get(address.endpoint.scheme):
             return None
         return self.keeping.netrc_login(address.endpoint.host, with_default=hop.is_home and hop.origin in self.named)
 
@@ -162,7 +163,7 @@ class Access:
 
 def _plain_fields(hop: Hop, options: Options) -> list[tuple[str, str]]:
     given = {name.lower() for name, _ in options.headers}
-    ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
+    ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"), WANT_REPR_DIGEST)
     fields = [(name, value) for name, value in ours if name.lower() not in given]
     return fields + [_clean(*pair) for pair in options.headers if hop.is_home or pair[0].lower() in ANYWHERE]
 

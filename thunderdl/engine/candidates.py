@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from thunderdl.engine.opening import (
 from thunderdl.engine.refreshing import EXPIRED, MAX_REFRESHES, RefreshFailed, can_refresh, expired, new_url
 from thunderdl.engine.session import Session
 from thunderdl.errors import DownloadFailed, SourceError, ThunderdlError, clause, foreseen, shown_url
+from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
 from thunderdl.storage.paths import name_from_url
@@ -32,13 +34,19 @@ from thunderdl.storage.paths import name_from_url
 ORIGIN_GRACE_S = 1.0
 # So often a host may have no connection left for an opening before that counts as a failure.
 MOST_TURNED_AWAY = 16
-MOST_FOREIGN = 64
+# Of a long list of mirrors so many are asked at once; one that has not answered for YOUNG_S counts no more (in a list
+# with 60 dead of 100 most would be waited for otherwise). So many in use are enough, and so many failures.
+MOST_YOUNG, YOUNG_S = 24, 0.5
+MOST_IN_USE = 48
+MOST_TRIED = 1000
+TEND_S = 0.05
 
 
 @dataclass(slots=True)
 class Candidate:
     """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
-    user's credentials those that are for it alone; ``is_foreign``: named by a torrent, not by the user."""
+    user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
+    the user (curl's CVE-2021-22923). ``asked_at``: loop time, None before."""
 
     id: int
     url: str
@@ -48,6 +56,7 @@ class Candidate:
     source: OpenSource | None = None
     notes: list[str] = field(default_factory=list)
     is_foreign: bool = False
+    asked_at: float | None = None
     # What took the place of the URL, which had expired.
     fresh_url: str | None = None
     refreshed: int = 0
@@ -73,9 +82,12 @@ def from_the_start(candidate: Candidate) -> First:
 
 
 class Candidates:
-    """``urls``: the origin first, then its mirrors; the same URL twice counts once."""
+    """``urls``: the origin first, then its mirrors; the same URL twice counts once. ``foreign``: more of them, by
+    preference, that the user has not named; they are asked a few at a time, as they are needed."""
 
-    def __init__(self, session: Session, urls: Sequence[str], options: Options) -> None:
+    def __init__(
+        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = ()
+    ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
         session.access.named.update(filter(None, map(origin_of, urls)))
@@ -85,6 +97,12 @@ class Candidates:
             Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
             for number, url in enumerate(dict.fromkeys(urls), 1)
         ]
+        self._bench: deque[str] = deque()
+        self._known = {candidate.url for candidate in self.all}
+        self._tending: asyncio.Task[None] | None = None
+        # Whether a source is still of use; who drives them knows.
+        self.is_used: Callable[[int], bool] = lambda source: True
+        self.add_foreign(foreign)
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
@@ -102,7 +120,13 @@ class Candidates:
 
     @property
     def still_opening(self) -> bool:
-        return any(not task.done() for task in self._tasks)
+        """Whether one more may still turn out to be a source."""
+        return any(not task.done() for task in self._tasks) or self._tending is not None
+
+    @property
+    def untried(self) -> int:
+        """How many of the foreign ones nobody has asked."""
+        return len(self._bench)
 
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
@@ -116,10 +140,10 @@ class Candidates:
 
         Raises the error of the only one, or DownloadFailed with those of all.
         """
-        if len(self.all) == 1:
+        if len(self.all) == 1 and not self._bench:
             await self._open(self.all[0], first_range)
         else:
-            self._tasks = [asyncio.create_task(self._open(candidate, first_range)) for candidate in self.all]
+            self._begin_all(first_range)
             await self._any_opened()
             # Not until it opens: refused and tried again, it held three good mirrors up for a second.
             with contextlib.suppress(TimeoutError):
@@ -128,16 +152,55 @@ class Candidates:
         return self._opened()
 
     def add_foreign(self, urls: Iterable[str]) -> None:
-        """More URLs of the same file, that somebody else than the user has named; no more than :data:`MOST_FOREIGN`."""
-        known = {candidate.url for candidate in self.all}
-        for url in dict.fromkeys(urls):
-            if url not in known and len(self.all) < len(known) + MOST_FOREIGN:
-                self.all.append(Candidate(len(self.all) + 1, url, of_stranger(self._options), is_foreign=True))
+        """More URLs of the same file, that somebody else than the user has named; those of whom most is hoped first."""
+        for url in urls:
+            if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
+                self._known.add(url)
+                self._bench.append(url)
+        if not self.all and self._bench:
+            self._next_from_the_bench()
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
         """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
         self._late = join
-        self._tasks = [asyncio.create_task(self._open(candidate, first_range)) for candidate in self.all]
+        self._begin_all(first_range)
+
+    def tend(self, first_range: FirstRange) -> None:
+        """Ask those that were added, too, from now on."""
+        if self._bench and self._tending is None:
+            self._tending = asyncio.create_task(self._tend(first_range))
+
+    def _begin_all(self, first_range: FirstRange) -> None:
+        for candidate in self.all:
+            self._begin(candidate, first_range)
+        self.tend(first_range)
+
+    def _begin(self, candidate: Candidate, first_range: FirstRange) -> None:
+        candidate.asked_at = self._session.loop.time()
+        self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
+
+    def _next_from_the_bench(self) -> Candidate:
+        candidate = Candidate(
+            len(self.all) + 1, self._bench.popleft(), of_stranger(self._options), is_foreign=True
+        )  # fmt: skip
+        self.all.append(candidate)
+        return candidate
+
+    async def _tend(self, first_range: FirstRange) -> None:
+        """Ask the next of the bench as long as too few answer."""
+        while self._bench and len(self.all) < MOST_TRIED:
+            while self._bench and self._wants_more():
+                self._begin(self._next_from_the_bench(), first_range)
+            await asyncio.sleep(TEND_S)
+        self._tending = None
+
+    def _wants_more(self) -> bool:
+        young = self._session.loop.time() - YOUNG_S
+        silent = (each for each in self.all if each.opening is None and each.error is None and each.source is None)
+        asked = sum(1 for each in silent if (each.asked_at or 0.0) > young)
+        if asked >= MOST_YOUNG or len(self.all) >= MOST_TRIED:
+            return False
+        return sum(1 for each in self.all if each.source is not None and self.is_used(each.id)) < MOST_IN_USE
 
     async def next_after(self, failed: Candidate) -> Candidate:
         """Another candidate, for what ``failed`` could not bring. Raises as :meth:`first` does."""
@@ -155,7 +218,7 @@ class Candidates:
     def close(self) -> None:
         """Give up what is not open yet, and what was opened for nothing."""
         self.pace.close()
-        for task in self._tasks:
+        for task in filter(None, (self._tending, *self._tasks)):
             task.cancel()
         for candidate in self.all:
             if candidate.opening is not None and candidate.source is None:
@@ -185,9 +248,11 @@ class Candidates:
         return opened
 
     async def _any_opened(self) -> None:
-        pending = {task for task in self._tasks if not task.done()}
-        while pending and not any(candidate.opening for candidate in self.all):
-            _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        while not any(candidate.opening for candidate in self.all):
+            pending = {task for task in (self._tending, *self._tasks) if task is not None and not task.done()}
+            if not pending:
+                return
+            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidates
+from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import named_target
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.engine.ranged import Ranged, Saved
@@ -30,6 +31,7 @@ from thunderdl.sources.swarm.host import SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
 from thunderdl.storage.files import storage_fault
 from thunderdl.storage.folders import PartFolder, check_parents
+from thunderdl.storage.marks import mark_all
 from thunderdl.storage.wishes import Wish, write_wish
 from thunderdl.verify import hash_file
 
@@ -246,6 +248,8 @@ class Collection(Ranged):
         await collector.stop()
         verified = await self._verified(folder)
         exists, root = self._options.exists, self._root
+        if (mark := marker(self._options, "", Version(), self._notes)) is not None:
+            await self._session.on_disk(mark_all, folder.files, mark)
         path = await self._session.on_disk(lambda: folder.publish(root, exists))
         self._folder = None
         self._download.single_bytes = self.size_bytes
@@ -258,9 +262,9 @@ class Collection(Ranged):
             return (pieces,)
         path = f"{folder.files}/{self._torrent.files[0].path}"
         found = await asyncio.to_thread(hash_file, path, expected.algorithm)
-        if found.value != expected.value:
+        if not expected.covers(found):
             raise BadContent(path, str(expected), str(found))
-        return (str(found), pieces)
+        return (str(expected), pieces)
 
     @property
     def _root(self) -> str:

@@ -10,24 +10,30 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
+from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
+from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
-from thunderdl.errors import BadContent, ThunderdlError, foreseen, printable, shown_url
+from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
+from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
+from thunderdl.sources.http.transfer import COLLECT_BYTES
 
 if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.sources.swarm.torrent import Torrent
+    from thunderdl.storage.marks import Mark
 
 
 # A download that has run for so long and has so long to go is long.
@@ -38,17 +44,29 @@ LOAD_AFTER_S = 0.01
 
 class Download:
     """``urls``: the origin first, then its mirrors; none where ``options.torrent`` names what it is. ``url``: what the
-    user asked for, where that is none of them; ``torrent``: where it is loaded already."""
+    user asked for, where that is none of them; ``torrent``: where it is loaded already; ``offer``: what a metalink says
+    of it; ``metalink``: names one that is still to be read."""
 
     def __init__(
-        self, session: Session, urls: Sequence[str], options: Options, url: str = "", torrent: Torrent | None = None
+        self, session: Session, urls: Sequence[str], options: Options, url: str = "", torrent: Torrent | None = None,
+        offer: Offer | None = None, metalink: str | None = None,
     ) -> None:  # fmt: skip
-        self.session, self.options = session, options
-        self.candidates = Candidates(session, urls, options)
+        self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
+        self.notes: list[str] = []
+        # Whose word the checksum of the whole is, where the user gave none.
+        self.told_by: Offer | None = None
+        if options.checksum is None and urls and (given := fragment_digests(urls[0])):
+            self.options = replace(options, checksum=given[0])
+        if offer is not None:
+            self._take_offer(offer)
+        self.candidates = Candidates(session, urls, self.options, offer.urls if offer else ())
         self.url = url or self.candidates.origin.url
         self.torrent = torrent
+        # What the first answer's header fields said.
+        self.stated: Offer | None = None
+        # Told of torrents of the same content that others name.
+        self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
         self.status = Status.QUEUED
-        self.notes: list[str] = []
         self.target: Target | None = None
         self.version = Version()
         self.content_key: ContentKey | None = None
@@ -119,6 +137,10 @@ class Download:
             uploaded_bytes=self.uploaded_bytes, content_key=self.content_key, notes=tuple(self.notes), error=error,
         )  # fmt: skip
 
+    def marker(self) -> Mark | None:
+        """What puts the marks on the file that tell of where it came from."""
+        return marker(self.options, self.url, self.version, self.notes)
+
     @property
     def uploaded_bytes(self) -> int:
         """What peers had of it from us."""
@@ -132,8 +154,16 @@ class Download:
         return shown_url(self.target.path if self.target else self.url)
 
     async def _download(self) -> tuple[str, tuple[str, ...]]:
+        if self._metalink is not None:
+            await self._begin_offer(self._metalink)
         if self.torrent is not None or self.options.torrent is not None:
             return await self._by_torrent(self.options.torrent or "")
+        if (known := self._known_version()) is not None:
+            return await self._range().fetch_known(known)
+        return await self._by_urls()
+
+    async def _by_urls(self) -> tuple[str, tuple[str, ...]]:
+        """Who answers first, the origin where it does so soon, says what it is."""
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
@@ -141,20 +171,69 @@ class Download:
             ranged = self._range()
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
-            return await ranged.fetch(await self.candidates.first(ranged.first_range))
-        if len(self.candidates.all) > 1:
+            first = await self.candidates.first(ranged.first_range)
+            self._hear(first)
+            ranged.expect(self.options)
+            return await ranged.fetch(first)
+        if len(self.candidates.all) > 1 or self.candidates.untried:
             self._loading = asyncio.create_task(self._load_ahead())
         try:
             first = await self.candidates.first(from_the_start)
         finally:
             if self._loading is not None:
                 self._loading.cancel()
+        self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
                 return await self._small(first, first.opening, body)
             except BadContent as error:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
+
+    def _hear(self, first: Candidate) -> None:
+        """Take what the header fields of the first answer say of the content."""
+        from thunderdl.engine.finding import offer_of_answer
+
+        if first.opening is None:
+            return
+        offer = self.stated = trusted(offer_of_answer(first.url, first.opening, self.notes), self.options)
+        self._enrich(offer)
+        self.candidates.add_foreign(offer.urls)
+        if offer.torrents and (self.version.size or 0) >= PEERS_FROM_BYTES:
+            self.on_torrents(offer.torrents)
+
+    def _enrich(self, offer: Offer) -> None:
+        before, self.options = self.options, enriched(self.options, offer, self.notes)
+        if self.options.checksum is not before.checksum:
+            self.told_by = offer
+
+    def _take_offer(self, offer: Offer) -> None:
+        self._enrich(offer)
+        if offer.name and self.options.out is None:
+            self.options = replace(self.options, out=offer.name)
+
+    async def _begin_offer(self, metalink: str) -> None:
+        """Read the metalink where nobody has; its peers come when they come, unless nobody else has the file."""
+        if self.offer is None:
+            from thunderdl.engine.metalinks import sole_offer
+
+            self.offer = await sole_offer(self.session, metalink, self.options)
+            self._take_offer(self.offer)
+            self.candidates.add_foreign(self.offer.urls)
+        references = self.offer.torrents
+        if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
+            self.options = replace(self.options, torrent=references[0])
+        elif not self.candidates.all and self.torrent is None and self.options.torrent is None:
+            raise UsageError(f"{shown_url(metalink)}: it names no URL of {printable(self.offer.name)} that we can use.")
+        elif references and (self.offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
+            self.on_torrents(references)
+
+    def _known_version(self) -> Version | None:
+        """What it is, where an offer says all that is needed to begin with whoever answers first."""
+        offer, proven = self.offer, self.options.checksum or self.options.piece_hashes
+        if offer is None or not proven or offer.size is None or offer.size <= COLLECT_BYTES:
+            return None
+        return Version(size=offer.size)
 
     async def _by_torrent(self, reference: str) -> tuple[str, tuple[str, ...]]:
         """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
@@ -227,7 +306,9 @@ class Download:
             opening.connection = None
         self.session.pool.free_slot(opening.endpoint)
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
-        path, verified, self.content_key = await save_small(self.session, self.options, self.target, body)
+        path, verified, self.content_key = await save_small(
+            self.session, self.options, self.target, body, self.marker()
+        )
         return path, verified
 
     async def _elsewhere(self, first: Candidate, error: BadContent) -> Candidate:

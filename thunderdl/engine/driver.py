@@ -66,6 +66,7 @@ class Driver:
             size=self._size, filled=filled, align=align, host_lanes=options.per_host, all_lanes=options.connections,
             retries=options.retries, stall_s=options.timeout, jitter=session.jitter, begin_at=begin_at,
         )  # fmt: skip
+        candidates.is_used = self._is_used
         self.lanes = Lanes(session, sink, self.tell, self._fault, self._attempt_failed, candidates.pace.meter)
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
@@ -78,6 +79,10 @@ class Driver:
         self._share = Share(lanes=options.connections, hosts={})
         self._renewals: dict[int, Renewal] = {}
         self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
+
+    def expect(self, options: Options) -> None:
+        """Hashes became known that were not when it began."""
+        self._options = options
 
     def start(self, first: Candidate, opening: Opening) -> None:
         """Begin with ``first``; the other candidates join as they open."""
@@ -98,6 +103,8 @@ class Driver:
                 self.lanes.poll()
                 self._session.sharing.tick()
                 self.tell(Tick())
+                if not self.scheduler.roster.sources:
+                    self._look_whether_hopeless()
                 for renewal in self._renewals.values():
                     renewal.look_ahead(time.time)
                 each_tick()
@@ -138,9 +145,10 @@ class Driver:
         """Let a source in whose version was found to be ours."""
         seen = Version(size=self._size, validators=opening.head.validators)
         source = candidate.source = source_of(candidate, opening, seen, self._options.timeout)
-        source.renewal = self._renewals[candidate.id] = Renewal(
-            self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
-        )
+        if source.request.address.endpoint.scheme in ("http", "https"):
+            source.renewal = self._renewals[candidate.id] = Renewal(
+                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
+            )
         transfer, status = opening.transfer, opening.head.status
         start, end = transfer.start, min(transfer.end, self._size)
         if status == 200:
@@ -156,6 +164,10 @@ class Driver:
             latency_s=transfer.latency_s or 0.0, random_access=status != 200,
         )  # fmt: skip
         self.tell(opened)
+
+    def _is_used(self, source: int) -> bool:
+        book = self.scheduler.roster.sources.get(source)
+        return book is not None and book.usable
 
     async def _join(self, candidate: Candidate) -> None:
         """A mirror has answered: let it in if it serves what the others do."""
@@ -302,7 +314,12 @@ class Driver:
             self.lanes.close(command)
         elif isinstance(command, Complete):
             self.on_complete()
-        elif not self._candidates.still_opening and not self.begin_again():
+        else:
+            self._look_whether_hopeless()
+
+    def _look_whether_hopeless(self) -> None:
+        """No source is left, or none was ever let in."""
+        if not self._candidates.still_opening and not self.begin_again():
             self._fault(self._candidates.failure())
 
     def _fault(self, error: ThunderdlError) -> None:

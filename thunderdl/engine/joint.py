@@ -110,7 +110,7 @@ class Joint(Ranged):
         first = self._session.jitter.randrange(count) if self._candidates.all else 0
         done = (piece for piece in range(count) if here[piece])
         division = Division(size=size, piece_bytes=length, done=done, first_piece=first)
-        driver = self.driver = self._new_driver(ledger, version, first * length)
+        driver = self.driver = self._pieces_driver(ledger, version, first * length)
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece = self._bad_piece
         # Mirrors connect while libtorrent is loaded and started (50 ms).
@@ -127,7 +127,7 @@ class Joint(Ranged):
         else:
             self._blame.void(start, end)
 
-    def _new_driver(self, ledger: Ledger, version: Version, begin_at: int) -> Driver:
+    def _pieces_driver(self, ledger: Ledger, version: Version, begin_at: int) -> Driver:
         driver = Driver(
             self._session, self._options, self._candidates, self._notes, ledger, version=version,
             filled=ledger.verified.copy(), align=self._torrent.piece_length, begin_at=begin_at,

@@ -13,11 +13,10 @@ from typing import NamedTuple
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.cookies import CookieJar, parse_cookie_file
 from thunderdl.options import Options
-from thunderdl.sources.http.wire import Endpoint
+from thunderdl.sources.http.wire import DEFAULT_PORTS, Endpoint
 
 KEYRING_SERVICE = "thunderdl"
 MAX_COOKIE_FILE_BYTES = 16 * 1024 * 1024
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 OnDisk = Callable[..., Awaitable[None]]
 
 
@@ -151,7 +150,7 @@ class Keeping:
 
 def _entry(endpoint: Endpoint) -> str:
     """What a host's token is called in the keyring."""
-    usual = endpoint.port == _DEFAULT_PORTS[endpoint.scheme]
+    usual = endpoint.port == DEFAULT_PORTS[endpoint.scheme]
     return endpoint.host if usual else f"{endpoint.host}:{endpoint.port}"
 
 
@@ -164,7 +163,7 @@ def token_variable(endpoint: Endpoint) -> str | None:
     if not re.fullmatch(r"[a-z0-9.-]+", endpoint.host):
         return None
     name = endpoint.host.replace("-", "__").replace(".", "_").upper()
-    port = "" if endpoint.port == _DEFAULT_PORTS[endpoint.scheme] else f"_{endpoint.port}"
+    port = "" if endpoint.port == DEFAULT_PORTS[endpoint.scheme] else f"_{endpoint.port}"
     return f"THUNDERDL_TOKEN_{name}{port}"
 
 

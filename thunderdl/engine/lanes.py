@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeGuard
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from thunderdl.core.protocol import (
     Cancel,
@@ -42,12 +42,13 @@ from thunderdl.errors import (
     foreseen,
 )
 from thunderdl.sources.http.bucket import Meter
-from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Finished, Lowered
 from thunderdl.sources.http.head import Body, Expectation, ResponseHead, judge
 from thunderdl.sources.http.transfer import Extent, Store, Transfer
-from thunderdl.sources.http.wire import Request
 from thunderdl.storage.files import storage_fault
+
+if TYPE_CHECKING:
+    from thunderdl.sources.base import Carrier, Request
 
 
 class Sink(Protocol):
@@ -66,7 +67,7 @@ class LaneRun:
 
     id: int
     source: OpenSource
-    connection: Connection | None = None
+    connection: Carrier | None = None
     connecting: asyncio.Task[None] | None = None
     waiting: list[Transfer] = field(default_factory=list)
     transfers: dict[int, Transfer] = field(default_factory=dict)
@@ -141,12 +142,12 @@ class Lanes:
         transfer = lane.transfers.get(command.lease) if lane else None
         if lane is None or transfer is None:
             return
-        if transfer in lane.waiting or lane.connection is None or lane.connection.mover is None:
+        if transfer in lane.waiting or lane.connection is None:
             transfer.end = max(transfer.position, min(transfer.end, command.end))
             self._tell(Shrunk(command.lease, transfer.end))
         else:
             lane.lowering[command.lease] = command.end
-            lane.connection.mover.lower(lane.connection, transfer, command.end)
+            lane.connection.lower(transfer, command.end)
 
     def cancel(self, command: Cancel) -> None:
         """Perform a Cancel: every lease of the lane ends, with its bytes so far."""
@@ -160,8 +161,8 @@ class Lanes:
         if lane.connection is None:
             self._drop_connecting(lane)
             self._end(lane, lane.closing)
-        elif lane.connection.mover is not None:
-            lane.connection.mover.close(lane.connection, lane.closing)
+        else:
+            lane.connection.close(lane.closing)
 
     def close(self, command: Close) -> None:
         """Perform a Close: the lane is idle, its connection may serve others."""
@@ -179,9 +180,9 @@ class Lanes:
     async def stop(self) -> None:
         """End every lane and wait until the movers have written and recorded their last byte."""
         for lane in list(self._lanes.values()):
-            if lane.transfers and lane.connection is not None and lane.connection.mover is not None:
+            if lane.transfers and lane.connection is not None:
                 lane.closing = Cancelled()
-                lane.connection.mover.close(lane.connection, lane.closing)
+                lane.connection.close(lane.closing)
             else:
                 self._drop_connecting(lane)
                 self._end(lane, Cancelled())
@@ -236,21 +237,20 @@ class Lanes:
         transfer, lane.parked = lane.parked, None
         connection = lane.connection
         assert transfer is not None
-        if connection is None or connection.mover is None or transfer.start != command.start or transfer.head is None:
+        if connection is None or transfer.start != command.start or transfer.head is None:
             return False
         length = None if transfer.head.chunked else transfer.head.content_length
         transfer.owner, transfer.end = command.lease, command.end
         transfer.notify = lambda event: self._heard(lane, event)
         lane.transfers[command.lease] = transfer
         body = Body(transfer.start, length, transfer.head.chunked)
-        onto = self._session.pool.least_busy(connection.mover)
-        connection.mover.proceed(connection, transfer, body, self._sink.store, onto)
+        connection.proceed(transfer, body, self._sink.store, self._session.pool.least_busy)
         return True
 
     def _ask(self, lane: LaneRun, transfer: Transfer) -> None:
         connection = lane.connection
-        if connection is not None and connection.phase is not Phase.CLOSED and connection.mover is not None:
-            connection.mover.ask(connection, transfer)
+        if connection is not None and not connection.is_closed:
+            connection.ask(transfer)
             return
         lane.connection = None
         lane.waiting.append(transfer)
@@ -285,8 +285,7 @@ class Lanes:
         lane.connecting, lane.connection = None, connection
         waiting, lane.waiting = lane.waiting, []
         for transfer in waiting:
-            assert connection.mover is not None
-            connection.mover.ask(connection, transfer)
+            connection.ask(transfer)
 
     def _heard(self, lane: LaneRun, event: object) -> None:
         try:
@@ -434,8 +433,8 @@ class Lanes:
 
     def _close_connection(self, lane: LaneRun) -> None:
         connection, lane.connection = lane.connection, None
-        if connection is not None and connection.mover is not None:
-            connection.mover.close(connection, Cancelled())
+        if connection is not None:
+            connection.close(Cancelled())
 
 
 def _can_be_renewed(error: ThunderdlError | OSError, lane: LaneRun) -> TypeGuard[ThunderdlError]:

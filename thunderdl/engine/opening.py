@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 from thunderdl.core import backing_off
 from thunderdl.core.trust import Version
@@ -30,14 +30,18 @@ from thunderdl.errors import (
     ThunderdlError,
     TimedOut,
 )
+from thunderdl.formats.links import scheme_of
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
-from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.redirects import MAX_REDIRECTS, STATUSES, next_hop
 from thunderdl.sources.http.transfer import Transfer
-from thunderdl.sources.http.wire import Address, Endpoint, Request, build_request, parse_url, with_proxy
+from thunderdl.sources.http.wire import Address, Endpoint, build_request, parse_url, with_proxy
+
+if TYPE_CHECKING:
+    from thunderdl.sources.base import Access as Speaker
+    from thunderdl.sources.base import Carrier, Request
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
@@ -47,15 +51,17 @@ MAX_LOGINS = 3
 
 @dataclass(slots=True)
 class Opening:
-    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory."""
+    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``before``: the head
+    of the redirect that led there."""
 
     url: str
     request: Request
     head: ResponseHead
     transfer: Transfer
-    connection: Connection | None
+    connection: Carrier | None
     final_url: str
     on_new_connection: bool = True
+    before: ResponseHead | None = None
 
     @property
     def endpoint(self) -> Endpoint:
@@ -119,16 +125,20 @@ async def open_source(session: Session, url: str, options: Options, first: First
 
     ``meter``: the limits that the body obeys. Redirects are followed, each asked what it may be asked.
     """
+    if (protocol := session.protocol(scheme_of(url))) is not None:
+        return await _open_elsewhere(session, protocol, url, options, first, meter)
     if session.httpx_settings:
         return await _open_by_httpx(session, url, options, first, meter)
-    address = parse_url(url)
+    address, before = parse_url(url), None
     home, may_downgrade = address.endpoint.origin, session.options.downgrade
     for _ in range(MAX_REDIRECTS + 1):
         hop = await _hop(session, address, home, options)
         opening = await _ask(session, url, hop, options, first, meter)
         head = opening.head
         if head.status not in STATUSES:
+            opening.before = before
             return opening
+        before = head
         release(session, opening)
         if (location := head.raw("location")) is None:
             raise BadResponse(url, f"the server answered {head.status}, and not where to go on")
@@ -156,6 +166,20 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
     return opening
 
 
+async def _open_elsewhere(
+    session: Session, protocol: Speaker, url: str, options: Options, first: First, meter: Meter
+) -> Opening:  # fmt: skip
+    """In a protocol that is not the web's: its connection logs in, not each request."""
+    address = protocol.address(url)
+    hop = Hop(address, address.endpoint.origin)
+    if protocol.takes_proxy:
+        hop = await _hop(session, address, address.endpoint.origin, options)
+    login = session.access.login(hop, options)
+    endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)
+    request = protocol.request(replace(hop.address, endpoint=endpoint))
+    return await _ask(session, url, Hop(request.address, hop.home), options, first, meter, request)
+
+
 def origin_of(url: str) -> str | None:
     """Scheme, host and port of a URL, None where it is none."""
     try:
@@ -169,8 +193,7 @@ def release(session: Session, opening: Opening) -> None:
     connection, opening.connection = opening.connection, None
     if connection is not None:
         opening.transfer.notify = _unheard
-        if connection.mover is not None:
-            connection.mover.close(connection, Cancelled())
+        connection.close(Cancelled())
     session.pool.free_slot(opening.endpoint)
 
 
@@ -179,6 +202,7 @@ async def _ask(
 ) -> Opening:  # fmt: skip
     """``request``: the one that is settled already, else that which the access rules make."""
     endpoint = hop.address.endpoint
+    opening: Opening | None = None
     if first.is_urgent:
         session.pool.take_slot(endpoint)
     else:
@@ -190,12 +214,17 @@ async def _ask(
             first = First(None)
             opening = await _ask_on_slot(session, url, opening.request, options, first, meter)
         try:
-            _check(session, url, opening, first)
+            _check(url, opening, first)
         except ThunderdlError:
             _close(opening.connection)
             raise
         return opening
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, ServerBusy):
+            session.sharing.refused(
+                endpoint, error, held=session.pool.taken.get(endpoint.origin, 0),
+                is_new=opening is None or opening.on_new_connection, has_worked=False,
+            )  # fmt: skip
         session.pool.free_slot(endpoint)
         raise
 
@@ -204,11 +233,13 @@ async def _ask_logged_in(
     session: Session, url: str, hop: Hop, options: Options, first: First, meter: Meter, settled: Request | None
 ) -> Opening:  # fmt: skip
     """Ask, and once more where the answer is a question that can be answered."""
+    if settled is not None:
+        return await _ask_on_slot(session, url, settled, options, first, meter)
     for _ in range(MAX_LOGINS):
-        request = settled or session.access.request(hop, options)
+        request = session.access.request(hop, options)
         opening = await _ask_on_slot(session, url, request, options, first, meter)
         session.access.heard(hop.address, opening.head)
-        if opening.head.status != 401 or settled is not None:
+        if opening.head.status != 401:
             break
         challenges = tuple(opening.head.all("www-authenticate"))
         if not session.access.answers(hop, challenges, options, request):
@@ -217,15 +248,10 @@ async def _ask_logged_in(
     return opening
 
 
-def _check(session: Session, url: str, opening: Opening, first: First) -> None:
+def _check(url: str, opening: Opening, first: First) -> None:
     """Raise what is wrong with an answer."""
-    head, endpoint = opening.head, opening.endpoint
+    head = opening.head
     if (fault := status_fault(url, head, time.time())) and (head.status != 416 or not first.start):
-        if isinstance(fault, ServerBusy):
-            session.sharing.refused(
-                endpoint, fault, held=session.pool.taken.get(endpoint.origin, 0),
-                is_new=opening.on_new_connection, has_worked=False,
-            )  # fmt: skip
         raise fault
     if 300 <= head.status < 400 and head.status not in STATUSES:
         raise BadResponse(url, f"the server answered {head.status}, and not where to go on")
@@ -256,8 +282,7 @@ async def _ask_on_slot(
         end = begin + first.length
         raw = request.whole() if first.start is None else request.range(begin, end, first.if_range)
         transfer = Transfer(request=raw, start=begin, end=end, notify=_first_answer(answer), meter=meter)
-        assert connection.mover is not None
-        connection.mover.ask(connection, transfer)
+        connection.ask(transfer)
         try:
             event = await _heard(answer, transfer, options.timeout)
         except TimeoutError:
@@ -305,9 +330,9 @@ def _unheard(_: object) -> None:
     return
 
 
-def _close(connection: Connection | None) -> None:
-    if connection is not None and connection.mover is not None:
-        connection.mover.close(connection, Cancelled())
+def _close(connection: Carrier | None) -> None:
+    if connection is not None:
+        connection.close(Cancelled())
 
 
 def _broken(event: Broke, url: str) -> ThunderdlError:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thunderdl.errors import UsageError, printable
+from thunderdl.option_texts import parse_limit
 from thunderdl.options import Options, check_limit
 from thunderdl.sources.http.bucket import Meter, SharedLimit
-from thunderdl.written import parse_limit
 
 if TYPE_CHECKING:
     from thunderdl.timetable import Timetable

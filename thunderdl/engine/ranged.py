@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,18 +11,21 @@ from thunderdl.core.protocol import PieceBad
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
-from thunderdl.engine.candidates import Candidate, source_of
+from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.ledger import Ledger, granule_bytes
-from thunderdl.engine.naming import Target, choose_target
+from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
+from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
+from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
 from thunderdl.errors import BadContent, ThunderdlError, clause, shown_url
 from thunderdl.model import SourceProgress, Status
+from thunderdl.options import Options
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
+    from thunderdl.engine.finding import Finding
     from thunderdl.engine.sharing_back import Shareable
 
 Saved = tuple[str, tuple[str, ...]]
@@ -38,6 +42,7 @@ class Ranged:
         self.driver: Driver | None = None
         self._blame: Blame | None = None
         self._restarts = 0
+        self._finding: Finding | None = None
         self._settled: asyncio.Future[None] = self._session.loop.create_future()
 
     @property
@@ -97,19 +102,87 @@ class Ranged:
         opening, self._download.version = await resumption.settle(self._candidates, first, opening)
         if self.version.size is None:
             return await self._stream(first, opening, ledger)
-        driver = self._start(first, opening, ledger)
+        driver = self._new_driver(ledger)
+        driver.start(first, opening)
+        self._look_beside(driver)
+        return await self._until_right(driver, ledger)
+
+    def _look_beside(self, driver: Driver) -> None:
+        """Others may tell what the file is, and where else: while it runs."""
+        from thunderdl.engine.finding import Finding
+
+        stated = self._download.stated
+        self._candidates.tend(from_the_start)
+        self._finding = Finding(self._session, self._options, self._candidates.origin.url, self.hear)
+        is_proven = bool(self._options.checksum or self._options.piece_hashes)
+        self._finding.begin(stated.documents if stated else (), is_proven=is_proven)
+
+    def hear(self, offer: Offer) -> None:
+        """Take what was found beside the running download."""
+        size, pieces = self.version.size, offer.piece_hashes
+        if offer.size not in (None, size) or (pieces is not None and not pieces.fits(size or 0)):
+            self._notes.append(f"{shown_url(offer.told_by)} is of another file: {offer.size} bytes, not {size}")
+            return
+        offer = trusted(offer, self._options)
+        enlarged = enriched(self._options, offer, self._notes)
+        if enlarged.checksum is not self._options.checksum:
+            self._download.told_by = offer
+        self.expect(enlarged)
+        self._candidates.add_foreign(offer.urls)
+        self._candidates.tend(from_the_start)
+        if offer.torrents and (size or 0) >= PEERS_FROM_BYTES:
+            self._download.on_torrents(offer.torrents)
+
+    def expect(self, options: Options) -> None:
+        """Hashes became known."""
+        self._options = self._download.options = options
+        if self.ledger is not None:
+            self.ledger.expect(options)
+        if self.driver is not None:
+            self.driver.expect(options)
+
+    async def fetch_known(self, version: Version) -> Saved:
+        """Fetch what somebody has told enough of: whoever answers first begins. Raises ThunderdlError."""
+        self._download.version = version
+        guess = guess_target(self._candidates.origin.url, self._options)
+        ledger = await self._open_ledger(guess if guess.has_journal else settled_target(guess, self._options))
+        if (resumed := ledger.resumed) is not None and (kept := resumed.written.total):
+            if ledger.is_of_same_hashes(resumed.header) and resumed.header.size == version.size:
+                if kept == version.size:
+                    return await self._finish_resumed(ledger)
+                ledger.go_on(version)
+            else:
+                self._notes.append(f"{kept} bytes of an earlier run were thrown away: the file has other hashes now")
+        if not ledger.written.total:
+            offer, given = self._download.offer, [c.url for c in self._candidates.all if not c.is_foreign]
+            name = offer.name if offer else os.path.basename(ledger.part.target)
+            identity = Identity(url=self._download.url, mirrors=tuple(given), name=name, version=version)
+            await self._session.on_disk(ledger.begin, identity)
+        driver = self._new_driver(ledger)
+        driver.start_open(self.first_range)
+        return await self._until_right(driver, ledger)
+
+    async def _until_right(self, driver: Driver, ledger: Ledger) -> Saved:
+        """Until every byte is there and the whole is proven, whoever has to be asked again for that."""
         while True:
             self._look()
             await driver.run_until(self._settled, ledger.keep_durable)
+            self._settled = self._session.loop.create_future()
+            if self._finding is not None:
+                await self._finding.settled()
+            if not ledger.all_checked:
+                # Hashes of pieces were found when all was there.
+                continue
             try:
                 return await self._check_and_commit(ledger)
             except BadContent as error:
-                self._settled = self._session.loop.create_future()
                 if self._blame is None or not self._blame.hunt(error):
                     raise
 
     async def leave(self) -> None:
         """Stop; what is worth keeping stays on the disk."""
+        if self._finding is not None:
+            self._finding.close()
         if self.driver is not None:
             await self.driver.stop()
         if self.ledger is None:
@@ -170,7 +243,7 @@ class Ranged:
         count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))
         return await self._check_and_commit(ledger)
 
-    def _start(self, first: Candidate, opening: Opening, ledger: Ledger) -> Driver:
+    def _new_driver(self, ledger: Ledger) -> Driver:
         pieces = self._options.piece_hashes
         driver = self.driver = Driver(
             self._session, self._options, self._candidates, self._notes, ledger, version=self.version,
@@ -180,7 +253,6 @@ class Ranged:
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece = self._blame.bad_piece
-        driver.start(first, opening)
         return driver
 
     def _begin_again(self) -> bool:
@@ -222,10 +294,11 @@ class Ranged:
         except BadContent as error:
             self._download.status = Status.ACTIVE
             served = tuple(c.url for c in self._candidates.all if c.source and c.source.bytes)
-            raise BadContent(error.where, error.expected, error.found, served) from None
+            expected = error.expected + (self._download.told_by.said if self._download.told_by else "")
+            raise BadContent(error.where, expected, error.found, served) from None
         if self._blame is not None:
             self._blame.settle()
         self._download.content_key = await ledger.content_key()
         if self.driver is not None:
             self.driver.lanes.close_all()
-        return await ledger.commit(), verified
+        return await ledger.commit(self._download.marker()), verified

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.access import Hop, options_for_fresh
@@ -26,7 +27,11 @@ from thunderdl.formats.expiry import stated_expiry
 from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
-from thunderdl.sources.http.wire import Request, parse_url
+from thunderdl.sources.http.wire import Request as WebRequest
+from thunderdl.sources.http.wire import parse_url
+
+if TYPE_CHECKING:
+    from thunderdl.sources.base import Request
 from thunderdl.storage.paths import name_from_url
 
 # So long before its stated end a link is renewed.
@@ -90,7 +95,9 @@ class Renewal:
         return self._task
 
     def _answerable(self, error: SourceError) -> bool:
-        return isinstance(error, AccessDenied) and self._source.request.sign is not None and bool(error.challenges)
+        request = self._source.request
+        is_signed = isinstance(request, WebRequest) and request.sign is not None
+        return isinstance(error, AccessDenied) and is_signed and bool(error.challenges)
 
     async def _once(self, error: ThunderdlError | None) -> None:
         if self._source.bytes > self._bytes_before:
@@ -117,6 +124,7 @@ class Renewal:
     def _answer(self, error: SourceError) -> bool:
         """A nonce that is stale: the login knows the next one then, and so does the request that it signs."""
         assert isinstance(error, AccessDenied)
+        assert isinstance(self._source.request, WebRequest)
         request, candidate, access = self._source.request, self._candidate, self._session.access
         hop = Hop(request.address, origin_of(candidate.where) or "")
         if not access.answers(hop, error.challenges, candidate.options, request):

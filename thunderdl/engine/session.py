@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from thunderdl.engine.access import Access
+from thunderdl.engine.documents import Shelf
 from thunderdl.engine.pacing import Pacing, second_of_week
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
@@ -29,9 +30,12 @@ from thunderdl.storage.files import sync_folder
 
 if TYPE_CHECKING:
     from thunderdl.engine.tracing import Trace
+    from thunderdl.sources.base import Access as Protocol
+    from thunderdl.sources.registry import Registry
     from thunderdl.sources.swarm.host import Host
     from thunderdl.timetable import Timetable
 
+_WEB = ("http", "https")
 MAX_MOVERS = 4
 DISK_THREADS = 4
 # A small file's write and sync that takes longer than this would hold up the loop.
@@ -60,12 +64,17 @@ class Session:
         self.proxies: dict[Endpoint, str | None] = {}
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
-        reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
-        self.pool = Pool(self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=reach)
+        self._registry: Registry | None = None
+        self._reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
+        self.pool = Pool(
+            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=self._reach,
+            access=self.protocol,
+        )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policy: Any = None
         self._swarm: Host | None = None
+        self.shelf = Shelf()
 
     def _own_context(self) -> ssl.SSLContext | None:
         """The TLS context that the user's settings ask for, None where they say nothing of it."""
@@ -101,6 +110,21 @@ class Session:
         finally:
             self._disk_s += (time.perf_counter() - began - self._disk_s) / 4
 
+    def protocol(self, scheme: str) -> Protocol | None:
+        """Who speaks a protocol that is not the web's; None for the web's, and for what nobody speaks."""
+        if scheme in _WEB:
+            return None
+        if self._registry is None:
+            from thunderdl.sources.base import Ground
+            from thunderdl.sources.registry import Registry
+
+            ground = Ground(
+                options=self.options, tls=self.tls, reach=self._reach, least_busy=self.pool.least_busy,
+                on_disk=self.on_disk,
+            )  # fmt: skip
+            self._registry = Registry(ground)
+        return self._registry.access(scheme)
+
     def policy(self, proxy_for: Callable[[Address], str | None]) -> Any:
         """httpx's part; loaded when first needed (its import takes 70 ms)."""
         if self._policy is None:
@@ -134,9 +158,12 @@ class Session:
 
     async def close(self) -> None:
         """End every connection and thread."""
+        self.shelf.close()
         if self._swarm is not None:
             await self._swarm.close()
         self.pool.close()
+        if self._registry is not None:
+            await self._registry.close()
         self.pacing.close()
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)

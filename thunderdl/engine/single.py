@@ -20,6 +20,7 @@ from thunderdl.options import Options
 from thunderdl.sources.http.events import Broke, Finished
 from thunderdl.sources.http.head import Body
 from thunderdl.storage.files import storage_fault, write_small
+from thunderdl.storage.marks import Mark
 
 POLL_S = 0.1
 if TYPE_CHECKING:
@@ -40,11 +41,11 @@ def whole_body(opening: Opening) -> bytes | None:
 
 
 async def save_small(
-    session: Session, options: Options, target: Target, body: bytes
+    session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None
 ) -> tuple[str, tuple[str, ...], ContentKey | None]:
     """Check and save a file that lies in memory: path, what was verified, content key. Raises BadContent."""
     verified = check_small(options, target.path, body)
-    path = await session.on_quick_disk(_write, target, body, options)
+    path = await session.on_quick_disk(_write, target, body, options, mark)
     session.unsynced_folders.add(os.path.dirname(path))
     return path, verified, small_key(body) if options.key else None
 
@@ -54,9 +55,9 @@ def check_small(options: Options, where: str, body: bytes) -> tuple[str, ...]:
     verified: tuple[str, ...] = ()
     if (expected := options.checksum) is not None:
         found = _digest(expected.algorithm, body)
-        if found != expected:
+        if not expected.covers(found):
             raise BadContent(where, str(expected), str(found))
-        verified = (str(found),)
+        verified = (str(expected),)
     if (pieces := options.piece_hashes) is not None:
         check_count(pieces, where, len(body))
         for index, digest in enumerate(pieces.digests):
@@ -88,16 +89,16 @@ def _digest(algorithm: str, body: bytes) -> Digest:
     return Digest(algorithm, hasher.digest())
 
 
-def _write(target: Target, body: bytes, options: Options) -> str:
+def _write(target: Target, body: bytes, options: Options, mark: Mark | None = None) -> str:
     # Looked at before: after a failure another download of the session may just have made it.
     had_folder = os.path.isdir(os.path.dirname(target.path) or ".")
     try:
-        return write_small(target.path, body, options.exists)
+        return write_small(target.path, body, options.exists, mark)
     except StorageError:
         if had_folder:
             raise
         target.make_folder()
-        return write_small(target.path, body, options.exists)
+        return write_small(target.path, body, options.exists, mark)
 
 
 async def save_stream(
@@ -107,9 +108,11 @@ async def save_stream(
     if opening.head.coded:
         return await _save_coded(session, ledger, opening, count, pace)
     transfer, connection = opening.transfer, opening.connection
-    if connection is None or connection.mover is None or transfer.body is not None:
+    if connection is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
     event = await _proceeded(session, options, ledger, opening, count)
+    if isinstance(event, Finished) and event.reusable:
+        session.pool.keep(opening.endpoint, connection)
     session.pool.free_slot(opening.endpoint)
     opening.connection = None
     if isinstance(event, Finished):
@@ -127,7 +130,6 @@ async def _proceeded(
     """Let the mover write the parked body until it ends, breaks, or falls silent."""
     transfer, connection = opening.transfer, opening.connection
     assert connection is not None
-    assert connection.mover is not None
     ended: asyncio.Future[Finished | Broke] = session.loop.create_future()
 
     def notify(event: object) -> None:
@@ -135,7 +137,7 @@ async def _proceeded(
             ended.set_result(event)
 
     transfer.notify, transfer.end = notify, _ENDLESS
-    connection.mover.proceed(connection, transfer, Body(0, None, opening.head.chunked), ledger.store)
+    connection.proceed(transfer, Body(0, None, opening.head.chunked), ledger.store)
     seen, moved_at = 0, session.loop.time()
     while not ended.done():
         await asyncio.wait({ended}, timeout=POLL_S)
@@ -143,7 +145,7 @@ async def _proceeded(
             seen, moved_at = transfer.position, session.loop.time()
             count(seen)
         elif session.loop.time() - moved_at > options.timeout:
-            connection.mover.close(connection, TimedOut(opening.url, "silent for too long"))
+            connection.close(TimedOut(opening.url, "silent for too long"))
     return ended.result()
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from thunderdl.engine.documents import fetched
 from thunderdl.engine.session import Session
 from thunderdl.errors import shown_url
 from thunderdl.formats.links import is_magnet
 from thunderdl.options import Options
 from thunderdl.sources.swarm.magnet import metadata_of
-from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, BadTorrent, Torrent, load, read_metainfo
-
-_WINDOW_BYTES = 4 * 1024 * 1024
+from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, Torrent, load, read_metainfo
 
 
 async def torrent_of(session: Session, reference: str, options: Options) -> Torrent:
@@ -22,19 +19,6 @@ async def torrent_of(session: Session, reference: str, options: Options) -> Torr
             host, reference, timeout_s=options.timeout, peers=options.peers, trackers=options.trackers
         )  # fmt: skip
     if "://" in reference:
-        return load(await _fetched(session, reference, options), shown_url(reference))
+        metainfo = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES)
+        return load(metainfo, shown_url(reference))
     return load(await session.on_disk(read_metainfo, reference), reference)
-
-
-async def _fetched(session: Session, url: str, options: Options) -> bytes:
-    from thunderdl.engine.streaming import stream
-
-    # What the user gave to check the file with is not for the torrent.
-    plain = replace(options, torrent=None, checksum=None, piece_hashes=None, out=None)
-    parts, total = list[bytes](), 0
-    async for part in stream(session, (url,), plain, _WINDOW_BYTES):
-        total += len(part)
-        if total > MAX_TORRENT_BYTES:
-            raise BadTorrent(shown_url(url), "too large for a torrent")
-        parts.append(part)
-    return b"".join(parts)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 
+# What files can be downloaded by; the second kind is the user's alone to name (C12): these read what is here.
+REMOTE_SCHEMES = ("http", "https", "ftp", "ftps", "ftpes", "sftp")
+# What others than the user may name: nobody but the user has a file of this machine read, or keys offered to a host.
+FOREIGN_SCHEMES = frozenset({"http", "https", "ftp", "ftps", "ftpes"})
+LOCAL_SCHEMES = ("file", "data")
 _MAGNET = re.compile(r"magnet:\?", re.IGNORECASE)
 _WEB_SEED = re.compile(r"https?://[^\s/?#\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x9f\ud800-\udfff]*", re.IGNORECASE)
 
@@ -13,12 +18,33 @@ def is_magnet(text: str) -> bool:
     return _MAGNET.match(text) is not None
 
 
+def scheme_of(text: str) -> str:
+    """The scheme of a URL in lower case; empty where there is none."""
+    scheme, colon, _ = text.lstrip(" ").partition(":")
+    return scheme.lower() if colon else ""
+
+
+def taken_apart(url: str) -> tuple[str, str]:
+    """Authority and path of a URL whose ``?`` is none of a query's (RFC 1738 section 3.2, RFC 8089), as written."""
+    rest = url.strip(" ").partition(":")[2].partition("#")[0]
+    if not rest.startswith("//"):
+        return "", rest
+    authority, slash, path = rest[2:].partition("/")
+    return authority, slash + path
+
+
 def names_torrent(text: str) -> bool:
     """Whether what it names is a torrent: a magnet link, a file or a URL that ends in ``.torrent``."""
     if is_magnet(text):
         return True
     path = re.split(r"[?#]", text, maxsplit=1)[0] if "://" in text else text
     return path.lower().endswith(".torrent")
+
+
+def names_metalink(text: str) -> bool:
+    """Whether it is a file or a URL that ends in ``.meta4`` or ``.metalink`` (RFC 5854 section 1; version 3)."""
+    path = re.split(r"[?#]", text, maxsplit=1)[0] if "://" in text else text
+    return path.lower().endswith((".meta4", ".metalink"))
 
 
 def web_seed(text: str) -> str | None:

@@ -47,18 +47,20 @@ class TlsSettings:
     ) -> None:  # fmt: skip
         self._ca, self._insecure, self._own, self._certificate = ca, insecure, make, certificate
         self.shown_to: set[str] = set()
-        self._made: dict[bool, ssl.SSLContext] = {}
+        self._made: dict[tuple[bool, str], ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
-    def context(self, origin: str = "") -> ssl.SSLContext:
-        """The one for connections to ``origin``; for a proxy's own, none is given."""
+    def context(self, origin: str = "", protocol: str = "http/1.1") -> ssl.SSLContext:
+        """The one for connections to ``origin``; for a proxy's own, none is given. ``protocol``: what it is for, as
+        ALPN calls it; vsftpd 3.0.4 hangs up on a client that names another."""
         shows = self._certificate is not None and origin in self.shown_to
         with self._lock:
-            if shows not in self._made:
-                self._made[shows] = self._own() or self._make(self._certificate if shows else None)
-            return self._made[shows]
+            if (shows, protocol) not in self._made:
+                made = self._own() or self._make(self._certificate if shows else None, protocol)
+                self._made[shows, protocol] = made
+            return self._made[shows, protocol]
 
-    def _make(self, certificate: Certificate | None) -> ssl.SSLContext:
+    def _make(self, certificate: Certificate | None, protocol: str) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self._ca:
             try:
@@ -74,7 +76,7 @@ class TlsSettings:
             context.verify_mode = ssl.CERT_NONE
         if certificate is not None:
             certificate.load_into(context)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([protocol])
         return context
 
 
@@ -108,15 +110,12 @@ class Certificate:
 
 def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None) -> Wire:
     """A connected, non-blocking socket to ``endpoint``, TLS done. Raises a SourceError that says what failed."""
-    url, timeout_s, reach = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S), reach or Reach()
-    sock: Wire
-    if endpoint.proxy:
-        sock = _proxied(endpoint, endpoint.proxy, tls, reach, timeout_s)
-    else:
-        sock = _direct(endpoint.host, endpoint.port, url, reach, timeout_s)
+    url, timeout_s = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S)
+    plain = tcp(endpoint, tls, timeout_s, reach)
+    sock: Wire = plain
     try:
         if endpoint.scheme == "https":
-            sock = _wrapped(sock, tls.context(url), endpoint.host)
+            sock = _wrapped(plain, tls.context(url), endpoint.host)
         sock.setblocking(False)
         return sock
     except BaseException as error:
@@ -130,6 +129,14 @@ def _wrapped(sock: socket.socket, context: ssl.SSLContext, host: str) -> Wire:
     nested = NestedTls(sock, context, host)
     nested.do_handshake()
     return nested
+
+
+def tcp(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None) -> socket.socket:
+    """A connected, blocking socket, through the proxy where there is one. Raises a SourceError."""
+    url, timeout_s, reach = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S), reach or Reach()
+    if endpoint.proxy:
+        return _proxied(endpoint, endpoint.proxy, tls, reach, timeout_s)
+    return _direct(endpoint.host, endpoint.port, url, reach, timeout_s)
 
 
 # With their usual ports.

@@ -15,14 +15,16 @@ import enum
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thunderdl.sources.http.nested_tls import NestedTls
 
 if TYPE_CHECKING:
-    from thunderdl.sources.http.head import Parser
+    from thunderdl.errors import ThunderdlError
+    from thunderdl.sources.http.head import Body, Parser, ResponseHead
     from thunderdl.sources.http.mover import Mover
-    from thunderdl.sources.http.transfer import Transfer
+    from thunderdl.sources.http.transfer import Store, Transfer
 
 
 class Phase(enum.Enum):
@@ -43,15 +45,23 @@ LEGAL: dict[Phase, frozenset[Phase]] = {
 
 
 class Connection:
-    """``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
+    """A :class:`thunderdl.sources.base.Carrier`, the mover's verbs as its own.
+
+    ``heard``: is told instead of the transfers' own ``notify``. ``flows_on``: no answers but a file comes, in order, to
+    its end; a transfer takes a part of it, and what is behind that waits for the next. ``ends_at``: how long that file
+    is, where that was stated.
+    ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
-        "carry", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock", "used", "waits_until",
-        "watched",
+        "carry", "ends_at", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served",
+        "sock", "used", "waits_until", "watched",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket | NestedTls) -> None:
-        self.sock = sock
+    def __init__(
+        self, sock: socket.socket | NestedTls, *, heard: Callable[[object], None] | None = None,
+        flows_on: bool = False, ends_at: int | None = None,
+    ) -> None:  # fmt: skip
+        self.sock, self.heard, self.flows_on, self.ends_at = sock, heard, flows_on, ends_at
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""
@@ -70,6 +80,33 @@ class Connection:
         if phase not in LEGAL[self.phase]:
             raise RuntimeError(f"a connection cannot go from {self.phase.value} to {phase.value}")
         self.phase = phase
+
+    @property
+    def is_closed(self) -> bool:
+        return self.phase is Phase.CLOSED
+
+    def ask(self, transfer: Transfer) -> None:
+        """See :meth:`Mover.ask`, and so on."""
+        if self.mover is not None:
+            self.mover.ask(self, transfer)
+
+    def answer(self, transfer: Transfer, head: ResponseHead) -> None:
+        if self.mover is not None:
+            self.mover.answer(self, transfer, head)
+
+    def proceed(
+        self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None
+    ) -> None:  # fmt: skip
+        if self.mover is not None:
+            self.mover.proceed(self, transfer, body, store, choose(self.mover) if choose else None)
+
+    def lower(self, transfer: Transfer, end: int) -> None:
+        if self.mover is not None:
+            self.mover.lower(self, transfer, end)
+
+    def close(self, error: ThunderdlError) -> None:
+        if self.mover is not None:
+            self.mover.close(self, error)
 
     @property
     def buffered(self) -> bool:

@@ -35,7 +35,8 @@ from thunderdl.model import Validators
 MAX_HEAD_BYTES = 100 * 1024
 _ARCHIVES = (b".gz", b".tgz", b".svgz")
 _TAG_OF_DATE = r'"[0-9a-f]{1,16}-[0-9a-f]{1,16}"'
-END_OF_HEAD = b"\r\n\r\n"
+# A bare LF ends a line, too (RFC 9112 section 2.2): small devices and old scripts send it, browsers and curl take it.
+END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,6 +143,8 @@ class Parser:
         self.url = url
         self._callbacks = _Fields()
         self._parser = httptools.HttpResponseParser(self._callbacks)
+        # "Dangerous" where messages are passed on and another reader may see other borders; here nothing is.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
 
     def head(self, raw: bytes, request: bytes) -> ResponseHead:
         """``raw``: up to and with the empty line; ``request``: what it answers."""

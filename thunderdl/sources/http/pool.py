@@ -11,15 +11,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from thunderdl.core.hosts import Hosts, Refusal
 from thunderdl.errors import Cancelled
 from thunderdl.sources.http.connect import TlsSettings, Wire, connect
-from thunderdl.sources.http.connection import Connection, Phase
+from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
 from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
+
+if TYPE_CHECKING:
+    from thunderdl.sources.base import Access, Carrier
 
 CONNECT_THREADS = 32
 # A host that has answered so lately works.
@@ -29,12 +33,13 @@ MAX_ENDPOINTS_KNOWN = 1024
 
 class Pool:
     """``per_host``, ``in_all``: the most slots; ``movers``: who gets the connections made; ``on_wait``: told when
-    somebody has to wait for a slot."""
+    somebody has to wait for a slot; ``access``: who makes connections of a scheme that is not the web's."""
 
     def __init__(
-        self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int, reach: Reach | None = None
-    ) -> None:
-        self._movers, self._tls, self._reach = movers, tls, reach or Reach()
+        self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int, reach: Reach | None = None,
+        access: Callable[[str], Access | None] = lambda scheme: None,
+    ) -> None:  # fmt: skip
+        self._movers, self._tls, self._access, self._reach = movers, tls, access, reach or Reach()
         self._in_all = in_all
         # What hosts refused, for as long as the session lives.
         self.hosts = Hosts(per_host)
@@ -44,7 +49,7 @@ class Pool:
         # By host, in the order of arrival.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._later: asyncio.TimerHandle | None = None
-        self._idle: dict[Endpoint, list[Connection]] = {}
+        self._idle: dict[Endpoint, list[Carrier]] = {}
         self._idle_in_all = 0
         self._worked_at: dict[Endpoint, float] = {}
         self._threads = DaemonThreads[Wire](CONNECT_THREADS, "thunderdl-connect")
@@ -154,7 +159,7 @@ class Pool:
         self._later = None
         self.serve_waiting()
 
-    def idle(self, endpoint: Endpoint) -> Connection | None:
+    def idle(self, endpoint: Endpoint) -> Carrier | None:
         """An idle connection to reuse, None where there is none."""
         kept = self._idle.get(endpoint)
         while kept:
@@ -162,13 +167,13 @@ class Pool:
             self._idle_in_all -= 1
             if not kept:
                 del self._idle[endpoint]
-            if connection.phase is not Phase.CLOSED:
+            if not connection.is_closed:
                 return connection
         return None
 
-    def keep(self, endpoint: Endpoint, connection: Connection) -> None:
+    def keep(self, endpoint: Endpoint, connection: Carrier) -> None:
         """Take a connection whose transfers have ended for later reuse."""
-        if connection.phase is Phase.CLOSED:
+        if connection.is_closed:
             return
         if len(self._worked_at) > MAX_ENDPOINTS_KNOWN:
             self._worked_at.clear()
@@ -186,20 +191,21 @@ class Pool:
         self._idle_in_all -= 1
         if not kept:
             del self._idle[endpoint]
-        if connection.mover is not None:
-            connection.mover.close(connection, Cancelled())
+        connection.close(Cancelled())
 
     def least_busy(self, now_with: Mover | None = None) -> Mover:
         """The mover for a long body; ``now_with`` where another would gain nothing."""
         least = min(self._movers, key=lambda mover: len(mover.attached))
         return now_with if now_with is not None and len(now_with.attached) <= len(least.attached) + 1 else least
 
-    async def connect(self, endpoint: Endpoint, timeout_s: float, *, for_opening: bool = False) -> Connection:
-        """A new connection, attached to a mover. Raises a SourceError.
+    async def connect(self, endpoint: Endpoint, timeout_s: float, *, for_opening: bool = False) -> Carrier:
+        """A new connection; one of the web's is attached to a mover. Raises a SourceError.
 
         Openings share the first mover: many small files are faster in one thread than in two that wrestle for the
         GIL (20,000 of 50 KB: 5.2 s against 6.6 s). One that turns out long is handed to the least busy.
         """
+        if (access := self._access(endpoint.scheme)) is not None:
+            return await access.connect(endpoint, timeout_s)
         connection = Connection(await self.dial(endpoint, timeout_s))
         (self._movers[0] if for_opening else self.least_busy()).attach(connection)
         return connection
@@ -220,8 +226,7 @@ class Pool:
             self._later.cancel()
         for kept in self._idle.values():
             for connection in kept:
-                if connection.mover is not None:
-                    connection.mover.close(connection, Cancelled())
+                connection.close(Cancelled())
         self._idle.clear()
         self._threads.close()
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit
 
 from thunderdl.errors import InvalidUrl
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_WEB_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {**_WEB_PORTS, "ftp": 21, "ftps": 990, "ftpes": 21, "sftp": 22}
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\]")
 _PLAIN = re.compile(r"(https?)://([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[0-9]{1,4})?)(/[A-Za-z0-9/._~-]*)")
@@ -25,21 +26,23 @@ _SAFE = "/%:@!$&'()*+,;=~-._?[]|^`{}\"<>\\"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where connections go: two URLs with equal endpoints may share one. ``proxy``: its URL, or None."""
+    """Where connections go: two URLs with equal endpoints may share one. ``proxy``: its URL, or None. ``login``: user
+    and password, where a protocol logs in with the connection rather than with each request."""
 
     scheme: str
     host: str
     port: int
     proxy: str | None = None
+    login: tuple[str, str] | None = field(default=None, repr=False)
 
     @property
     def authority(self) -> str:
         shown = f"[{self.host}]" if ":" in self.host else self.host
-        return shown if self.port == _DEFAULT_PORTS[self.scheme] else f"{shown}:{self.port}"
+        return shown if self.port == DEFAULT_PORTS.get(self.scheme, 0) else f"{shown}:{self.port}"
 
     @property
     def origin(self) -> str:
-        return f"{self.scheme}://{self.authority}"
+        return f"{self.scheme}://{self.authority}" if self.scheme != "data" else "data:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +63,11 @@ class Address:
 @functools.lru_cache(maxsize=256)
 def _endpoint(scheme: str, authority: str, proxy: str | None) -> Endpoint:
     host, _, port = authority.partition(":")
-    return Endpoint(scheme, host, int(port) if port else _DEFAULT_PORTS[scheme], proxy)
+    return Endpoint(scheme, host, int(port) if port else DEFAULT_PORTS[scheme], proxy)
 
 
-def parse_url(url: str, proxy: str | None = None) -> Address:
-    """Take an http or https URL apart; InvalidUrl says what is wrong with it."""
+def parse_url(url: str, proxy: str | None = None, ports: Mapping[str, int] = _WEB_PORTS) -> Address:
+    """Take an http or https URL apart; InvalidUrl says what is wrong with it. ``ports``: other schemes instead."""
     if plain := _PLAIN.fullmatch(url):
         # What nearly every line of a long list looks like: 200,000 of them take seconds otherwise.
         return Address(_endpoint(plain[1], plain[2], proxy), plain[3])
@@ -77,7 +80,7 @@ def parse_url(url: str, proxy: str | None = None) -> Address:
     except ValueError as error:
         raise InvalidUrl(url, str(error)) from None
     scheme = parts.scheme.lower()
-    if scheme not in _DEFAULT_PORTS:
+    if scheme not in ports:
         hint = f"did you mean https://{text}" if "://" not in text else f"no such protocol as {scheme!r} here"
         raise InvalidUrl(url, hint)
     if "\\" in parts.netloc:
@@ -87,9 +90,10 @@ def parse_url(url: str, proxy: str | None = None) -> Address:
     host = _ascii_host(url, (parts.hostname or "").rstrip("."))
     if not host or not _HOST.match(authority if authority.isascii() else host):
         raise InvalidUrl(url, "it names no host")
-    endpoint = Endpoint(scheme, host, _DEFAULT_PORTS[scheme] if port is None else port, proxy)
+    endpoint = Endpoint(scheme, host, ports[scheme] if port is None else port, proxy)
     target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-    user = unquote(parts.username) if parts.username is not None else None
+    # "http://:@host/" names nobody.
+    user = unquote(parts.username or "") if parts.username or parts.password else None
     return Address(endpoint, target, user, unquote(parts.password or ""))
 
 

@@ -1,10 +1,25 @@
-"""Values as they are written: text in, value out, ValueError with a clause that says what was expected. Pure."""
+"""What options mean as text, on the command line, in a settings file and in the environment.
+
+Pure: text in, value out, ValueError with a clause that says what was expected. What needs another layer (digests:
+``formats.hashes``) is parsed where that layer may be imported.
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from thunderdl.options import CONTROL, TOKEN, Encryption, Exists, Kind, Priority, Row
+from thunderdl.reach import (
+    parse_command,
+    parse_ip_version,
+    parse_peer,
+    parse_proxy_for,
+    parse_resolve,
+    parse_tracker,
+)
 
 if TYPE_CHECKING:
     from thunderdl.timetable import Timetable
@@ -12,8 +27,6 @@ if TYPE_CHECKING:
 # Patterns of the parsers are compiled when first used: most runs use none of them.
 _RATE = r"(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]?)(?:i?B)?(?:/s)?"
 _SECONDS = r"(\d+(?:\.\d*)?|\.\d+)\s*(s|m|h)?"
-TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110 section 5.6.2
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SWITCH = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -82,6 +95,30 @@ def parse_switch(text: str) -> bool:
         raise ValueError("neither yes nor no") from None
 
 
+def parse_exists(text: str) -> Exists:
+    """The policy named; ValueError lists those there are."""
+    try:
+        return Exists(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"none of {', '.join(policy.value for policy in Exists)}") from None
+
+
+def parse_priority(text: str) -> Priority:
+    """The level named; ValueError lists those there are."""
+    try:
+        return Priority(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"none of {', '.join(level.value for level in Priority)}") from None
+
+
+def parse_encryption(text: str) -> Encryption:
+    """The policy named; ValueError lists those there are."""
+    try:
+        return Encryption(text.strip().lower())
+    except ValueError:
+        raise ValueError(f"none of {', '.join(policy.value for policy in Encryption)}") from None
+
+
 def parse_ratio(text: str) -> float:
     """A number from 0 on; ValueError for anything else."""
     if not re.fullmatch(r"\d{1,6}(\.\d*)?|\.\d+", text.strip(), re.ASCII):
@@ -96,3 +133,21 @@ def parse_text(text: str) -> str:
     if CONTROL.search(text):
         raise ValueError("holds newlines or other control characters")
     return text
+
+
+def parse_value(row: Row, text: str) -> object:
+    """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
+    if row.kind is Kind.COUNT:
+        return parse_count(text, row.least)
+    if row.kind in _OF_PLAIN_TEXT:
+        text = parse_text(text)
+    return _PARSERS.get(row.kind, parse_text)(text)
+
+
+_OF_PLAIN_TEXT = (Kind.PROXY_FOR, Kind.RESOLVE, Kind.COMMAND)
+_PARSERS: Mapping[Kind, Callable[[str], object]] = {
+    Kind.SECONDS: parse_seconds, Kind.RATE: parse_limit, Kind.SWITCH: parse_switch, Kind.HEADER: parse_header,
+    Kind.EXISTS: parse_exists, Kind.PRIORITY: parse_priority, Kind.ENCRYPTION: parse_encryption,
+    Kind.PROXY_FOR: parse_proxy_for, Kind.RESOLVE: parse_resolve, Kind.IP_VERSION: parse_ip_version,
+    Kind.COMMAND: parse_command, Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
+}  # fmt: skip

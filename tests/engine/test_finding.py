@@ -1,0 +1,178 @@
+"""What is found beside a download: header fields, metalinks that they name, checksum files."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine import runs
+from tests.engine.runs import content_of, failed, names
+from tests.engine.test_metalinks import a_file, metalink
+from tests.servers import misbehave as m
+from tests.servers.exchange import Resource, generated
+from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.errors import BadContent
+from thunderdl.model import Result
+from thunderdl.options import Exists
+
+SIZE = 4 * 1024 * 1024
+CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
+HEX = hashlib.sha256(CONTENT).hexdigest()
+STATED = f"sha-256=:{base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()}:"
+WRONG = f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"
+VERIFIED = (f"sha256={HEX}",)
+PACE = Limits(rate_bytes_per_s=12 * 1024 * 1024)
+
+
+@pytest.fixture
+def pair() -> Iterator[list[LoopbackServer]]:
+    with (
+        LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=PACE) as one,
+        LoopbackServer({"/f": generated(SIZE, seed=1, etag='"two"')}, limits=PACE) as two,
+    ):
+        yield [one, two]
+
+
+def fetch(url: str, folder: Path, **changes: Any) -> Result:
+    """As a user does, who looks for what lies beside it."""
+    return runs.fetch(url, folder, **{"checksum_files": True, **changes})
+
+
+def says(server: LoopbackServer, *fields: tuple[str, str]) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.headers(*fields))
+
+
+def test_a_digest_that_the_server_states_is_checked(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    says(pair[0], ("Repr-Digest", STATED))
+    assert fetch(pair[0].url("/f"), tmp_path).verified == VERIFIED
+
+
+def test_bytes_that_belie_what_the_server_states(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    says(pair[0], ("Repr-Digest", WRONG))
+    result = fetch(pair[0].url("/f"), tmp_path)
+    failed(result, BadContent, 7, "00" * 32)
+    assert names(tmp_path) == ["f.part", "f.part.journal"]
+
+
+def test_a_small_file_too(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    small = Resource(body=b"small", behaviour=m.headers(("Repr-Digest", WRONG)))
+    pair[0].resources["/s"] = small
+    failed(fetch(pair[0].url("/s"), tmp_path), BadContent, 7)
+
+
+def test_what_the_user_gave_counts_before_what_the_server_states(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    says(pair[0], ("Repr-Digest", WRONG))
+    result = fetch(pair[0].url("/f"), tmp_path, checksum=f"sha-256={HEX}")
+    assert result.verified == VERIFIED
+    assert any("tells another sha256" in note for note in result.notes)
+
+
+def test_a_server_that_contradicts_itself_is_not_believed(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    says(pair[0], ("Repr-Digest", STATED), ("X-Checksum-Sha256", "00" * 32))
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert result.verified == ()
+    assert any("contradicts itself" in note for note in result.notes)
+
+
+def test_the_digest_of_a_redirect(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """Hugging Face states it there alone, not at the store that it leads to."""
+
+    pair[0].resources["/r"] = Resource(
+        body=b"", behaviour=m.together(m.redirect(pair[1].url("/f")), m.headers(("X-Linked-ETag", f'"{HEX}"')))
+    )
+    assert fetch(pair[0].url("/r"), tmp_path).verified == VERIFIED
+
+
+def test_duplicates_that_the_server_names_join(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    says(pair[0], ("Repr-Digest", STATED), ("Link", f"<{pair[1].url('/f')}>; rel=duplicate; pri=1"))
+    result = fetch(pair[0].url("/f"), tmp_path, headers=(("X-Mine", "1"),))
+    assert content_of(result) == CONTENT
+    assert [source.bytes > 0 for source in result.sources] == [True, True]
+    assert not any(request.header("X-Mine") for request in pair[1].requests)
+
+
+@pytest.mark.parametrize("digest", ["", "Content-MD5"])
+def test_duplicates_that_nothing_proves_do_not(tmp_path: Path, pair: list[LoopbackServer], digest: str) -> None:
+    link = ("Link", f"<{pair[1].url('/f')}>; rel=duplicate")
+    md5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
+    pair[1].resources["/f"] = generated(SIZE, seed=2, etag='"two"', last_modified=None)
+    says(pair[0], link, *([("Digest", f"md5={md5}")] if digest else []))
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert pair[1].sent["/f"] <= 1
+
+
+def test_a_metalink_that_the_server_names(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = metalink(a_file([pair[1].url("/f")], name="f", pieces=True))
+    pair[0].resources["/f.meta4"] = Resource(body=document.encode())
+    says(pair[0], ("Link", '</f.meta4>; rel=describedby; type="application/metalink4+xml"'))
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.verified == (*VERIFIED, "pieces:sha256")
+    assert len(result.sources) == 2
+
+
+def test_a_metalink_of_another_file_counts_for_nothing(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = metalink(a_file([pair[1].url("/f")], name="f", size=SIZE + 1, digest="00" * 32))
+    pair[0].resources["/f.meta4"] = Resource(body=document.encode())
+    says(pair[0], ("Link", '</f.meta4>; rel=describedby; type="application/metalink4+xml"'))
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.verified == ()
+    assert any("is of another file" in note for note in result.notes)
+    assert not pair[1].requests
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("f.sha256", HEX),
+        ("SHA256SUMS", f"{'00' * 32}  g\n{HEX}  f\n"),
+        ("f.md5", f"{hashlib.md5(CONTENT).hexdigest()} *f"),
+    ],
+)
+def test_a_checksum_file_beside_it(tmp_path: Path, pair: list[LoopbackServer], name: str, text: str) -> None:
+    pair[0].resources[f"/{name}"] = Resource(body=text.encode())
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert len(result.verified) == 1
+    assert names(tmp_path) == ["f"]
+
+
+def test_a_checksum_file_that_says_otherwise(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    pair[0].resources["/f.sha256"] = Resource(body=b"00" * 32)
+    result = fetch(pair[0].url("/f"), tmp_path)
+    failed(result, BadContent, 7, pair[0].url("/f.sha256"), "--no-checksum-files")
+
+
+@pytest.mark.parametrize("text", [f"{'00' * 32}  another\n", "<html>not found</html>", ""])
+def test_a_checksum_file_of_another_file(tmp_path: Path, pair: list[LoopbackServer], text: str) -> None:
+    pair[0].resources["/SHA256SUMS"] = Resource(body=text.encode())
+    assert fetch(pair[0].url("/f"), tmp_path).verified == ()
+
+
+def test_nothing_is_looked_for_where_nobody_wants_it(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    for url, options in (
+        (pair[0].url("/f"), {"checksum_files": False}),
+        (pair[0].url("/f"), {"checksum": f"sha-256={HEX}"}),
+        (pair[0].url("/f?signed=1"), {}),
+    ):
+        fetch(url, tmp_path, exists=Exists.OVERWRITE, out="f", **options)
+    assert {request.path.partition("?")[0] for request in pair[0].requests} == {"/f"}
+
+
+def test_a_checksum_file_that_never_comes_holds_nobody_up(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    for name in ("f.sha256", "SHA256SUMS", "f.sha512"):
+        pair[0].resources[f"/{name}"] = Resource(body=b"x", behaviour=m.stall_after(0))
+    assert fetch(pair[0].url("/f"), tmp_path).seconds < 4
+
+
+def test_a_digest_in_the_url(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """As package indexes write their links (PEP 503)."""
+    assert fetch(f"{pair[0].url('/f')}#sha256={HEX}", tmp_path).verified == VERIFIED
+    failed(fetch(f"{pair[0].url('/f')}#sha256={'00' * 32}", tmp_path / "2"), BadContent, 7)
+    assert names(tmp_path / "2") == ["f.part", "f.part.journal"]

@@ -1,0 +1,211 @@
+"""Downloads that a metalink describes: every mirror counts, none is believed, the user's secrets stay with the user."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, sha256, stopped_after
+from tests.servers import misbehave as m
+from tests.servers.exchange import Resource, generated
+from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.client import Client, Request
+from thunderdl.errors import BadContent, ContentChanged, ThunderdlError, UsageError
+from thunderdl.model import Result, Status
+from thunderdl.options import Options
+
+SIZE = 4 * 1024 * 1024
+CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
+PIECE = 256 * 1024
+PACE = Limits(rate_bytes_per_s=16 * 1024 * 1024)
+
+
+def good() -> Resource:
+    return generated(SIZE, seed=1)
+
+
+def metalink(*files: str) -> str:
+    return f'<?xml version="1.0"?><metalink xmlns="urn:ietf:params:xml:ns:metalink">{"".join(files)}</metalink>'
+
+
+def a_file(
+    urls: list[str], *, name: str = "f.bin", size: int | None = SIZE, content: bytes = CONTENT, pieces: bool = False,
+    digest: str | None = None, more: str = "",
+) -> str:  # fmt: skip
+    """The element of one file; ``digest``: another than that of its content."""
+    parts = [f"<size>{size}</size>"] if size is not None else []
+    parts += [f'<hash type="sha-256">{digest or hashlib.sha256(content).hexdigest()}</hash>']
+    if pieces:
+        cut = (content[at : at + PIECE] for at in range(0, len(content), PIECE))
+        hashes = "".join(f"<hash>{hashlib.sha256(part).hexdigest()}</hash>" for part in cut)
+        parts.append(f'<pieces length="{PIECE}" type="sha-256">{hashes}</pieces>')
+    parts += [f'<url priority="{at}">{url}</url>' for at, url in enumerate(urls, 1)]
+    return f'<file name="{name}">{"".join(parts)}{more}</file>'
+
+
+def write(folder: Path, document: str, name: str = "x.meta4") -> str:
+    path = folder / name
+    path.write_text(document)
+    return str(path)
+
+
+def dead() -> str:
+    """A URL where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"http://127.0.0.1:{free.getsockname()[1]}/f"
+
+
+@pytest.fixture
+def pair() -> Iterator[list[LoopbackServer]]:
+    with LoopbackServer({"/f": good()}, limits=PACE) as one, LoopbackServer({"/f": good()}, limits=PACE) as two:
+        yield [one, two]
+
+
+def run_all(reference: str, folder: Path, **changes: object) -> list[Result]:
+    async def run() -> list[Result]:
+        options = Options(dir=str(folder), retries=0, timeout=5.0, **changes)  # type: ignore[arg-type]
+        async with asyncio.timeout(LIMIT_S), Client(options) as client:
+            return [result async for result in client.run([Request(reference)])]
+
+    return asyncio.run(run())
+
+
+def test_mirrors_of_a_metalink_bring_one_file_together(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair])))
+    result = fetch(document, tmp_path / "out")
+    assert content_of(result) == CONTENT
+    assert names(tmp_path / "out") == ["f.bin"]
+    assert all(source.bytes for source in result.sources)
+    assert result.verified == (sha256(CONTENT).replace("sha-256", "sha256"),)
+    assert result.url == document
+
+
+def test_a_metalink_from_a_server(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    pair[0].resources["/x.meta4"] = Resource(body=metalink(a_file([pair[1].url("/f")])).encode())
+    assert content_of(fetch(pair[0].url("/x.meta4"), tmp_path)) == CONTENT
+    assert names(tmp_path) == ["f.bin"]
+
+
+def test_the_document_itself_where_nobody_wants_it_followed(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = metalink(a_file([pair[1].url("/f")])).encode()
+    pair[0].resources["/x.meta4"] = Resource(body=document)
+    assert content_of(fetch(pair[0].url("/x.meta4"), tmp_path, follow=False)) == document
+
+
+def test_the_first_mirror_is_dead(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    gone = [dead() for _ in range(40)]
+    document = write(tmp_path, metalink(a_file([*gone, pair[0].url("/f")])))
+    result = fetch(document, tmp_path / "out", retries=2)
+    assert content_of(result) == CONTENT
+    assert any(note.startswith(f"{gone[0]} is not used") for note in result.notes)
+
+
+def test_dark_mirrors_hold_nobody_up(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    with LoopbackServer({"/f": Resource(body=b"x", behaviour=m.stall_after(0))}) as dark:
+        urls = [f"{dark.url('/f')}?{at}" for at in range(60)]
+        document = write(tmp_path, metalink(a_file([*urls, pair[0].url("/f")])))
+        # None of them gives up by itself within the time that a test has.
+        assert content_of(fetch(document, tmp_path / "out", timeout=60.0, per_host=64)) == CONTENT
+        dark.release.set()
+
+
+def test_several_files(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    pair[0].resources["/g"] = Resource(body=b"small")
+    small = a_file([pair[0].url("/g")], name="docs/g.txt", size=5, content=b"small")
+    document = write(tmp_path, metalink(a_file([pair[0].url("/f")]), small))
+    results = run_all(document, tmp_path / "out")
+    assert [result.status for result in results] == [Status.COMPLETE] * 2
+    assert (tmp_path / "out" / "docs" / "g.txt").read_bytes() == b"small"
+    assert (tmp_path / "out" / "f.bin").read_bytes() == CONTENT
+
+
+def test_one_of_several(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    pair[0].resources["/g"] = Resource(body=b"small")
+    small = a_file([pair[0].url("/g")], name="g.txt", size=5, content=b"small")
+    document = write(tmp_path, metalink(a_file([dead()]), small))
+    assert content_of(fetch(document, tmp_path / "out", files="g.*")) == b"small"
+    failed(fetch(document, tmp_path / "out"), UsageError, 2, "2 files", "--files")
+    failed(fetch(document, tmp_path / "out", files="h*"), UsageError, 2, "--files")
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_a_lying_mirror_is_found_by_the_metalinks_hashes(
+    tmp_path: Path, pair: list[LoopbackServer], pieces: bool
+) -> None:
+    pair[1].behaviour = m.corrupt_from(0)
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], pieces=pieces)))
+    result = fetch(document, tmp_path / "out")
+    assert content_of(result) == CONTENT
+
+
+def test_a_metalink_that_lies_of_the_hash(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], digest="00" * 32)))
+    failed(fetch(document, tmp_path / "out"), BadContent, 7, "00" * 32)
+    assert not (tmp_path / "out" / "f.bin").exists()
+
+
+def test_a_metalink_that_lies_of_the_size(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], size=SIZE + 1)))
+    result = fetch(document, tmp_path / "out")
+    failed(result, ContentChanged, 8, "another version")
+    assert f"its file has {SIZE} bytes, the others' {SIZE + 1}" in " ".join(result.notes)
+    assert names(tmp_path / "out") == []
+
+
+def test_a_name_that_leads_outside_stays_inside(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([pair[0].url("/f")], name="../../etc/passwd")))
+    result = fetch(document, tmp_path / "out")
+    assert content_of(result) == CONTENT
+    assert result.path is not None
+    assert Path(result.path).resolve().is_relative_to((tmp_path / "out").resolve())
+
+
+def test_mirrors_of_a_metalink_get_no_header_of_the_user(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """CVE-2021-22923 of curl."""
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair])))
+    fetch(document, tmp_path / "out", headers=(("Authorization", "Bearer secret"), ("X-Mine", "1")))
+    for server in pair:
+        assert server.requests
+        assert not any(request.header("Authorization") or request.header("X-Mine") for request in server.requests)
+
+
+def test_a_mirror_of_the_user_beside_it_gets_them(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([pair[0].url("/f")])))
+    fetch(document, tmp_path / "out", mirrors=[pair[1].url("/f")], headers=(("X-Mine", "1"),))
+    assert all(request.header("X-Mine") == "1" for request in pair[1].requests)
+    assert not any(request.header("X-Mine") for request in pair[0].requests)
+
+
+def test_it_goes_on_from_its_journal(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], pieces=True)))
+    drive(stopped_after(SIZE // 4), document, tmp_path / "out")
+    result = fetch(document, tmp_path / "out")
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes > 0
+
+
+def test_a_metalink_of_other_content_keeps_nothing_of_the_old(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair])))
+    drive(stopped_after(SIZE // 4), document, tmp_path / "out")
+    other = generated(SIZE, seed=2)
+    for server in pair:
+        server.resources["/f"] = other
+    content = bytes(other.span(0, SIZE))
+    write(tmp_path, metalink(a_file([server.url("/f") for server in pair], content=content)))
+    result = fetch(document, tmp_path / "out")
+    assert content_of(result) == content
+    assert result.resumed_bytes == 0
+
+
+@pytest.mark.parametrize("document", ["", "<html></html>", "<metalink", metalink(), '<!DOCTYPE a [<!ENTITY b "c">]>'])
+def test_what_is_no_metalink(tmp_path: Path, document: str) -> None:
+    failed(fetch(write(tmp_path, document), tmp_path / "out"), ThunderdlError, 2)
+
+
+def test_no_url_that_can_be_used(tmp_path: Path) -> None:
+    failed(fetch(write(tmp_path, metalink(a_file(["rsync://h/f"]))), tmp_path / "out"), UsageError, 2, "names no URL")

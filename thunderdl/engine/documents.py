@@ -1,0 +1,55 @@
+"""Small documents that tell of a download: fetched into memory, never longer than they may be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from thunderdl.errors import BadResponse
+from thunderdl.options import Options
+
+if TYPE_CHECKING:
+    from thunderdl.engine.session import Session
+
+_WINDOW_BYTES = 4 * 1024 * 1024
+
+
+MOST_KEPT = 512
+
+
+class Shelf:
+    """Documents that several downloads of a session may want: each is fetched once, what is not there as well."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, asyncio.Task[bytes | None]] = {}
+
+    async def get(self, url: str, ask: Callable[[], Awaitable[bytes | None]]) -> bytes | None:
+        """What ``ask`` brings, or has brought before."""
+        if url not in self._kept:
+            if len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[url] = asyncio.ensure_future(ask())
+        # Whoever asked first may be cancelled; others wait for it, too.
+        return await asyncio.shield(self._kept[url])
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        for task in self._kept.values():
+            task.cancel()
+
+
+async def fetched(session: Session, url: str, options: Options, *, most_bytes: int) -> bytes:
+    """What is at ``url``. Raises BadResponse for more than ``most_bytes``, ThunderdlError."""
+    from thunderdl.engine.streaming import stream
+
+    # What the user gave to check the file with is not for what tells of it.
+    plain = replace(options, torrent=None, checksum=None, piece_hashes=None, out=None, files=None)
+    parts, total = list[bytes](), 0
+    async for part in stream(session, (url,), plain, _WINDOW_BYTES):
+        total += len(part)
+        if total > most_bytes:
+            raise BadResponse(url, f"it is larger than the {most_bytes} bytes that it may have")
+        parts.append(part)
+    return b"".join(parts)

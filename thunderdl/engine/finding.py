@@ -1,0 +1,131 @@
+"""Looks beside a download for who else tells what its file is and where else it is.
+
+The server's own header fields (RFC 6249, RFC 9530 and what stores and registries use), metalinks that it names,
+checksum files in the same folder. Nothing here holds a download up: what is found in time is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from urllib.parse import unquote, urlsplit
+
+from thunderdl.engine.documents import fetched
+from thunderdl.engine.metalinks import metalink_of, offers_of
+from thunderdl.engine.offers import Offer
+from thunderdl.engine.opening import Opening
+from thunderdl.engine.session import Session
+from thunderdl.errors import ThunderdlError, shown_url
+from thunderdl.formats.checksum_files import digests_in
+from thunderdl.formats.metalink_http import metalink_http
+from thunderdl.formats.metalink_model import METALINK4, TORRENT
+from thunderdl.formats.sidecars import checksum_candidates
+from thunderdl.formats.stated_digests import combined, stated_digests
+from thunderdl.options import Options
+from thunderdl.sources.http.head import ResponseHead
+
+# So many checksum files are asked for, so many at once: a stranger's server is not searched.
+MOST_LOOKED_FOR, AT_ONCE = 9, 3
+SIDECAR_BYTES = 1 << 20
+# Who has not answered by then, counted from the question, is not waited for by a download that is through.
+GRACE_S = 1.0
+_TIMEOUT_S = 10.0
+
+
+def offer_of_answer(url: str, opening: Opening, notes: list[str]) -> Offer:
+    """What the header fields of an answer, and of the redirect before it, say of the file."""
+    heads = [head for head in (opening.before, opening.head) if head is not None]
+    said = combined(stated_digests(_fields(head), status=head.status) for head in heads)
+    links = [metalink_http(_links(head), opening.final_url if head is opening.head else url) for head in heads]
+    mirrors = dict.fromkeys(mirror.url for each in links for mirror in each.mirrors)
+    notes += [f"{shown_url(url)} contradicts itself: {each}" for each in said.disagreements]
+    described = [one for each in links for one in each.descriptions]
+    return Offer(
+        told_by=url, size=said.size, urls=tuple(mirrors), checksum=next(iter(said.of_file), None),
+        torrents=tuple(one.url for one in described if one.mediatype == TORRENT),
+        documents=tuple(one.url for one in described if one.mediatype == METALINK4),
+    )  # fmt: skip
+
+
+def _fields(head: ResponseHead) -> list[tuple[str, str]]:
+    return [(name, value.decode("latin-1")) for name, value in head.fields]
+
+
+def _links(head: ResponseHead) -> Iterable[str]:
+    return (value for name, value in _fields(head) if name.lower() == "link")
+
+
+class Finding:
+    """``url``: the origin, as the user named it; ``found``: takes each offer, on the loop."""
+
+    def __init__(self, session: Session, options: Options, url: str, found: Callable[[Offer], None]) -> None:
+        self._session, self._url, self._found = session, url, found
+        self._options = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
+        self._task: asyncio.Task[None] | None = None
+        self._began = session.loop.time()
+
+    def begin(self, documents: Iterable[str], *, is_proven: bool) -> None:
+        """Look for what ``documents`` say, and for checksum files where the whole has no digest yet."""
+        names, beside = tuple(documents), () if is_proven else self._beside()
+        if names or beside:
+            self._task = self._session.loop.create_task(self._look(names, beside))
+
+    async def settled(self) -> None:
+        """Wait until all has been looked at, or :data:`GRACE_S` have passed since it began."""
+        if self._task is not None:
+            left = self._began + GRACE_S - self._session.loop.time()
+            await asyncio.wait({self._task}, timeout=max(0.0, left))
+            self.close()
+
+    def close(self) -> None:
+        """Look no further."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def _beside(self) -> tuple[str, ...]:
+        # Behind a query lies a program or a signature for this one URL: nothing lies beside it.
+        if not self._options.checksum_files or urlsplit(self._url).query:
+            return ()
+        return checksum_candidates(self._url)[:MOST_LOOKED_FOR]
+
+    async def _look(self, documents: tuple[str, ...], beside: tuple[str, ...]) -> None:
+        await asyncio.gather(*map(self._document, documents), self._sidecars(beside))
+
+    async def _document(self, url: str) -> None:
+        try:
+            # It is told by the server of the file: what the user sends to that one is for no other.
+            options = replace(self._options, headers=(), files=None)
+            offers = offers_of(await metalink_of(self._session, url, options), url, options)
+        except ThunderdlError:
+            return
+        name = unquote(urlsplit(self._url).path).rpartition("/")[2]
+        alike = offers if len(offers) == 1 else [each for each in offers if each.name.rpartition("/")[2] == name]
+        if len(alike) == 1:
+            self._found(replace(alike[0], name=""))
+
+    async def _sidecars(self, candidates: tuple[str, ...]) -> None:
+        for at in range(0, len(candidates), AT_ONCE):
+            wave = candidates[at : at + AT_ONCE]
+            texts = await asyncio.gather(*map(self._text, wave))
+            for url, text in zip(wave, texts, strict=True):
+                if text is not None and (offer := self._told(url, text)) is not None:
+                    self._found(offer)
+                    return
+
+    async def _text(self, url: str) -> bytes | None:
+        """A checksum file; None where there is none. Those of one folder are asked for once in a session."""
+
+        async def ask() -> bytes | None:
+            try:
+                return await fetched(self._session, url, self._options, most_bytes=SIDECAR_BYTES)
+            except ThunderdlError:
+                return None
+
+        return await self._session.shelf.get(url, ask)
+
+    def _told(self, url: str, text: bytes) -> Offer | None:
+        name = unquote(urlsplit(self._url).path).rpartition("/")[2]
+        said = digests_in(text, target=name, sidecar=unquote(url.rpartition("/")[2]))
+        digest = next(iter(said.of_file), None)
+        return Offer(told_by=url, checksum=digest, is_beside=True) if digest is not None else None

@@ -1,0 +1,67 @@
+"""What somebody says of a file beyond the URL that was typed: what it is, and where else it is.
+
+A metalink, a server's header fields, a checksum file beside the download: each makes an :class:`Offer`. What the user
+gave is never replaced by it; of several that speak of the whole the first one that was heard counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from thunderdl.errors import shown_url
+from thunderdl.formats.strength import is_strong
+from thunderdl.model import Digest, PieceHashes
+from thunderdl.options import Options
+
+# Smaller files are here before peers are found.
+PEERS_FROM_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first. ``size``: bytes, None
+    where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``documents``: URLs of
+    metalinks that say more. ``is_beside``: a checksum file, found because we looked for it."""
+
+    told_by: str
+    name: str = ""
+    size: int | None = None
+    urls: tuple[str, ...] = ()
+    checksum: Digest | None = None
+    piece_hashes: PieceHashes | None = None
+    torrents: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    is_beside: bool = False
+
+    @property
+    def said(self) -> str:
+        """Whose word its checksum is, for the sentence that tells that the bytes have another."""
+        out = "; --no-checksum-files does without it" if self.is_beside else ""
+        return f" (as {shown_url(self.told_by)} says{out})"
+
+
+def enriched(options: Options, offer: Offer, notes: list[str]) -> Options:
+    """The options with what the offer says of the content, where nobody has said it yet; a contradiction is noted."""
+    changes: dict[str, object] = {}
+    if offer.checksum is not None:
+        if options.checksum is None:
+            changes["checksum"] = offer.checksum
+        elif options.checksum.algorithm == offer.checksum.algorithm and options.checksum != offer.checksum:
+            notes.append(f"{shown_url(offer.told_by)} tells another {offer.checksum.algorithm}: {offer.checksum}")
+    if offer.piece_hashes is not None and options.piece_hashes is None and _fits(offer):
+        changes["piece_hashes"] = offer.piece_hashes
+    # mypy cannot see that the names are fields.
+    return replace(options, **changes) if changes else options  # type: ignore[arg-type]
+
+
+def trusted(offer: Offer, options: Options) -> Offer:
+    """The offer without its mirrors where nothing could prove that they are of the same content: a weak digest tells
+    damage, and no attack."""
+    given = options.checksum or offer.checksum
+    if options.piece_hashes is None and given is not None and not is_strong(given.algorithm):
+        return replace(offer, urls=(), torrents=())
+    return offer
+
+
+def _fits(offer: Offer) -> bool:
+    return offer.size is None or (offer.piece_hashes is not None and offer.piece_hashes.fits(offer.size))

@@ -1,0 +1,46 @@
+"""From what an earlier run left to the request that goes on from there.
+
+What a journal or a part folder says is data: where a file is saved follows from their own place alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+
+from thunderdl.client import Request
+from thunderdl.errors import UsageError, printable
+from thunderdl.formats.hashes import parse_checksum
+from thunderdl.formats.links import names_metalink, names_torrent
+from thunderdl.options import Options
+from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
+from thunderdl.storage.journal import read_header
+from thunderdl.storage.wishes import read_wish
+
+
+def request_from_journal(path: str, options: Options) -> Request:
+    """The request that goes on from the journal at ``path``. Raises JournalUnusable, StorageError, UsageError."""
+    header = read_header(path)
+    by_torrent = names_torrent(header.url)
+    by_document = by_torrent or names_metalink(header.url)
+    if header.piece_hash is not None and not by_document and options.piece_hashes is None:
+        raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
+    folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
+    if names_metalink(header.url):
+        # Which of its files it is; what a pattern would read otherwise stands for any character.
+        chosen = re.sub(r"[*?\[,]", "?", header.name) or None
+        settled = replace(options, dir=folder or ".", out=name, files=chosen)
+        return Request(header.url, header.mirrors, settled)
+    checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
+    return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
+
+
+def request_from_folder(path: str, options: Options) -> Request:
+    """The request that goes on from the part folder at ``path``. Raises JournalUnusable."""
+    wish = read_wish(path)
+    folder, name = os.path.split(path.removesuffix(PART_SUFFIX))
+    settled = replace(options, dir=folder or ".", out=name, files=wish.files)
+    if names_torrent(wish.torrent) or not wish.mirrors:
+        return Request(wish.torrent, wish.mirrors, settled)
+    return Request(wish.mirrors[0], wish.mirrors[1:], replace(settled, torrent=wish.torrent))

@@ -1,0 +1,213 @@
+"""A carrier for protocols whose bytes come by calls rather than from a socket of their own: local files, SFTP, memory.
+
+One task carries one transfer after another. Reading may be cancelled at any moment, writing is always waited for:
+when a transfer is said to be broken, nobody writes for it any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
+from thunderdl.sources.base import OnDisk
+from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
+from thunderdl.sources.http.head import Body, ResponseHead
+from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
+
+if TYPE_CHECKING:
+    from thunderdl.sources.http.mover import Mover
+
+# As the movers' buffers: less costs calls, more costs memory for each lane.
+READ_BYTES = 1024 * 1024
+# What a limit grants at once, as for the movers.
+GRANT_BYTES = 256 * 1024
+
+
+class Origin(Protocol):
+    """Where the bytes of a :class:`CallCarrier` come from: one connection, which asks for one file after another."""
+
+    async def head(self, transfer: Transfer) -> ResponseHead:
+        """What :func:`thunderdl.sources.answering.answer` says of it. Raises SourceError."""
+
+    async def read(self, position: int, most_bytes: int) -> bytes | memoryview:
+        """Up to ``most_bytes`` of the file that the last head was of; empty where it ends. May be cancelled. Raises
+        SourceError. What was handed out is used no more when this is called again."""
+
+    def close(self) -> None:
+        """The connection is at its end. May be called more than once."""
+
+
+class CallCarrier:
+    """A :class:`thunderdl.sources.base.Carrier` over an Origin."""
+
+    def __init__(self, origin: Origin, on_disk: OnDisk) -> None:
+        self._origin, self._on_disk = origin, on_disk
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[Transfer] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._go: asyncio.Future[tuple[Body, Store]] | None = None
+        # New ends, applied between a read and the next.
+        self._ends: dict[Transfer, int] = {}
+        self._writing = False
+        self._closing: ThunderdlError | None = None
+        self._served = 0
+        self.is_closed = False
+
+    # -- the verbs
+
+    def ask(self, transfer: Transfer) -> None:
+        if self.is_closed:
+            self._tell(transfer, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
+            return
+        transfer.asked_at = 0.0 if self._queue else time.monotonic()
+        self._queue.append(transfer)
+        if self._task is None:
+            self._task = self._loop.create_task(self._carry_all())
+
+    def proceed(
+        self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None
+    ) -> None:  # fmt: skip
+        if self._go is not None and not self._go.done() and self._queue[0] is transfer:
+            self._go.set_result((body, store))
+
+    def lower(self, transfer: Transfer, end: int) -> None:
+        if self.is_closed or transfer not in self._queue:
+            return
+        self._ends[transfer] = end
+        if transfer is not self._queue[0] or not transfer.begun:
+            self._lower_now(transfer)
+
+    def close(self, error: ThunderdlError) -> None:
+        if self.is_closed:
+            return
+        self.is_closed, self._closing = True, error
+        if self._task is None:
+            self._origin.close()
+        elif not self._writing:
+            self._task.cancel()
+
+    # -- the task
+
+    async def _carry_all(self) -> None:
+        error: ThunderdlError | OSError | None = None
+        try:
+            while self._queue and self._closing is None:
+                await self._carry(self._queue[0])
+        except asyncio.CancelledError:
+            # Ours, from close(); or the loop ends, and nobody hears.
+            error = self._closing or ConnectionLost("", "the program ends")
+        except OSError as fault:
+            error = fault
+        except Exception as fault:
+            error = foreseen(fault)
+        self._task = None
+        if error is None and (error := self._closing) is None:
+            return
+        self._break(error)
+
+    async def _carry(self, transfer: Transfer) -> None:
+        if not transfer.opening and transfer.position >= transfer.end:
+            # Lowered to nothing while it waited: there is no such range to ask for.
+            self._finish(transfer, is_whole=False)
+            return
+        head = transfer.head = await self._origin.head(transfer)
+        transfer.first_byte_at = time.monotonic()
+        if transfer.opening:
+            left = await self._open(transfer, head)
+        else:
+            assert transfer.judge is not None
+            assert transfer.store is not None
+            body = transfer.judge(head)
+            transfer.begin(body.start, transfer.store)
+            left = body.length
+        while transfer.position < transfer.end and left != 0:
+            self._lower_now(transfer)
+            got = await self._step(transfer, left)
+            if not got and left is None:
+                left = 0
+                break
+            if not got:
+                raise ConnectionLost("", "the file ended before its stated size")
+            left = None if left is None else left - got
+        self._finish(transfer, is_whole=left == 0)
+
+    async def _open(self, transfer: Transfer, head: ResponseHead) -> int | None:
+        """How much follows, once it is known where the bytes go."""
+        try:
+            length = head.content_length
+        except ValueError as error:
+            raise BadResponse("", str(error)) from None
+        if head.status in (200, 206) and length is not None and length <= COLLECT_BYTES:
+            transfer.body, transfer.end = bytearray(), transfer.start + length
+            return length
+        self._go = self._loop.create_future()
+        self._tell(transfer, Headed(transfer))
+        body, store = await self._go
+        self._go = None
+        if body.start != transfer.start or not transfer.begun:
+            transfer.begin(body.start, store)
+        return body.length
+
+    async def _step(self, transfer: Transfer, left: int | None) -> int:
+        room = min(READ_BYTES, transfer.end - transfer.position)
+        room = room if left is None else min(room, left)
+        while transfer.meter.limited:
+            granted, wait_s = transfer.meter.take(id(self), min(room, GRANT_BYTES))
+            if granted:
+                room = granted
+                break
+            await asyncio.sleep(wait_s)
+        part = await self._origin.read(transfer.position, room)
+        if transfer.meter.limited and len(part) < room:
+            transfer.meter.give_back(room - len(part))
+        if len(part) > room:
+            raise BadResponse("", "sent more than was asked for")
+        if len(part):
+            await self._write(transfer, memoryview(part))
+        return len(part)
+
+    async def _write(self, transfer: Transfer, part: memoryview) -> None:
+        if transfer.body is not None:
+            transfer.take(part)
+            return
+        self._writing = True
+        try:
+            await self._on_disk(transfer.take, part)
+        finally:
+            self._writing = False
+        if self._closing is not None:
+            raise asyncio.CancelledError
+
+    def _lower_now(self, transfer: Transfer) -> None:
+        if (end := self._ends.pop(transfer, None)) is not None:
+            transfer.end = min(transfer.end, max(end, transfer.position))
+            self._tell(transfer, Lowered(transfer, transfer.end))
+
+    def _finish(self, transfer: Transfer, *, is_whole: bool) -> None:
+        self._lower_now(transfer)
+        # Shorter than asked is in order (RFC 9110 section 14.2): the rest is for another lease.
+        transfer.end, transfer.whole = transfer.position, is_whole
+        transfer.finish()
+        self._queue.popleft()
+        self._served += 1
+        self._tell(transfer, Finished(transfer, reusable=True))
+
+    def _break(self, error: ThunderdlError | OSError) -> None:
+        self.is_closed = True
+        self._origin.close()
+        # A connection that has served and is found closed was idle for too long: no fault of the request.
+        idle = isinstance(error, ConnectionLost) and self._served > 0
+        for transfer in self._queue:
+            is_stale = idle and not transfer.first_byte_at
+            if not isinstance(error, InternalError):
+                transfer.finish()
+            self._tell(transfer, Broke(transfer, error, stale=is_stale))
+        self._queue.clear()
+
+    def _tell(self, transfer: Transfer, event: object) -> None:
+        # By its notify of then: an opening that is given up meanwhile is heard by nobody.
+        self._loop.call_soon(lambda: transfer.notify(event))
