@@ -148,7 +148,8 @@ class Session:
 
             options = self.options
             chosen = SwarmSettings(
-                listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
+                listen=free_listen(options.port or None, interface=options.interface), interface=options.interface,
+                user_agent=options.user_agent, dht=options.dht,
                 lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
                 download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
                 proxy=options.proxy or self.own_proxy,

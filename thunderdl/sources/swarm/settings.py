@@ -19,7 +19,8 @@ DEFAULT_PORTS = range(6881, 6891)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmSettings:
     """What a user may choose. ``listen``: interfaces as ``address:port``, comma-separated; ``encryption``: prefer,
-    require or off; rates in bytes/s, 0 for no limit; ``proxy``: URL or None."""
+    require or off; rates in bytes/s, 0 for no limit; ``proxy``: URL or None; ``interface``: name or address of the only
+    one to connect from."""
 
     listen: str
     user_agent: str
@@ -32,6 +33,7 @@ class SwarmSettings:
     download_limit: int = 0
     upload_limit: int = 0
     proxy: str | None = None
+    interface: str | None = None
 
 
 def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
@@ -67,6 +69,8 @@ def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
         "active_downloads": -1, "active_seeds": -1, "active_limit": -1, "dont_count_slow_torrents": True,
         "rate_limit_ip_overhead": False,
     }  # fmt: skip
+    if chosen.interface:
+        pack["outgoing_interfaces"] = chosen.interface
     if chosen.proxy:
         pack |= _proxy(chosen.proxy)
     return pack
