@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import thunderdl
-from thunderdl import client, errors, mirroring, model, options, timetable
+from thunderdl import client, errors, mirroring, model, options, reach, timetable
 from thunderdl.cli import reference
 from thunderdl.engine import creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
@@ -24,9 +24,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
-    model.Validators, model.Digest, model.PieceHashes, model.ContentKey, options.Exists, options.Priority,
-    timetable.Timetable, client.Info, client.Totals, creating.Created, seeding.SeedProgress, torrent.Torrent,
-    torrent.TorrentFile,
+    model.Validators, model.Digest, model.PieceHashes, model.ExpiredLink, model.ContentKey, options.Exists,
+    options.Priority, timetable.Timetable, reach.IpVersion, reach.Resolve, client.Info, client.Totals, creating.Created,
+    seeding.SeedProgress, torrent.Torrent, torrent.TorrentFile,
 )  # fmt: skip
 
 

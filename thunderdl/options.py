@@ -135,6 +135,8 @@ Refresh = Callable[["ExpiredLink"], "str | Awaitable[str]"]
 class Options:
     """All settings of a client and of one download. Immutable; ``dataclasses.replace`` makes variants.
 
+    ``refresh``, for the library alone: asked for a new URL when a link has expired, sync or async.
+
     Raises UsageError for a number below its least, and for control characters where they could become
     a header of their own (RFC 9112 section 11.1).
     """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
 class IpVersion(enum.Enum):
@@ -18,7 +18,8 @@ class IpVersion(enum.Enum):
     V6 = "6"
 
 
-class Resolve(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Resolve:
     """Addresses for ``host`` (``*``: any) at ``port`` (None: any)."""
 
     host: str

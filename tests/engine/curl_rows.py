@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.servers.scripted import Heard, Said
+from thunderdl.reach import parse_resolve
 
 Section = dict[str, list[dict[str, object]]]
 # Names that the rows use for folders and ports of curl's own set-up.
@@ -53,7 +54,7 @@ _NOT_OURS = {
     "--max-redirs": "the limit of redirects is fixed", "--tr-encoding": "transfer codings are not asked for",
     "--ntlm": "NTLM", "--anyauth": "the scheme is not negotiated", "--digest": "a server with state",
     "--proxy-anyauth": "the scheme is not negotiated", "--proxy-ntlm": "NTLM", "--proxytunnel": "no forced tunnel",
-    "-p": "no forced tunnel", "--resolve": "no --resolve in this version", "--location-trusted": "no such permission",
+    "-p": "no forced tunnel", "--location-trusted": "no such permission",
     "--proto-redir": "no such permission", "--proto": "no such permission",
     "--no-clobber": "--rename numbers otherwise",
     "--limit-rate": "needs a SOCKS server", "--out-null": "no stdout", "--path-as-is": "no such option",
@@ -93,7 +94,7 @@ def command_of(text: str, logdir: str) -> Command:
 
 _VALUED = {
     "-o", "--output", "--output-dir", "-C", "-b", "-c", "-H", "-A", "-e", "--referer", "-u", "--user", "-x", "--proxy",
-    "-U", "--proxy-user", "--noproxy", "--retry", "--netrc-file",
+    "-U", "--proxy-user", "--noproxy", "--retry", "--netrc-file", "--resolve",
 }  # fmt: skip
 
 
@@ -114,7 +115,7 @@ def _take(made: Command, name: str, value: str, logdir: str) -> None:
         case "-U" | "--proxy-user":
             made.proxy_login = value
         case "--noproxy":
-            made.environment["no_proxy"] = value
+            made.options["no_proxy"] = value
         case "--netrc-file":
             made.options["netrc"], made.environment["NETRC"] = True, value
         case _:
@@ -125,6 +126,12 @@ def _take_setting(made: Command, name: str, value: str) -> None:
     match name:
         case "-A":
             made.options["user_agent"] = value
+        case "--resolve":
+            try:
+                resolve = parse_resolve(value.lstrip("+"))
+            except ValueError as error:
+                raise NotHere(str(error)) from None
+            made.options["resolve"] = (*made.options.get("resolve", ()), resolve)  # type: ignore[misc]
         case "-x" | "--proxy":
             made.options["proxy"] = value if "://" in value else f"http://{value}"
         case "--retry":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from tests.servers import misbehave as m
 from tests.servers.certificates import Certificates
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.proxy import ProxyServer
+from thunderdl.client import Client
 from thunderdl.errors import ConnectFailed, ConnectionLost, TlsFailure
+from thunderdl.options import Options
 from thunderdl.reach import parse_resolve
 
 SECRET = base64.b64encode(b"u:p").decode()
@@ -36,6 +39,22 @@ def test_a_coded_body_by_a_proxy(
         assert content_of(fetch(url, tmp_path, proxy=by, ca=str(certificates.ca_file))) == content
         assert len(proxy.heads) >= 2
         assert all_say(server, "Proxy-Authorization", None)
+
+
+def test_a_coded_body_by_the_proxy_of_one_download(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:
+    """Each download may have another one: never that of the session, never none."""
+    server.resources["/f"] = Resource(body=content, behaviour=m.gzip_coded)
+
+    async def both(one: str, two: str) -> None:
+        async with Client(Options(dir=str(tmp_path))) as client:
+            await client.add(server.url("/f"), proxy=one, out="a")
+            await client.add(server.url("/f"), proxy=two, out="b")
+
+    with ProxyServer() as one, ProxyServer() as two:
+        asyncio.run(both(one.url, two.url))
+        asked = len(server.requests)
+        assert len(one.heads) + len(two.heads) == asked
+        assert len(one.heads) == len(two.heads)
 
 
 def test_a_coded_body_by_an_address_that_was_given(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.engine.runs import drive, failed, fetch, names, sha256, stopped_after
+from tests.servers import misbehave as m
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
 from tests.servers.torrents import KINDS, Seed, content, metainfo, seeding, tree_of, write_tree
@@ -182,6 +183,22 @@ def test_from_a_web_seed_that_the_user_gives(scene: Scene, web: LoopbackServer) 
     assert result.status is Status.COMPLETE, result.error
     assert tree_of(scene.target) == FILES
     assert {s.kind: s.bytes for s in result.sources} == {SourceKind.PEERS: 0, SourceKind.HTTP: SIZE}
+
+
+def test_a_web_seed_that_redirects_takes_no_credentials_along(scene: Scene, web: LoopbackServer) -> None:
+    """libtorrent e7e37dbf4 (2.0.13): what logs in at one host went to the other."""
+    away = {f"/base/{name}": Resource(body=b"", behaviour=m.redirect(web.url(f"/base/{name}"))) for name in FILES}
+    with LoopbackServer(away) as first:
+        scene.fetch(mirrors=[first.url("/base/").replace("//", "//user:s3cret@")], timeout=2.0)
+        assert any(request.header("Authorization") for request in first.requests)
+    assert web.requests
+    assert all(request.header("Authorization") is None for request in web.requests)
+
+
+def test_peers_by_one_interface(scene: Scene) -> None:
+    with scene.seeding() as seed:
+        result = scene.fetch(seed, interface="127.0.0.1")
+    assert result.status is Status.COMPLETE, result.error
 
 
 def test_from_a_web_seed_of_the_torrent(tmp_path: Path) -> None:

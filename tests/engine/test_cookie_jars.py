@@ -81,7 +81,7 @@ def test_the_users_own_header_and_the_jar(tmp_path: Path, server: LoopbackServer
     (tmp_path / "jar").write_text(line("127.0.0.1", below="FALSE") + line("127.0.0.1", name="own", below="FALSE"))
     server.resources["/f"] = Resource(body=b"x")
     fetch(server.url("/f"), tmp_path / "d", cookies=str(tmp_path / "jar"), headers=(("Cookie", "own=1"),))
-    assert all_say(server, "Cookie", "own=1; n=v")
+    assert all_say(server, "Cookie", "n=v; own=1")
 
 
 # Set by answers.

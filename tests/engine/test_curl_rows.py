@@ -28,20 +28,13 @@ from thunderdl.storage.paths import name_from_url
 
 # What is otherwise here, and why. A row that passes all the same is counted as passed.
 OTHERWISE = {
-    "53": "cookie files are Netscape's; one of header lines is refused",
-    "172": "a Cookie header replaces what the cookie file has for the host",
-    "193": "a server that redirects the first request only: it is asked again by httpx, and then once more",
-    "1089": "a server that redirects the first request only: it is asked again by httpx, and then once more",
-    "257": "a redirect's new host is not looked up in the netrc",
+    "679": "a control character in a password is refused",
+    "1216": "cookies of equal paths go in the order of the file (RFC 6265bis section 5.8.3)",
     "334": "204 is no file",
     "365": "Content-Length beside Transfer-Encoding is refused (RFC 9112 section 6.3)",
-    "679": "the netrc parser of Python keeps the backslash of an escaped quote",
-    "682": "a user name in the URL is not looked up in the netrc for its password",
     "1116": "bare newlines between chunks are refused by llhttp",
     "1417": "bare newlines between chunks are refused by llhttp",
     "1141": "a redirect with three slashes is refused",
-    "1216": "cookie files are Netscape's; one of header lines is refused",
-    "1248": "--proxy is for every host, whatever no_proxy says",
     "1482": "chunked twice is refused (RFC 9112 section 7.1)",
     "1483": "chunked twice is refused (RFC 9112 section 7.1)",
     "1494": "a Content-Length beside the coding 'identity' is refused: HTTP has no such coding any more",

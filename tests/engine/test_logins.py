@@ -284,6 +284,19 @@ def test_an_odd_authority_has_one_host(
     assert not any(r.header("Authorization") == BASIC for r in server.requests)
 
 
+def test_a_user_of_the_url_and_a_password_of_netrc(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "machine 127.0.0.1 login other password wrong\nmachine 127.0.0.1 login user password secret"
+    netrc(tmp_path, monkeypatch, text)
+    server.resources["/f"] = Resource(body=b"x")
+    fetch(server.url("/f").replace("//", "//user@"), tmp_path / "a", netrc=True)
+    assert all_say(server, "Authorization", BASIC)
+    server.requests.clear()
+    fetch(server.url("/f").replace("//", "//nobody@"), tmp_path / "b", netrc=True)
+    assert all_say(server, "Authorization", "Basic " + base64.b64encode(b"nobody:").decode())
+
+
 def test_hosts_in_capitals_are_the_same(
     tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,6 +32,12 @@ def test_what_every_request_says(tmp_path: Path, server: LoopbackServer, content
     assert all("#" not in request.path for request in server.requests)
 
 
+def test_a_referer_has_no_password(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = Resource(body=b"x")
+    fetch(server.url("/f").replace("//", "//user:secret@"), tmp_path, headers=(("referer", "http://user:secret@h/p"),))
+    assert all_say(server, "Referer", "http://h/p")
+
+
 def test_the_users_header_wins_over_ours(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/f"] = Resource(body=b"x")
     fetch(server.url("/f"), tmp_path, headers=(("user-agent", "mine"), ("ACCEPT", "text/x")))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from thunderdl.errors import UsageError, printable, shown_url
 from thunderdl.option_texts import parse_value
 from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, table
-from thunderdl.reach import IpVersion
+from thunderdl.reach import IpVersion, Resolve
 
 _ON_LINUX: bool = sys.platform == "linux"
 Given = Mapping[str, object]
@@ -199,8 +199,8 @@ def _shown_part(row: Row, value: object) -> str:
             return f"{name}: {_masked_header(name, text)}"
         case Kind.PROXY_FOR, (str() as hosts, str() as url):
             return f"{hosts}={_masked_url(url)}"
-        case Kind.RESOLVE, (host, port, tuple() as to):
-            return f"{host}:{port or '*'}:{','.join(to)}"
+        case Kind.RESOLVE, Resolve():
+            return f"{value.host}:{value.port or '*'}:{','.join(value.addresses)}"
         case Kind.PEER, (host, port):
             return f"{host}:{port}"
     return shown_url(str(value))

@@ -135,31 +135,33 @@ class Access:
         )  # fmt: skip
         if kept:
             fields[:] = [pair for pair in fields if pair[0].lower() != "cookie"]
-            fields.append(("Cookie", f"{own}; {kept}" if own else kept))
+            fields.append(("Cookie", f"{kept}; {own}" if own else kept))
 
     def login(self, hop: Hop, options: Options) -> Login | None:
         """Who the user is there, None for nobody."""
         address = hop.address
-        if address.user is not None:
-            return Login(address.user, address.password or self._kept_password(hop, options), at_once=True)
+        if address.user:
+            # A name alone: its password may be in the netrc.
+            known = None if address.password else self._of_netrc(hop, options)
+            return known or Login(address.user, address.password, at_once=True)
+        if address.password:
+            return Login("", address.password, at_once=True)
         if options.user is not None and hop.is_home:
             # Over plain http the password waits for the question: a server that knows Digest need not get it.
             password = self.keeping.password(options, address.endpoint.host)
             return Login(options.user, password, at_once=address.endpoint.scheme == "https")
-        if self._token(hop, options) or not options.netrc:
-            return None
-        # netrc knows hosts, no ports: another port of it may be somebody else's (curl keeps to the first one, too).
-        if not hop.is_home and address.endpoint.port != DEFAULT_PORTS.get(address.endpoint.scheme):
-            return None
-        return self.keeping.netrc_login(address.endpoint.host, with_default=hop.is_home and hop.origin in self.named)
+        return None if self._token(hop, options) else self._of_netrc(hop, options)
 
-    def _kept_password(self, hop: Hop, options: Options) -> str:
-        """What netrc has for the very user that the URL names."""
-        kept = self.keeping.netrc_login(hop.address.endpoint.host, with_default=False) if options.netrc else None
-        return kept.password if kept is not None and kept.user in ("", hop.address.user) else ""
+    def _of_netrc(self, hop: Hop, options: Options) -> Login | None:
+        endpoint = hop.address.endpoint
+        # netrc knows hosts, no ports: another port of it may be somebody else's (curl keeps to the first one, too).
+        if not options.netrc or (not hop.is_home and endpoint.port != DEFAULT_PORTS.get(endpoint.scheme)):
+            return None
+        is_named = hop.is_home and hop.origin in self.named
+        return self.keeping.netrc_login(endpoint.host, hop.address.user or None, with_default=is_named)
 
     def _token(self, hop: Hop, options: Options) -> str | None:
-        if not hop.is_private or hop.address.user is not None:
+        if not hop.is_private or hop.address.user or hop.address.password:
             return None
         if options.token is not None and options.user is None and hop.is_home:
             return options.token

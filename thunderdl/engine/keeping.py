@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.cookies import CookieJar, parse_cookie_file
+from thunderdl.formats.netrc import Entry, NetrcError, login_of, parse_netrc
 from thunderdl.options import Options
 from thunderdl.sources.http.wire import DEFAULT_PORTS, Endpoint
 
 KEYRING_SERVICE = "thunderdl"
+MAX_NETRC_CHARS = 1024 * 1024
 MAX_COOKIE_FILE_BYTES = 16 * 1024 * 1024
 OnDisk = Callable[..., Awaitable[None]]
 
@@ -34,8 +36,7 @@ class Keeping:
     def __init__(self, options: Options, jar: CookieJar) -> None:
         self._options, self._jar = options, jar
         self.remarks: list[str] = []
-        self._netrc: dict[str, Login] = {}
-        self._netrc_default: Login | None = None
+        self._netrc: tuple[Entry, ...] = ()
         self._read_once = False
         self._hosts: set[str] = set()
         self._passwords: dict[str, str] = {}
@@ -58,9 +59,13 @@ class Keeping:
         ):
             await on_disk(self._ask_keyring, endpoint, options.user)
 
-    def netrc_login(self, host: str, *, with_default: bool) -> Login | None:
-        """The login for a host, None for none; ``with_default``: also the one for all others."""
-        return self._netrc.get(host.lower(), self._netrc_default if with_default else None)
+    def netrc_login(self, host: str, user: str | None, *, with_default: bool) -> Login | None:
+        """The login for a host, None for none; ``user``: the one whose password is looked for; ``with_default``: also
+        the entry for all other hosts."""
+        found = login_of(self._netrc, host, user, with_default=with_default)
+        if found is None or (found.login is None and found.password is None):
+            return None
+        return Login(user or found.login or "", found.password or "", at_once=True)
 
     def password(self, options: Options, host: str) -> str:
         """The password for ``options.user`` at a host, empty where none is known."""
@@ -81,26 +86,20 @@ class Keeping:
             self._read_cookies(self._options.cookies)
 
     def _read_netrc(self) -> None:
-        import netrc
-
         path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
         try:
-            hosts = netrc.netrc(path).hosts
-            if stat.S_IMODE(os.stat(path).st_mode) & 0o077:
-                self.remarks.append(f"{printable(path)} can be read by others on this machine; chmod 600 stops that")
+            with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+                text = stream.read(MAX_NETRC_CHARS)
+                if stat.S_IMODE(os.fstat(stream.fileno()).st_mode) & 0o077:
+                    told = f"{printable(path)} can be read by others on this machine; chmod 600 stops that"
+                    self.remarks.append(told)
+            self._netrc = parse_netrc(text)
         except FileNotFoundError:
             return
-        except (OSError, netrc.NetrcParseError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or getattr(error, "msg", None) or "unreadable"
-            raise UsageError(f"{printable(path)}: {reason}.") from None
-        for name, (user, _, password) in hosts.items():
-            login = Login(user or "", password or "", at_once=True)
-            if not (login.user + login.password).isprintable():
-                continue
-            if name == "default":
-                self._netrc_default = login
-            else:
-                self._netrc[name.lower().rstrip(".")] = login
+        except OSError as error:
+            raise UsageError(f"{printable(path)}: {error.strerror or 'unreadable'}.") from None
+        except NetrcError as error:
+            raise UsageError(f"{printable(path)}: {printable(str(error))}.") from None
 
     def _read_cookies(self, path: str) -> None:
         try:

@@ -168,7 +168,7 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
     address, start = parse_url(url), first.start or 0
     hop = await _hop(session, address, address.endpoint.origin, options)
     fields = session.access.request(hop, options).plain_fields()
-    resolved = await policy_of(session).resolve(url, fields, start, start + first.length)
+    resolved = await policy_of(session, options).resolve(url, fields, start, start + first.length)
     hop = await _hop(session, parse_url(resolved.url), "", options)
     opening = await _ask(session, url, hop, options, first, meter, build_request(hop.address, resolved.fields))
     if opening.head.status in STATUSES:

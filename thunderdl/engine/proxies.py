@@ -19,7 +19,7 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
     """The proxy for an endpoint, None for none. Raises UsageError.
 
     ``--no-proxy`` is stronger than ``--proxy-for``, that than ``--proxy``; ``no_proxy`` of the environment holds for
-    proxies of the environment.
+    proxies of the environment, unless ``--no-proxy`` is given.
     """
     if options.no_proxy and _covers(options.no_proxy, endpoint):
         return None
@@ -28,16 +28,19 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
             return _checked(None if proxy.lower() == "direct" else proxy)
     if (given := options.proxy or session.own_proxy) is not None:
         return _checked(given)
-    if endpoint not in session.proxies:
+    # Exceptions that are given replace the environment's.
+    key = (endpoint, options.no_proxy is not None)
+    if key not in session.proxies:
         if len(session.proxies) >= MAX_PROXIES_KNOWN:
             session.proxies.clear()
-        session.proxies[endpoint] = _checked(_proxy_of_environment(endpoint))
-    return session.proxies[endpoint]
+        session.proxies[key] = _checked(_proxy_of_environment(endpoint, obeys_exceptions=options.no_proxy is None))
+    return session.proxies[key]
 
 
-def policy_of(session: Session) -> Any:
-    """httpx's part, by the session's proxies."""
-    return session.policy(lambda address: proxy_for(session, address.endpoint, session.options))
+def policy_of(session: Session, options: Options) -> Any:
+    """httpx's part, by the proxies of these options."""
+    by = (options.proxy, options.proxy_for, options.no_proxy)
+    return session.policy(by, lambda address: proxy_for(session, address.endpoint, options))
 
 
 def _checked(proxy: str | None) -> str | None:
@@ -46,14 +49,14 @@ def _checked(proxy: str | None) -> str | None:
     return proxy or None
 
 
-def _proxy_of_environment(endpoint: Endpoint) -> str | None:
+def _proxy_of_environment(endpoint: Endpoint, *, obeys_exceptions: bool) -> str | None:
     """By http_proxy, https_proxy, all_proxy and no_proxy."""
     names = (f"{endpoint.scheme}_proxy", "all_proxy")
     found = next((os.environ[n] for n in (*names, names[0].upper(), names[1].upper()) if os.environ.get(n)), None)
     # HTTP_PROXY in capitals can be set by a request's "Proxy:" field where we run as CGI (CVE-2016-5385).
     if found is None or ("REQUEST_METHOD" in os.environ and found == os.environ.get("HTTP_PROXY")):
         return None
-    if _covers(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "", endpoint):
+    if obeys_exceptions and _covers(os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "", endpoint):
         return None
     return found if "://" in found else f"http://{found}"
 

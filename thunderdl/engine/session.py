@@ -61,7 +61,7 @@ class Session:
         self._woken = False
         self._disk_s = 0.0
         self.unsynced_folders: set[str] = set()
-        self.proxies: dict[Endpoint, str | None] = {}
+        self.proxies: dict[tuple[Endpoint, bool], str | None] = {}
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
         self._registry: Registry | None = None
@@ -72,7 +72,7 @@ class Session:
         )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
-        self._policy: Any = None
+        self._policies: dict[object, Any] = {}
         self._swarm: Host | None = None
         self.shelf = Shelf()
         self._upload_limit = options.upload_limit
@@ -127,17 +127,17 @@ class Session:
             self._registry = Registry(ground)
         return self._registry.access(scheme)
 
-    def policy(self, proxy_for: Callable[[Address], str | None]) -> Any:
-        """httpx's part; loaded when first needed (its import takes 70 ms)."""
-        if self._policy is None:
+    def policy(self, by: object, proxy_for: Callable[[Address], str | None]) -> Any:
+        """httpx's part, for one choice ``by`` of proxies; loaded when first needed (its import takes 70 ms)."""
+        if by not in self._policies:
             from thunderdl.sources.http.policy import Policy
             from thunderdl.sources.http.transport import OwnTransport
 
-            self._policy = Policy(
+            self._policies[by] = Policy(
                 transport=OwnTransport(self._connect, proxy_for), cookies=self.access.jar,
                 timeout_s=self.options.timeout, settings=self.httpx_settings,
             )  # fmt: skip
-        return self._policy
+        return self._policies[by]
 
     async def _connect(self, address: Address) -> Wire:
         return await self.pool.dial(address.endpoint, self.options.timeout)
@@ -153,7 +153,8 @@ class Session:
             if proxy:
                 check_proxy(proxy)
             chosen = SwarmSettings(
-                listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
+                listen=free_listen(options.port or None, interface=options.interface), interface=options.interface,
+                user_agent=options.user_agent, dht=options.dht,
                 lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
                 proxy=proxy,
             )  # fmt: skip
@@ -182,8 +183,8 @@ class Session:
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)
         self._hear()
-        if self._policy is not None:
-            await self._policy.close()
+        for policy in self._policies.values():
+            await policy.close()
         for folder in self.unsynced_folders:
             # Once for all small files of a folder: their names are then there after a power loss, too.
             with contextlib.suppress(StorageError):

@@ -106,7 +106,7 @@ async def save_stream(
 ) -> int:
     """Save a body of unknown length to the ledger's file: its length. Raises a SourceError or StorageError."""
     if opening.head.coded:
-        return await _save_coded(session, ledger, opening, count, pace)
+        return await _save_coded(session, options, ledger, opening, count, pace)
     transfer, connection = opening.transfer, opening.connection
     if connection is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
@@ -156,7 +156,7 @@ def _note_whole(ledger: Ledger, size: int) -> int:
 
 
 async def _save_coded(
-    session: Session, ledger: Ledger, opening: Opening, count: Callable[[int], None], pace: Pace
+    session: Session, options: Options, ledger: Ledger, opening: Opening, count: Callable[[int], None], pace: Pace
 ) -> int:  # fmt: skip
     """A body that is compressed although identity was asked for: asked for once more, whole, and decoded here."""
     from thunderdl.sources.http.decoding import Decoder
@@ -165,7 +165,7 @@ async def _save_coded(
     done, url = 0, opening.url
     try:
         decoder = Decoder(opening.head.get("content-encoding") or "")
-        policy = policy_of(session)
+        policy = policy_of(session, options)
         async for raw in policy.raw_body(url, opening.final_url, opening.request.fields(), decoder.coding):
             await pace.passed(len(raw))
             for part in decoder.feed(raw):

@@ -125,7 +125,7 @@ async def _in_one_go(
     coding = opening.head.get("content-encoding") if opening.head.coded else None
     decoder = Decoder(coding) if coding else None
     hasher = new_hasher(options.checksum.algorithm) if options.checksum else None
-    policy = policy_of(session)
+    policy = policy_of(session, options)
     async for raw in policy.raw_body(opening.url, opening.final_url, opening.request.fields(), coding):
         await pace.passed(len(raw))
         for part in decoder.feed(raw) if decoder else (raw,):

@@ -21,11 +21,16 @@ _DOWNGRADE = "ask for the http address yourself if you trust it, or use --allow-
 
 def next_hop(url: str, old: Address, location: bytes, *, may_downgrade: bool) -> Address:
     """The address to ask next. ``url``: what the user asked for, for errors. Raises RedirectRefused."""
-    text = location.decode("utf-8", "surrogateescape")
+    try:
+        text = location.decode("utf-8")
+    except UnicodeDecodeError:
+        # The bytes themselves are meant, whatever their coding.
+        text = re.sub(rb"[\x80-\xff]", lambda found: b"%%%02X" % found[0][0], location).decode("ascii")
     if any(ord(c) < 32 or ord(c) == 127 for c in text):
         raise RedirectRefused(url, "a redirect with a control character in it")
     try:
-        joined = urljoin(old.url, text) if text else ""
+        # "https:x" is no path of this server (RFC 3986 section 5.2.2), though urljoin makes it one.
+        joined = urljoin(old.url, text) if text and not urlsplit(text).scheme else text
         scheme = urlsplit(joined).scheme
     except ValueError as error:
         raise RedirectRefused(url, f"a redirect that cannot be followed ({error})") from None

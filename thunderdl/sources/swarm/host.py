@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -175,9 +176,15 @@ def _limits_for_all() -> lt.ip_filter:
     return everybody
 
 
-def free_listen(port: int | None, address: str = "") -> str:
-    """Interfaces to listen on: those of ``address`` (all where empty), at ``port``, or at the first free one of the
-    usual ones. Raises UsageError where ``port`` was named and is taken."""
+def free_listen(port: int | None, address: str = "", *, interface: str | None = None) -> str:
+    """Interfaces to listen on: those of ``address`` (all where empty), or the ``interface`` alone (its name, or an
+    address), at ``port``, or at the first free one of the usual ones. Raises UsageError where ``port`` was named and is
+    taken."""
+    if interface and re.fullmatch(r"[0-9.]+|.*:.*", interface):
+        address = f"[{interface}]" if ":" in interface else interface
+    elif interface:
+        # libtorrent finds the addresses of a device; whether a port is free there it sees itself.
+        return f"{interface}:{port or DEFAULT_PORTS[0]}"
     ports = [port] if port else [*DEFAULT_PORTS, 0]
     for each in ports:
         hosts = [address] if address else ["0.0.0.0", "[::]"]

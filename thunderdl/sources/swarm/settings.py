@@ -19,7 +19,7 @@ DEFAULT_PORTS = range(6881, 6891)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmSettings:
     """What a user may choose. ``listen``: interfaces as ``address:port``, comma-separated; ``encryption``: prefer,
-    require or off; ``proxy``: URL or None."""
+    require or off; ``proxy``: URL or None; ``interface``: name or address of the only one to connect from."""
 
     listen: str
     user_agent: str
@@ -30,6 +30,7 @@ class SwarmSettings:
     upnp: bool = False
     encryption: str = "prefer"
     proxy: str | None = None
+    interface: str | None = None
 
 
 def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
@@ -64,6 +65,8 @@ def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
         "active_downloads": -1, "active_seeds": -1, "active_limit": -1, "dont_count_slow_torrents": True,
         "rate_limit_ip_overhead": False,
     }  # fmt: skip
+    if chosen.interface:
+        pack["outgoing_interfaces"] = chosen.interface
     if chosen.proxy:
         pack |= _proxy(chosen.proxy)
     return pack
