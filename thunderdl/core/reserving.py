@@ -6,10 +6,13 @@ Who brings which piece is decided in :mod:`thunderdl.core.division`; here its ou
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from thunderdl.core.division import Held
 from thunderdl.core.protocol import Beside, Brought, Command, Released, Reserved, Scarce
 from thunderdl.core.staffing import Staffing
+
+if TYPE_CHECKING:
+    from thunderdl.core.division import Held
 
 
 class Reserving(Staffing):
@@ -19,6 +22,9 @@ class Reserving(Staffing):
 
     def held(self) -> list[Held]:
         """The leases at work, as the division sees them: not those that are being cut or given up."""
+        # Who asks has loaded it; without a swarm nobody does, and 5 ms of each start are saved.
+        from thunderdl.core.division import Held
+
         return [
             Held(
                 position=lease.position, end=lease.end,
