@@ -228,6 +228,11 @@ class Client:
         none. Raises UsageError."""
         self._running_session().pacing.change(limit)
 
+    def change_upload_limit(self, limit: int | str | Timetable | None) -> None:
+        """Another limit of what peers have from us, over all torrents, from now on: as ``Options.upload_limit``, text
+        as on the command line, None for none. Raises UsageError."""
+        self._running_session().change_upload_limit(checked_limit("upload_limit", limit))
+
     def totals(self) -> Totals:
         """Counts so far."""
         now = [task.progress() for task in self._tasks]
@@ -272,7 +277,7 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
     changes = dict(changes)
     if isinstance(changes.get("checksum"), str):
         changes["checksum"] = parse_checksum(changes["checksum"])
-    for name in ("limit", "task_limit"):
+    for name in ("limit", "task_limit", "upload_limit"):
         if name in changes:
             changes[name] = checked_limit(name, changes[name])
     if isinstance(changes.get("priority"), str):

@@ -16,7 +16,7 @@
     │       ├── NotFound           3   404, 410
     │       ├── AccessDenied       5   401, 403, 407, 451
     │       │   └── LinkExpired    5   and no new link of the same file could be had
-    │       ├── RedirectRefused    6   loop, downgrade, foreign scheme
+    │       ├── RedirectRefused    6   loop, downgrade, foreign scheme, inward
     │       ├── BadResponse        6   against RFC 9110/9112, or other bytes than asked
     │       └── RangesUnsupported  6   answered 200 to a range
     ├── ContentChanged             8   the resource is another version than the one begun

@@ -236,6 +236,10 @@ class Options:
     )  # fmt: skip
     keyring: bool = _option(False, "Take tokens and passwords from the system's keyring.", Kind.SWITCH)
     netrc: bool = _option(False, "Take passwords from ~/.netrc.", Kind.SWITCH, aria2="no-netrc", scope="session")
+    accept_new_host_keys: bool = _option(
+        False, "Over SFTP, trust servers that known_hosts does not name yet, and remember them.", Kind.SWITCH,
+        scope="session",
+    )  # fmt: skip
     cookies: str | None = _option(
         None, "Netscape cookie file to send from.", Kind.PATH, aria2="load-cookies", scope="session"
     )

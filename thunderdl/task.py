@@ -118,9 +118,12 @@ class Task:
         Raises UsageError where it is of another file, or names several; ThunderdlError where it cannot be had. Nothing
         happens then, nor where the download has ended.
         """
+        await self._add_torrent(reference)
+
+    async def _add_torrent(self, reference: str, told_by: str = "") -> None:
         from thunderdl.engine.torrents import torrent_of
 
-        torrent = await torrent_of(self._session, reference, self._options)
+        torrent = await torrent_of(self._session, reference, self._options, told_by)
         size, target = self._download.version.size, self._download.target
         if not torrent.is_single or torrent.piece_hashes is None:
             raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")
@@ -199,7 +202,7 @@ class Task:
     async def _join_any(self, references: tuple[str, ...]) -> None:
         for reference in references:
             try:
-                await self.add_torrent(reference)
+                await self._add_torrent(reference, self._download.url)
             except ThunderdlError as error:
                 self._download.notes.append(f"its torrent is not used: {str(error).rstrip('.')}")
             else:

@@ -20,12 +20,18 @@ Reply = bytes | Callable[[bytes], bytes]
 class FakeFtp:
     """``files``: by path, without a leading slash. What it does may be changed at any time:
 
-    ``replies``: by verb, instead of its own (without the line end; a callable is given the argument). ``users``: None
-    for anybody. ``stall_after``: bytes of each retrieval after which it waits for ``release``; ``cut_after``: after
-    which it closes, to say ``cut_reply``. ``more``: bytes that follow the file. ``has_rest``: whether REST is obeyed.
-    ``most``: control connections at once, each further one is greeted with ``full``. ``opens_data``: else nobody
-    listens for the data connection. ``passive_host``: what PASV names. ``opening``: said before a file. ``commands``:
-    what came.
+    ``replies``: by verb, instead of its own (without the line end; a callable is given the argument).
+    ``users``: None for anybody.
+    ``stall_after``: bytes of each retrieval after which it waits for ``release``.
+    ``cut_after``: bytes after which it closes, to say ``cut_reply``.
+    ``pause_s``: between chunks of 16 KiB.
+    ``more``: bytes that follow the file.
+    ``has_rest``: whether REST is obeyed.
+    ``most``: control connections at once; each further one is greeted with ``full``, counted in ``turned_away``.
+    ``opens_data``: else nobody listens for the data connection.
+    ``passive_host``: what PASV names.
+    ``opening``: said before a file.
+    ``commands``: what came.
     """
 
     def __init__(self, files: Mapping[str, bytes], *, tls: Identity | None = None) -> None:
@@ -35,9 +41,11 @@ class FakeFtp:
         self.stall_after: int | None = None
         self.cut_after: int | None = None
         self.cut_reply = b"426 broken"
+        self.pause_s = 0.0
+        self._over = threading.Event()
         self.more = b""
         self.has_rest = self.opens_data = True
-        self.most, self.full = 1000, b"421 too many"
+        self.most, self.full, self.turned_away = 1000, b"421 too many", 0
         self.greeting, self.opening = b"220 ready", b"150 here it comes"
         self.passive_host = b"127,0,0,1"
         self.release = threading.Event()
@@ -59,6 +67,7 @@ class FakeFtp:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.release.set()
+        self._over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         for sock in list(self._open):
             self.hang_up(sock)
@@ -73,6 +82,10 @@ class FakeFtp:
         """Close every control connection."""
         for sock in list(self._open):
             self.hang_up(sock)
+
+    def pause(self) -> None:
+        """Wait as long as ``pause_s`` says."""
+        self._over.wait(self.pause_s)
 
     @staticmethod
     def hang_up(sock: socket.socket) -> None:
@@ -107,6 +120,7 @@ class _Dialogue:
         self._listening: socket.socket | None = None
 
     def run(self, *, is_full: bool) -> None:
+        self._server.turned_away += is_full
         self._say(self._server.full if is_full else self._server.greeting)
         try:
             while not is_full and (line := self._line()) is not None:
@@ -204,6 +218,8 @@ class _Dialogue:
             if server.stall_after is not None and at >= server.stall_after:
                 server.release.wait()
             data.sendall(part)
+            if server.pause_s:
+                server.pause()
         if isinstance(data, ssl.SSLSocket):
             data.unwrap()
         return b"226 done"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from tests.servers import fake_sftp
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource
 from tests.servers.fake_ftp import MDTM, FakeFtp
@@ -79,6 +81,26 @@ class Ftp:
         self._server.cut_after = count
 
 
+class Sftp:
+    """By a program in the place of ``ssh``; the real one is tested in :mod:`tests.sources.sftp.test_sshd`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._version, self._content = folder, 0, b""
+        self.url, self.gone_url = (f"sftp://me@example.invalid{folder}/{name}" for name in (NAME, "gone"))
+
+    def serve(self, content: bytes) -> None:
+        self._version += 1
+        path = self._folder / NAME
+        path.write_bytes(content)
+        os.utime(path, (0, 1_000_000_000 + self._version))
+
+    def stall_after(self, count: int | None) -> None:
+        fake_sftp.behave(self._folder, fake_sftp.Behaviour(stall_after=count))
+
+    def cut_after(self, count: int | None) -> None:
+        fake_sftp.behave(self._folder, fake_sftp.Behaviour(cut_after=count))
+
+
 class File:
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
@@ -109,6 +131,9 @@ def kind_called(name: str, folder: Path) -> Iterator[Kind]:
     elif name == "ftp":
         with FakeFtp({}) as ftp:
             yield Ftp(ftp)
+    elif name == "sftp":
+        with fake_sftp.in_place_of_ssh(folder):
+            yield Sftp(folder)
     elif name == "file":
         yield File(folder)
     else:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, sha256, stopped_after
 from tests.servers.exchange import Resource
-from tests.servers.loopback import LoopbackServer
+from tests.servers.loopback import Limits, LoopbackServer
 from tests.sources.kinds import NAME, Faulty, Kind, kind_called
 from thunderdl.client import Client, Info
 from thunderdl.errors import BadContent, ConnectionLost, InvalidUrl, NotFound, TimedOut
@@ -27,10 +27,10 @@ SMALL = 100_000
 CUT = 300_000
 LIMIT_BYTES_PER_S = 2 * 1024 * 1024
 
-everywhere = pytest.mark.parametrize("kind", ["http", "ftp", "file", "data"], indirect=True)
+everywhere = pytest.mark.parametrize("kind", ["http", "ftp", "sftp", "file", "data"], indirect=True)
 # Of any size, and with ranges.
-with_ranges = pytest.mark.parametrize("kind", ["http", "ftp", "file"], indirect=True)
-over_a_wire = pytest.mark.parametrize("kind", ["http", "ftp"], indirect=True)
+with_ranges = pytest.mark.parametrize("kind", ["http", "ftp", "sftp", "file"], indirect=True)
+over_a_wire = pytest.mark.parametrize("kind", ["http", "ftp", "sftp"], indirect=True)
 
 
 @pytest.fixture
@@ -137,12 +137,10 @@ def test_what_is_not_there_fails_and_leaves_nothing(kind: Kind, tmp_path: Path) 
 
 
 @with_ranges
-def test_it_brings_a_part_beside_a_web_server(
-    kind: Kind, content: bytes, tmp_path: Path, server: LoopbackServer
-) -> None:
+def test_it_brings_a_part_beside_a_web_server(kind: Kind, content: bytes, tmp_path: Path) -> None:
     kind.serve(content)
-    server.resources[f"/{NAME}"] = Resource(body=content)
-    result = fetch(kind.url, tmp_path, mirrors=[server.url(f"/{NAME}")], checksum=sha256(content), limit=2 << 20)
+    with LoopbackServer({f"/{NAME}": Resource(body=content)}, limits=Limits(rate_bytes_per_s=1e6)) as web:
+        result = fetch(web.url(f"/{NAME}"), tmp_path, mirrors=[kind.url], checksum=sha256(content))
     assert content_of(result) == content
     assert all(source.bytes for source in result.sources)
 

@@ -34,6 +34,11 @@ def get(typed: Typed) -> int:
     else:
         urls = tuple(map(checked_target, urls))
         _check(urls, mirrors, list_path, options)
+        if typed.is_on("ask_password"):
+            from thunderdl.cli.asking import Asked
+
+            asked = Asked()
+            urls, mirrors = asked.all(urls), asked.all(mirrors)
         named = _requests(urls, mirrors)
     view, tally = _view(typed), Tally()
     if list_path is None:

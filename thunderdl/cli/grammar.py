@@ -222,6 +222,12 @@ _NEW_URL = Flag(
     name="new_url", names=("--url",), takes=Takes.VALUE, metavar="URL",
     help="A new link of the one file, where its old one has expired.",
 )  # fmt: skip
+_ASK_PASSWORD = Flag(
+    name="ask_password",
+    names=("--ask-password",),
+    takes=Takes.NOTHING,
+    help="Ask for the password of each user that a URL names without one.",
+)
 _CHART = Flag(
     name="chart",
     names=("-o", "--out"),
@@ -254,8 +260,8 @@ _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = (
     "headers", "user_agent", "timeout", "retries", "proxy", "proxy_for", "no_proxy", "resolve", "interface",
-    "ip_version", "ca", "insecure", "cert", "cert_key", "user", "password_file", "keyring", "netrc", "cookies",
-    "cookies_from_browser", "downgrade",
+    "ip_version", "ca", "insecure", "cert", "cert_key", "user", "password_file", "keyring", "netrc",
+    "accept_new_host_keys", "cookies", "cookies_from_browser", "downgrade",
 )  # fmt: skip
 # How peers are found that know what a magnet link names.
 _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
@@ -273,7 +279,7 @@ COMMANDS: Mapping[str, Command] = {
             name="get",
             target="thunderdl.cli.get:get",
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
-            flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _QUIET, _VERBOSE, _JSON),
+            flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _ASK_PASSWORD, _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
         ),
         Command(

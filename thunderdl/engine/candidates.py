@@ -46,7 +46,7 @@ TEND_S = 0.05
 class Candidate:
     """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
     user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
-    the user (curl's CVE-2021-22923). ``asked_at``: loop time, None before."""
+    the user (curl's CVE-2021-22923); ``told_by``: which one, a path or URL. ``asked_at``: loop time, None before."""
 
     id: int
     url: str
@@ -56,6 +56,7 @@ class Candidate:
     source: OpenSource | None = None
     notes: list[str] = field(default_factory=list)
     is_foreign: bool = False
+    told_by: str = ""
     asked_at: float | None = None
     # What took the place of the URL, which had expired.
     fresh_url: str | None = None
@@ -83,10 +84,10 @@ def from_the_start(candidate: Candidate) -> First:
 
 class Candidates:
     """``urls``: the origin first, then its mirrors; the same URL twice counts once. ``foreign``: more of them, by
-    preference, that the user has not named; they are asked a few at a time, as they are needed."""
+    preference, that ``told_by`` has named and not the user; they are asked a few at a time, as they are needed."""
 
     def __init__(
-        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = ()
+        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = (), told_by: str = ""
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
@@ -97,12 +98,12 @@ class Candidates:
             Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
             for number, url in enumerate(dict.fromkeys(urls), 1)
         ]
-        self._bench: deque[str] = deque()
+        self._bench: deque[tuple[str, str]] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
         # Whether a source is still of use; who drives them knows.
         self.is_used: Callable[[int], bool] = lambda source: True
-        self.add_foreign(foreign)
+        self.add_foreign(foreign, told_by)
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
@@ -128,6 +129,12 @@ class Candidates:
         """How many of the foreign ones nobody has asked."""
         return len(self._bench)
 
+    async def ask(self, candidate: Candidate, first: First) -> Opening:
+        """Ask a candidate, with what of the user's it may be told. Raises SourceError."""
+        return await open_source(
+            self._session, candidate.where, candidate.options, first, self.pace.meter, candidate.told_by
+        )  # fmt: skip
+
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
 
@@ -151,12 +158,12 @@ class Candidates:
                     await self._origin_heard.wait()
         return self._opened()
 
-    def add_foreign(self, urls: Iterable[str]) -> None:
-        """More URLs of the same file, that somebody else than the user has named; those of whom most is hoped first."""
+    def add_foreign(self, urls: Iterable[str], told_by: str) -> None:
+        """More URLs of the same file, that ``told_by`` has named; those of whom most is hoped first."""
         for url in urls:
             if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
                 self._known.add(url)
-                self._bench.append(url)
+                self._bench.append((url, told_by))
         if not self.all and self._bench:
             self._next_from_the_bench()
 
@@ -180,9 +187,9 @@ class Candidates:
         self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
 
     def _next_from_the_bench(self) -> Candidate:
-        candidate = Candidate(
-            len(self.all) + 1, self._bench.popleft(), of_stranger(self._options), is_foreign=True
-        )  # fmt: skip
+        url, told_by = self._bench.popleft()
+        options = of_stranger(self._options)
+        candidate = Candidate(len(self.all) + 1, url, options, is_foreign=True, told_by=told_by)
         self.all.append(candidate)
         return candidate
 
@@ -260,9 +267,7 @@ class Candidates:
         down_since: float | None = None
         while True:
             try:
-                candidate.opening = await open_source(
-                    self._session, candidate.where, candidate.options, first_range(candidate), self.pace.meter
-                )
+                candidate.opening = await self.ask(candidate, first_range(candidate))
             except Exception as caught:
                 error = foreseen(caught)
                 if isinstance(error, SourceError):

@@ -24,6 +24,7 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
+from thunderdl.formats.links import is_magnet
 from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
@@ -59,7 +60,9 @@ class Download:
             self.options = replace(options, checksum=given[0])
         if offer is not None:
             self._take_offer(offer)
-        self.candidates = Candidates(session, urls, self.options, offer.urls if offer else ())
+        self.candidates = Candidates(
+            session, urls, self.options, offer.urls if offer else (), offer.told_by if offer else ""
+        )  # fmt: skip
         self.url = url or self.candidates.origin.url
         self.torrent = torrent
         # What the first answer's header fields said.
@@ -198,7 +201,7 @@ class Download:
             return
         offer = self.stated = trusted(offer_of_answer(first.url, first.opening, self.notes), self.options)
         self._enrich(offer)
-        self.candidates.add_foreign(offer.urls)
+        self.candidates.add_foreign(offer.urls, offer.told_by)
         if offer.torrents and (self.version.size or 0) >= PEERS_FROM_BYTES:
             self.on_torrents(offer.torrents)
 
@@ -219,7 +222,7 @@ class Download:
 
             self.offer = await sole_offer(self.session, metalink, self.options)
             self._take_offer(self.offer)
-            self.candidates.add_foreign(self.offer.urls)
+            self.candidates.add_foreign(self.offer.urls, self.offer.told_by)
         references = self.offer.torrents
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])
@@ -239,16 +242,22 @@ class Download:
         """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
         from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
-        from thunderdl.engine.torrents import torrent_of
+        from thunderdl.engine.torrents import forget, keep, privacy_note, torrent_of
 
         torrent = self.torrent or await torrent_of(self.session, reference, self.options)
+        self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.
         is_joint = torrent.is_single and torrent.piece_hashes is not None
         if is_joint:
-            self.candidates.add_foreign(torrent.file_urls)
+            self.candidates.add_foreign(torrent.file_urls, torrent.told_by)
         self.ranged = whole = Joint(self, torrent) if is_joint else Collection(self, torrent)
-        return await whole.fetch_all()
+        if not is_magnet(reference):
+            return await whole.fetch_all()
+        await keep(self.session, torrent)
+        saved = await whole.fetch_all()
+        await forget(self.session, torrent)
+        return saved
 
     def _range(self) -> Ranged:
         from thunderdl.engine.ranged import Ranged

@@ -10,6 +10,8 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from thunderdl.core.protocol import (
     Budget,
@@ -33,7 +35,7 @@ from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, want
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
-from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
+from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.renewal import Renewal
 from thunderdl.engine.resumption import version_of
@@ -188,9 +190,7 @@ class Driver:
             candidate.opening = None
             release(self._session, opening)
             if await self._agrees(candidate):
-                meter = self._candidates.pace.meter
-                opening = await open_source(self._session, candidate.where, candidate.options, MIRROR_FIRST, meter)
-                candidate.opening = opening
+                opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
         if why:
@@ -220,18 +220,19 @@ class Driver:
             if self._stopped or self.scheduler.filled.total >= min(2 * SAMPLE_BYTES, self._size):
                 break
             await asyncio.sleep(TICK_S)
-        meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
-        fd = self._sink.store.fd
-        return await same_as_written(self._session, candidate.where, candidate.options, meter, fd, written)
+        fd, written = self._sink.store.fd, self.scheduler.filled.copy()
+        return await same_as_written(self._session, partial(self._candidates.ask, candidate), fd, written)
 
     async def _has_same_bytes(self, url: str, options: Options) -> bool:
         """Whether a link that was renewed brings the bytes that are there; where they cannot be looked at, not."""
         if self._sink.store.ring_bytes is not None:
             return False
         meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
-        return await same_as_written(
-            self._session, url, options, meter, self._sink.store.fd, written, is_urgent=True
-        )  # fmt: skip
+
+        async def ask(first: First) -> Opening:
+            return await open_source(self._session, url, options, replace(first, is_urgent=True), meter)
+
+        return await same_as_written(self._session, ask, self._sink.store.fd, written)
 
     def _why_refused(self, seen: Version, opening: Opening) -> str:
         if opening.head.coded:

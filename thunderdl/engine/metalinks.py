@@ -17,10 +17,11 @@ from thunderdl.options import Options
 from thunderdl.storage.paths import safe_name
 
 
-async def metalink_of(session: Session, reference: str, options: Options) -> Metalink:
-    """The metalink that ``reference`` names. Raises UsageError for what is none, ThunderdlError."""
+async def metalink_of(session: Session, reference: str, options: Options, told_by: str = "") -> Metalink:
+    """The metalink that ``reference`` names. ``told_by``: who told us, where the user did not. Raises UsageError for
+    what is none, ThunderdlError."""
     if "://" in reference:
-        document = await fetched(session, reference, options, most_bytes=MAX_DOCUMENT_BYTES)
+        document = await fetched(session, reference, options, most_bytes=MAX_DOCUMENT_BYTES, told_by=told_by)
     else:
         document = await session.on_disk(_read, reference)
     return await session.on_disk(parse_metalink, document, safe_name, shown_url(reference))

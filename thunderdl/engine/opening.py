@@ -14,10 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from thunderdl.core import backing_off
+from thunderdl.core.inward import is_inward
 from thunderdl.core.trust import Version
 from thunderdl.engine.access import Hop
 from thunderdl.engine.proxies import policy_of, proxy_for
 from thunderdl.engine.session import Session
+from thunderdl.engine.strangers import must_stay_outside
 from thunderdl.errors import (
     BadResponse,
     Cancelled,
@@ -33,6 +35,7 @@ from thunderdl.errors import (
 from thunderdl.formats.links import scheme_of
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
+from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.redirects import MAX_REDIRECTS, STATUSES, next_hop
@@ -52,7 +55,7 @@ MAX_LOGINS = 3
 @dataclass(slots=True)
 class Opening:
     """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``before``: the head
-    of the redirect that led there."""
+    of the redirect that led there; ``peer``: the address that answered, "" where it is not known."""
 
     url: str
     request: Request
@@ -62,6 +65,7 @@ class Opening:
     final_url: str
     on_new_connection: bool = True
     before: ResponseHead | None = None
+    peer: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -120,25 +124,30 @@ Answer = asyncio.Future[Headed | Finished | Broke]
 MIRROR_FIRST = First(0, 1)
 
 
-async def open_source(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
+async def open_source(
+    session: Session, url: str, options: Options, first: First, meter: Meter, told_by: str = ""
+) -> Opening:  # fmt: skip
     """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError.
 
-    ``meter``: the limits that the body obeys. Redirects are followed, each asked what it may be asked.
+    ``meter``: the limits that the body obeys. ``told_by``: path or URL of what named it, where the user did not: then
+    it may not lead everywhere. Redirects are followed, each asked what it may be asked.
     """
+    outside = bool(told_by) and await must_stay_outside(session, url, told_by)
     if (protocol := session.protocol(scheme_of(url))) is not None:
-        return await _open_elsewhere(session, protocol, url, options, first, meter)
-    if session.httpx_settings:
+        return await _open_elsewhere(session, protocol, url, options, first, meter, outside=outside)
+    if session.httpx_settings and not told_by:
         return await _open_by_httpx(session, url, options, first, meter)
     address, before = parse_url(url), None
     home, may_downgrade = address.endpoint.origin, session.options.downgrade
     for _ in range(MAX_REDIRECTS + 1):
-        hop = await _hop(session, address, home, options)
+        hop = await _hop(session, address.staying(outside=outside), home, options)
         opening = await _ask(session, url, hop, options, first, meter)
         head = opening.head
         if head.status not in STATUSES:
             opening.before = before
             return opening
         before = head
+        outside = outside or (bool(told_by) and not is_inward(opening.peer))
         release(session, opening)
         if (location := head.raw("location")) is None:
             raise BadResponse(url, f"the server answered {head.status}, and not where to go on")
@@ -146,8 +155,10 @@ async def open_source(session: Session, url: str, options: Options, first: First
     raise RedirectRefused(url, f"more than {MAX_REDIRECTS} redirects")
 
 
-async def _hop(session: Session, address: Address, home: str, options: Options) -> Hop:
-    proxy = proxy_for(session, address.endpoint, options)
+async def _hop(
+    session: Session, address: Address, home: str, options: Options, *, takes_proxy: bool = True
+) -> Hop:  # fmt: skip
+    proxy = proxy_for(session, address.endpoint, options) if takes_proxy else None
     await session.access.keeping.prepare(session.on_disk, address.endpoint, options)
     return Hop(with_proxy(address, proxy) if proxy else address, home)
 
@@ -167,13 +178,11 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
 
 
 async def _open_elsewhere(
-    session: Session, protocol: Speaker, url: str, options: Options, first: First, meter: Meter
+    session: Session, protocol: Speaker, url: str, options: Options, first: First, meter: Meter, *, outside: bool
 ) -> Opening:  # fmt: skip
     """In a protocol that is not the web's: its connection logs in, not each request."""
-    address = protocol.address(url)
-    hop = Hop(address, address.endpoint.origin)
-    if protocol.takes_proxy:
-        hop = await _hop(session, address, address.endpoint.origin, options)
+    address = protocol.address(url).staying(outside=outside)
+    hop = await _hop(session, address, address.endpoint.origin, options, takes_proxy=protocol.takes_proxy)
     login = session.access.login(hop, options)
     endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)
     request = protocol.request(replace(hop.address, endpoint=endpoint))
@@ -189,11 +198,15 @@ def origin_of(url: str) -> str | None:
 
 
 def release(session: Session, opening: Opening) -> None:
-    """Close an opening's connection and give its slot back."""
+    """Give an opening's slot back, and its connection: kept where all of the answer is here, else closed."""
     connection, opening.connection = opening.connection, None
     if connection is not None:
         opening.transfer.notify = _unheard
-        connection.close(Cancelled())
+        if opening.transfer.body is not None:
+            # Another look at the same file soon follows; over SSH a new login costs a quarter of a second.
+            session.pool.keep(opening.endpoint, connection)
+        else:
+            connection.close(Cancelled())
     session.pool.free_slot(opening.endpoint)
 
 
@@ -298,7 +311,8 @@ async def _ask_on_slot(
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
-        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh)
+        peer = connection.peer if isinstance(connection, Connection) else ""
+        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh, peer=peer)
 
 
 async def _heard(answer: Answer, transfer: Transfer, timeout_s: float) -> Headed | Finished | Broke:

@@ -128,7 +128,7 @@ class Ranged:
         if enlarged.checksum is not self._options.checksum:
             self._download.told_by = offer
         self.expect(enlarged)
-        self._candidates.add_foreign(offer.urls)
+        self._candidates.add_foreign(offer.urls, offer.told_by)
         self._candidates.tend(from_the_start)
         if offer.torrents and (size or 0) >= PEERS_FROM_BYTES:
             self._download.on_torrents(offer.torrents)

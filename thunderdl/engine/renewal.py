@@ -150,7 +150,8 @@ class Renewal:
 
     async def _reopen(self, url: str, options: Options) -> None:
         try:
-            opening = await open_source(self._session, url, options, _ONE_BYTE, self._meter)
+            told_by = self._candidate.told_by
+            opening = await open_source(self._session, url, options, _ONE_BYTE, self._meter, told_by)
         except SourceError as error:
             error.url = self._candidate.url
             raise

@@ -7,12 +7,13 @@ whose nodes make their own entity tags), bytes that are there are fetched once m
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
-from thunderdl.engine.overlap import same_bytes
+from thunderdl.engine.overlap import Ask, same_bytes
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadResponse, ContentChanged, LinkExpired, shown_url
 from thunderdl.options import Options
@@ -57,7 +58,7 @@ class Resumption:
         """
         version, resumed, reason = version_of(opening), self._ledger.resumed, ""
         if resumed is not None and (kept := resumed.written.total):
-            reason = await self._why_not(resumed.version, version, opening, first)
+            reason = await self._why_not(resumed.version, version, opening, partial(candidates.ask, first))
             if not reason:
                 version = Version(size=resumed.header.size, validators=version.validators)
                 self._ledger.go_on(version)
@@ -79,7 +80,7 @@ class Resumption:
         await self._session.on_disk(self._ledger.begin, identity)
         return opening, version
 
-    async def _why_not(self, before: Version, now: Version, opening: Opening, candidate: Candidate) -> str:
+    async def _why_not(self, before: Version, now: Version, opening: Opening, ask: Ask) -> str:
         """Empty where what is there may be kept."""
         if opening.head.status == 416:
             return f"the server has another size now ({now.size} bytes, it was {before.size})"
@@ -89,7 +90,7 @@ class Resumption:
         if verdict is Verdict.UNPROVEN:
             if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
                 return "the server sends no ranges, and nothing proves that the file is the same"
-            if not await same_bytes(self._session, opening, candidate, self._ledger):
+            if not await same_bytes(self._session, ask, self._ledger):
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
@@ -104,5 +105,7 @@ class Resumption:
         release(self._session, opening)
         first.opening = None
         meter = opening.transfer.meter
-        first.opening = await open_source(self._session, first.where, first.options, First(start), meter)
+        first.opening = await open_source(
+            self._session, first.where, first.options, First(start), meter, first.told_by
+        )  # fmt: skip
         return first.opening

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from thunderdl.engine.access import Access
 from thunderdl.engine.documents import Shelf
-from thunderdl.engine.pacing import Pacing, second_of_week
+from thunderdl.engine.pacing import Keeper, Pacing
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.connect import Certificate, TlsSettings, Wire
+from thunderdl.sources.http.connect import Certificate, TlsSettings, Wire, check_proxy
 from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
@@ -75,6 +75,8 @@ class Session:
         self._policies: dict[object, Any] = {}
         self._swarm: Host | None = None
         self.shelf = Shelf()
+        self._upload_limit = options.upload_limit
+        self._uploads: Keeper | None = None
 
     def _own_context(self) -> ssl.SSLContext | None:
         """The TLS context that the user's settings ask for, None where they say nothing of it."""
@@ -147,25 +149,37 @@ class Session:
             from thunderdl.sources.swarm.settings import SwarmSettings
 
             options = self.options
+            proxy = options.proxy or self.own_proxy
+            if proxy:
+                check_proxy(proxy)
             chosen = SwarmSettings(
                 listen=free_listen(options.port or None, interface=options.interface), interface=options.interface,
                 user_agent=options.user_agent, dht=options.dht,
                 lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
-                download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
-                proxy=options.proxy or self.own_proxy,
+                proxy=proxy,
             )  # fmt: skip
             self._swarm = Host(chosen)
+            self._uploads = Keeper(self._swarm.limit_uploads)
+            self._uploads.keep(self._upload_limit)
         return self._swarm
+
+    def change_upload_limit(self, limit: int | Timetable | None) -> None:
+        """Another limit of what peers have from us, over all torrents, from now on."""
+        self._upload_limit = limit
+        if self._uploads is not None:
+            self._uploads.keep(limit)
 
     async def close(self) -> None:
         """End every connection and thread."""
         self.shelf.close()
+        self.pacing.close()
+        if self._uploads is not None:
+            self._uploads.close()
         if self._swarm is not None:
             await self._swarm.close()
         self.pool.close()
         if self._registry is not None:
             await self._registry.close()
-        self.pacing.close()
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)
         self._hear()
@@ -196,13 +210,6 @@ class Session:
             while events:
                 notify, event = events.popleft()
                 notify(event)
-
-
-def _rate_of(limit: int | Timetable | None) -> int:
-    """A limit for libtorrent: bytes/s, 0 for none; of a timetable what holds now."""
-    if limit is None or isinstance(limit, int):
-        return limit or 0
-    return limit.rate_at(second_of_week()) or 0
 
 
 def _trace_of(options: Options) -> Trace | None:

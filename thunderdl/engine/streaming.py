@@ -82,10 +82,11 @@ def _unnamed_file() -> int:
 
 
 async def stream(
-    session: Session, urls: Sequence[str], options: Options, window_bytes: int
+    session: Session, urls: Sequence[str], options: Options, window_bytes: int, told_by: str = ""
 ) -> AsyncGenerator[bytes, None]:  # fmt: skip
-    """The bytes of the file in order. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
-    candidates = Candidates(session, urls, options)
+    """The bytes of the file in order. ``told_by``: who named the URLs, where the user did not. Raises ThunderdlError;
+    BadContent after the last byte for a wrong checksum."""
+    candidates = Candidates(session, () if told_by else urls, options, urls if told_by else (), told_by)
     try:
         first = await candidates.first(from_the_start)
         opening = first.opening

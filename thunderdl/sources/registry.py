@@ -27,8 +27,16 @@ def _ftp(ground: Ground) -> Access:
     return Ftp(ground)
 
 
+def _sftp(ground: Ground) -> Access:
+    from thunderdl.sources.sftp.access import SecureFiles
+
+    return SecureFiles(ground)
+
+
 # All but the web's, which :mod:`thunderdl.sources.http` speaks: the rest is built on it.
-SCHEMES: dict[str, Make] = {"ftp": _ftp, "ftps": _ftp, "ftpes": _ftp, "file": _file, "data": _data}
+SCHEMES: dict[str, Make] = {
+    "ftp": _ftp, "ftps": _ftp, "ftpes": _ftp, "sftp": _sftp, "file": _file, "data": _data
+}  # fmt: skip
 
 
 class Registry:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, stopped_after
 from tests.servers.certificates import Certificates
 from tests.servers.fake_ftp import FakeFtp
+from tests.servers.proxy import ProxyServer
 from thunderdl.errors import (
     AccessDenied,
     BadResponse,
@@ -55,7 +58,7 @@ def test_a_reply_that_never_ends_in_time_is_given_up(ftp: FakeFtp, tmp_path: Pat
     failed(fetch(ftp.url("f"), tmp_path, timeout=SHORT_S), TimedOut, 4, "did not answer in time")
 
 
-@pytest.mark.parametrize("rubbish", [b"213 -5", b"213 1e9", b"213 " + b"9" * 20, b"213", b"213 \xb2", b"500 no"])
+@pytest.mark.parametrize("rubbish", [b"213 -5", b"213 1e9", b"213 " + b"9" * 19, b"213", b"213 \xb2", b"500 no"])
 def test_a_size_that_is_none_is_unknown(ftp: FakeFtp, tmp_path: Path, rubbish: bytes) -> None:
     ftp.replies["SIZE"] = rubbish
     result = fetch(ftp.url("f"), tmp_path)
@@ -94,6 +97,18 @@ def test_a_connection_that_ends_anywhere_is_lost(ftp: FakeFtp, tmp_path: Path, v
 def test_a_file_that_is_larger_than_stated_is_not_cut(ftp: FakeFtp, tmp_path: Path) -> None:
     ftp.replies["SIZE"] = b"213 %d" % (SIZE - 1)
     failed(fetch(ftp.url("f"), tmp_path), BadResponse, 6, "more than the size that it stated")
+    assert "f" not in names(tmp_path)
+
+
+def test_what_comes_late_behind_the_stated_end_is_found_out(ftp: FakeFtp, tmp_path: Path) -> None:
+    """The last byte waits for the end: what was recorded without it would be believed."""
+    ftp.files[b"f"], ftp.more, ftp.stall_after = CONTENT[: 1 << 20], b"more", 1 << 20
+    ftp.replies["SIZE"] = b"213 %d" % (1 << 20)
+    ftp.release.clear()
+    late = threading.Timer(0.2, ftp.release.set)
+    late.start()
+    failed(fetch(ftp.url("f"), tmp_path, per_host=1), BadResponse, 6, "more than the size that it stated")
+    late.join()
     assert "f" not in names(tmp_path)
 
 
@@ -229,8 +244,21 @@ def test_who_gives_no_name_is_anonymous(ftp: FakeFtp, tmp_path: Path) -> None:
 @pytest.mark.parametrize("full", [b"421 too many", b"530 max of 2 reached", b"530 no"])
 def test_a_full_server_is_asked_for_no_more(ftp: FakeFtp, tmp_path: Path, full: bytes) -> None:
     ftp.most, ftp.full = 2, full
-    result = fetch(ftp.url("f"), tmp_path, limit=2 << 20, per_host=8)
-    assert content_of(result) == CONTENT
+    ftp.files[b"f"], ftp.pause_s = CONTENT * 8, 0.002
+    result = fetch(ftp.url("f"), tmp_path, per_host=8)
+    assert content_of(result) == CONTENT * 8
+    assert 0 < ftp.turned_away < 10
+
+
+def test_a_login_that_has_worked_is_not_wrong_but_one_too_many(ftp: FakeFtp, tmp_path: Path) -> None:
+    """ProFTPD says 530 to both."""
+    logins = itertools.count(1)
+    ftp.replies["PASS"] = lambda _: b"230 in" if next(logins) <= 2 else b"530 no"
+    ftp.files[b"f"], ftp.pause_s = CONTENT * 8, 0.002
+    result = fetch(ftp.url("f", "ann:x"), tmp_path, per_host=8)
+    assert content_of(result) == CONTENT * 8
+    assert next(logins) > 3
+    assert "password" not in "".join([*result.notes, *(source.note for source in result.sources)])
 
 
 def test_a_server_that_is_full_from_the_first_is_busy(ftp: FakeFtp, tmp_path: Path) -> None:
@@ -309,6 +337,59 @@ def test_the_next_range_comes_on_the_same_stream(ftp: FakeFtp, tmp_path: Path) -
     assert ftp.count("RETR") == 1
 
 
+# -- proxies
+
+
+@pytest.mark.parametrize("way", ["option", "ftp_proxy", "all_proxy"])
+def test_both_connections_go_through_the_proxy(
+    ftp: FakeFtp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    with ProxyServer() as proxy:
+        if way == "option":
+            result = fetch(ftp.url("f"), tmp_path, proxy=proxy.url, per_host=1)
+        else:
+            monkeypatch.setenv(way, proxy.url)
+            result = fetch(ftp.url("f"), tmp_path, per_host=1)
+        assert content_of(result) == CONTENT
+        assert len(proxy.heads) == 2
+        assert all(head.startswith("CONNECT 127.0.0.1:") for head in proxy.heads)
+
+
+def test_a_greeting_that_comes_with_the_proxys_answer_is_heard(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer() -> None:
+            ours, _ = proxy.accept()
+            with ours:
+                ours.recv(4096)
+                ours.sendall(b"HTTP/1.1 200 OK\r\n\r\n421 full\r\n")
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"http://127.0.0.1:{proxy.getsockname()[1]}"
+        failed(fetch("ftp://ftp.invalid/f", tmp_path, proxy=url), ServerBusy, 6, "421")
+        answering.join()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 403 No\r\n\r\n", b"220 ready\r\n\r\n", b"", b"x" * 20_000])
+def test_a_proxy_that_refuses_is_named(tmp_path: Path, said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+
+        def answer() -> None:
+            ours, _ = proxy.accept()
+            with ours:
+                ours.recv(4096)
+                ours.sendall(said)
+
+        answering = threading.Thread(target=answer)
+        answering.start()
+        url = f"http://ann:s3cret@127.0.0.1:{proxy.getsockname()[1]}"
+        result = fetch("ftp://ftp.invalid/f", tmp_path, proxy=url)
+        answering.join()
+    failed(result, ConnectFailed, 4, "by proxy")
+    assert "s3cret" not in str(result.error)
+
+
 # -- TLS
 
 
@@ -341,3 +422,12 @@ def test_what_is_said_before_tls_does_not_count(certificates: Certificates, tmp_
 def test_over_tls_it_comes_whole(certificates: Certificates, tmp_path: Path) -> None:
     with FakeFtp({"f": CONTENT}, tls=certificates.good()) as ftp:
         assert content_of(fetch(ftp.url("f"), tmp_path, ca=str(certificates.ca_file))) == CONTENT
+
+
+def test_a_password_is_written_nowhere(ftp: FakeFtp, tmp_path: Path) -> None:
+    ftp.users = {"ann": "hunter2"}
+    stopped = drive(stopped_after(300_000), ftp.url("f", "ann:hunter2"), tmp_path, limit=1 << 20)
+    assert names(tmp_path) == ["f.part", "f.part.journal"]
+    assert b"hunter2" not in (tmp_path / "f.part.journal").read_bytes()
+    assert "hunter2" not in str(stopped.error)
+    assert "hunter2" not in "".join(stopped.notes)

@@ -148,7 +148,7 @@ class FtpCarrier:
         size = stream.retrieval.facts.size_bytes
         reusable = True
         if size is None or stream.position >= size:
-            reusable = await self._end(stream, sent_all=size is not None)
+            reusable = await self._end(sent_all=size is not None)
         self._finish(transfer, reusable=reusable)
 
     async def _retrieve(self, transfer: Transfer) -> None:
@@ -196,12 +196,11 @@ class FtpCarrier:
             raise await self._in_thread(self._server.broke, _nothing)
         raise _Broken(event.error)
 
-    async def _end(self, stream: Stream, *, sent_all: bool) -> bool:
+    async def _end(self, *, sent_all: bool) -> bool:
         """The last byte is there. Whether the connection can go on."""
-        try:
-            return await self._in_thread(lambda: self._server.ended(sent_all=sent_all), _nothing)
-        finally:
-            self._drop_stream()
+        # First: ProFTPD says nothing before it has seen our end closed, too.
+        self._drop_stream()
+        return await self._in_thread(lambda: self._server.ended(sent_all=sent_all), _nothing)
 
     async def _end_stream(self) -> None:
         """Close a data connection in the middle of the file."""

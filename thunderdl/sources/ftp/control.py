@@ -101,8 +101,6 @@ class Control:
             if not part:
                 raise ConnectionLost("", "closed its control connection")
             self._buffer += part
-        if found >= room:
-            raise BadResponse("", f"its reply is longer than {MAX_REPLY_BYTES // 1024} KiB")
         line = bytes(self._buffer[:found])
         del self._buffer[: found + 1]
         return line.rstrip(b"\r").decode("latin-1")

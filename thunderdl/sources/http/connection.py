@@ -53,8 +53,8 @@ class Connection:
     ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
-        "carry", "ends_at", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served",
-        "sock", "used", "waits_until", "watched",
+        "carry", "ends_at", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "peer", "phase", "queue",
+        "served", "sock", "used", "waits_until", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,8 @@ class Connection:
         flows_on: bool = False, ends_at: int | None = None,
     ) -> None:  # fmt: skip
         self.sock, self.heard, self.flows_on, self.ends_at = sock, heard, flows_on, ends_at
+        # The address at its other end; "" where that is not known.
+        self.peer = _peer_of(sock)
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""
@@ -116,3 +118,13 @@ class Connection:
             and self.phase is not Phase.CLOSED
             and self.sock.pending() > 0
         )
+
+
+def _peer_of(sock: socket.socket | NestedTls) -> str:
+    if not isinstance(sock, socket.socket):
+        return ""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return ""
+    return str(name[0]) if isinstance(name, tuple) else ""

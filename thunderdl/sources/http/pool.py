@@ -18,7 +18,7 @@ from thunderdl.errors import Cancelled
 from thunderdl.sources.http.connect import TlsSettings, Wire, connect
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
-from thunderdl.sources.http.dialing import Reach
+from thunderdl.sources.http.dialing import Place, Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from thunderdl.sources.base import Access, Carrier
 
 CONNECT_THREADS = 32
+LOOK_UP_THREADS = 4
 # A host that has answered so lately works.
 WORKED_S = 5.0
 MAX_ENDPOINTS_KNOWN = 1024
@@ -53,6 +54,7 @@ class Pool:
         self._idle_in_all = 0
         self._worked_at: dict[Endpoint, float] = {}
         self._threads = DaemonThreads[Wire](CONNECT_THREADS, "thunderdl-connect")
+        self._look_ups = DaemonThreads[list[Place]](LOOK_UP_THREADS, "thunderdl-names")
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -220,8 +222,14 @@ class Pool:
             making.add_done_callback(_close_unwanted)
             raise
 
+    async def addresses(self, endpoint: Endpoint) -> list[str]:
+        """Those that the host's name stands for now. Raises OSError."""
+        found = self._look_ups.submit(lambda: self._reach.places(endpoint.host, endpoint.port))
+        return [str(place[1][0]) for place in await asyncio.wrap_future(found)]
+
     def close(self) -> None:
         """Close what is idle and end the threads."""
+        self._look_ups.close()
         if self._later is not None:
             self._later.cancel()
         for kept in self._idle.values():

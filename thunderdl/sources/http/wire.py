@@ -27,13 +27,15 @@ _SAFE = "/%:@!$&'()*+,;=~-._?[]|^`{}\"<>\\"
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where connections go: two URLs with equal endpoints may share one. ``proxy``: its URL, or None. ``login``: user
-    and password, where a protocol logs in with the connection rather than with each request."""
+    and password, where a protocol logs in with the connection rather than with each request. ``outside``: only an
+    address of the public internet may be connected to."""
 
     scheme: str
     host: str
     port: int
     proxy: str | None = None
     login: tuple[str, str] | None = field(default=None, repr=False)
+    outside: bool = False
 
     @property
     def authority(self) -> str:
@@ -53,6 +55,10 @@ class Address:
     target: str
     user: str | None = None
     password: str = ""
+
+    def staying(self, *, outside: bool) -> Address:
+        """The same, to be connected to on the public internet alone, or anywhere."""
+        return replace(self, endpoint=replace(self.endpoint, outside=outside)) if outside else self
 
     @property
     def url(self) -> str:
