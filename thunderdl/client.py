@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.download import Download
 from thunderdl.engine.feeding import Feeder, origin_of
-from thunderdl.engine.naming import suggested_target
-from thunderdl.engine.offers import Offer
-from thunderdl.engine.opening import First, open_source, release
+from thunderdl.engine.offers import Offer, metalink_named
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.formats.links import names_metalink, names_torrent
-from thunderdl.model import Digest, Explanation, Progress, Result, Status, Validators
+from thunderdl.formats.links import names_torrent
+from thunderdl.model import Digest, Explanation, Progress, Result, Status
 from thunderdl.options import Options, Priority
 
 if TYPE_CHECKING:
+    from thunderdl.engine.asking import Info
     from thunderdl.engine.seeding import Seeding
+    from thunderdl.formats.metalink_model import Metalink
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
@@ -41,7 +41,7 @@ _OUTSIDE = "a Client is used inside 'async with Client(…) as client'."
 @dataclass(frozen=True, slots=True)
 class Request:
     """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
-    a metalink says of it; ``url`` is the metalink's then."""
+    a metalink says of it, where that is known; ``url`` may be the metalink's."""
 
     url: str
     mirrors: tuple[str, ...] = ()
@@ -57,23 +57,6 @@ class Totals:
     files_failed: int = 0
     bytes_done: int = 0
     rate_bytes_per_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
-    """What a server says of a URL. ``ranges``: whether it can be fetched in parallel and resumed; ``digests``: of
-    the whole, as the server states them; ``server``, ``content_type``: as sent, "" where absent."""
-
-    url: str
-    final_url: str
-    name: str
-    size_bytes: int | None
-    ranges: bool
-    validators: Validators
-    digests: tuple[Digest, ...]
-    protocol: str
-    server: str
-    content_type: str
 
 
 class Task:
@@ -206,9 +189,10 @@ class Task:
         request, options = self._request, self._options
         if names_torrent(request.url) and options.follow:
             return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        if self._offer is not None or (names_metalink(request.url) and options.follow):
+        if (metalink := metalink_named(request.url, options)) or self._offer is not None:
+            urls = request.mirrors if metalink in (request.url, None) else (request.url, *request.mirrors)
             download = Download(
-                self._session, request.mirrors, options, request.url, self._torrent, self._offer, request.url
+                self._session, urls, options, request.url, self._torrent, self._offer, metalink or request.url
             )
         else:
             download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
@@ -305,19 +289,16 @@ class Client:
 
     async def files_of(self, request: Request) -> list[Request]:
         """A request for each file that a metalink names. Raises UsageError for what is no metalink, ThunderdlError."""
-        from thunderdl.engine.metalinks import metalink_of, offers_of
+        from thunderdl.engine.metalinks import metalink_of
 
         session, options = self._running_session(), request.options or self.options
-        offers = offers_of(await metalink_of(session, request.url, options), request.url, options)
-        if len(offers) > 1 and (options.out is not None or request.mirrors):
-            raise UsageError(f"{shown_url(request.url)}: it names {len(offers)} files; choose one with --files.")
-        return [replace(request, offer=offer) for offer in offers]
+        reference = metalink_named(request.url, options) or request.url
+        return _requests_of(await metalink_of(session, reference, options), reference, request, options)
 
     async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
         """The requests, a metalink's files in its place."""
         async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
-            follows = (request.options or self.options).follow
-            if request.offer is not None or not (follows and names_metalink(request.url)):
+            if request.offer is not None or not metalink_named(request.url, request.options or self.options):
                 yield request
                 continue
             try:
@@ -359,21 +340,9 @@ class Client:
     async def info(self, url: str) -> Info:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
         session = self._running_session()
-        from thunderdl.formats.digest_fields import repr_digests
+        from thunderdl.engine.asking import asked
 
-        opening = await open_source(session, url, self.options, First(), session.pacing.pace(self.options).meter)
-        try:
-            head = opening.head
-            fields = [(name, value.decode("latin-1")) for name, value in head.fields]
-            target = suggested_target(url, head, self.options)
-            return Info(
-                url=url, final_url=opening.final_url, name=os.path.basename(target.path),
-                size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
-                digests=repr_digests(fields), protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
-                content_type=head.get("content-type") or "",
-            )  # fmt: skip
-        finally:
-            release(session, opening)
+        return await asked(session, url)
 
     async def seed(
         self, path: str, *, options: Options | None = None,
@@ -434,6 +403,22 @@ class Client:
         self._ended.files_failed += result.error is not None
         self._ended.files_done += result.error is None
         self._ended.bytes_done += result.bytes
+
+
+def requests_in(document: bytes, name: str, request: Request, options: Options) -> list[Request]:
+    """A request for each file of a metalink that is at hand, called ``name`` in sentences. Raises UsageError."""
+    from thunderdl.engine.metalinks import parsed
+
+    return _requests_of(parsed(document, name), name, request, request.options or options)
+
+
+def _requests_of(metalink: Metalink, told_by: str, request: Request, options: Options) -> list[Request]:
+    from thunderdl.engine.metalinks import offers_of, sole
+
+    offers = offers_of(metalink, told_by, options)
+    if options.out is not None or request.mirrors or request.url not in (told_by, options.metalink):
+        sole(offers, told_by)
+    return [replace(request, offer=offer) for offer in offers]
 
 
 async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:

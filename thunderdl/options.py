@@ -76,6 +76,7 @@ class Kind(enum.Enum):
     DIGEST = "ALGO=HEX"
     PIECE_HASHES = "FILE"
     TORRENT = "FILE|URL|MAGNET"
+    METALINK = "FILE|URL|-"
     FILES = "LIST"
     PEER = "HOST:PORT"
     TRACKER = "TRACKER"
@@ -244,8 +245,15 @@ class Options:
     torrent: str | None = _option(
         None, "Torrent of the same file: its peers join the URLs.", Kind.TORRENT, short="t", once=True
     )
+    metalink: str | None = _option(
+        None, "Metalink that tells of the file, whatever the document is called; - for standard input.", Kind.METALINK,
+        short="M", once=True,
+    )  # fmt: skip
     follow: bool = _option(
-        True, "Download what a .torrent names, not the .torrent itself.", Kind.SWITCH, aria2="follow-torrent"
+        True,
+        "Download what a .torrent or metalink names, not the document itself.",
+        Kind.SWITCH,
+        aria2="follow-torrent",
     )
     files: str | None = _option(
         None, "Files of a torrent: numbers as 1,3-5, or patterns as '*.iso'; info lists them.", Kind.FILES,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.inputs import entries, is_pipe, open_list, piped_entries
+from thunderdl.cli.inputs import entries, is_pipe, open_list, piped_entries, read_stdin
 from thunderdl.cli.links import checked, checked_target
 from thunderdl.cli.live import choose_view
 from thunderdl.cli.session import Tally, run_session
@@ -29,6 +29,10 @@ def get(typed: Typed) -> int:
     urls, mirrors, list_path = typed.texts("urls"), typed.texts("mirror"), typed.text("input")
     _check(urls, mirrors, list_path, options)
     view, tally = _view(typed), Tally()
+    if "-" in (options.metalink, *urls):
+        return asyncio.run(_download(options, _piped_in(urls, mirrors, options), view, tally))
+    if options.metalink is not None:
+        urls, mirrors = (options.metalink,), (*urls, *mirrors)
     if list_path is None:
         return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))
     if is_pipe(list_path):
@@ -86,6 +90,17 @@ def _requests(urls: Sequence[str], mirrors: tuple[str, ...]) -> Iterator[Request
     return (_request(url, mirrors) for url in urls)
 
 
+def _piped_in(urls: Sequence[str], mirrors: tuple[str, ...], options: Options) -> Iterator[Request]:
+    """What the metalink on standard input names; the URLs beside it are more sources."""
+    from thunderdl.client import requests_in
+    from thunderdl.formats.metalink_model import MAX_DOCUMENT_BYTES
+
+    document = read_stdin(MAX_DOCUMENT_BYTES, "a metalink")
+    settled = replace(options, metalink="-")
+    request = replace(_request("-", (*(url for url in urls if url != "-"), *mirrors)), options=settled)
+    return iter(requests_in(document, "standard input", request, settled))
+
+
 async def _piped(
     urls: Sequence[str], mirrors: tuple[str, ...], on_bad_line: Callable[[UsageError], None]
 ) -> AsyncIterator[Request]:  # fmt: skip
@@ -117,10 +132,14 @@ def _left(
 
 def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options) -> None:
     """Refuse what cannot work before anything is tried."""
-    if not urls and input_list is None:
+    if not urls and input_list is None and options.metalink is None:
         raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
+    by_stdin = [what for what, named in (("URL", "-" in urls), ("--metalink", options.metalink == "-")) if named]
+    if len(by_stdin) + (input_list == "-") > 1 or urls.count("-") > 1:
+        raise UsageError("-: standard input can be read once only; name it for one thing.")
     for url in urls:
-        checked_target(url)
+        if url != "-":
+            checked_target(url)
     for url in mirrors:
         checked(url)
     of_one_file = {
@@ -130,14 +149,16 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
         "--piece-hashes": options.piece_hashes is not None,
         "--torrent": options.torrent is not None,
         "--files": options.files is not None,
+        "--metalink": options.metalink is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]
-    if named and (len(urls) != 1 or input_list is not None):
+    if named and (len(urls) > 1 or (not urls and options.metalink is None) or input_list is not None):
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
     if (
         options.files is not None
         and options.torrent is None
-        and not (names_torrent(urls[0]) or names_metalink(urls[0]))
+        and options.metalink is None
+        and not (urls[0] == "-" or names_torrent(urls[0]) or names_metalink(urls[0]))
     ):
         raise UsageError(
             "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."

@@ -18,7 +18,7 @@ from thunderdl.options import Options
 from thunderdl.quantities import size
 
 if TYPE_CHECKING:
-    from thunderdl.client import Info
+    from thunderdl.engine.asking import Info
     from thunderdl.sources.swarm.torrent import Torrent
 
 

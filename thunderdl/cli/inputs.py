@@ -87,6 +87,19 @@ def entry_of(line: str, where: str, on_bad_line: Callable[[UsageError], None], *
     return url, tuple(mirrors)
 
 
+def read_stdin(most_bytes: int, what: str) -> bytes:
+    """The document that is on standard input. Raises UsageError where nothing is, or more than ``most_bytes``."""
+    try:
+        document = sys.stdin.buffer.read(most_bytes + 1) if sys.stdin is not None else b""
+    except (OSError, ValueError) as error:
+        raise UsageError(f"standard input cannot be read: {printable(str(error))}.") from error
+    if not document:
+        raise UsageError(f"standard input is empty; {what} was to come from there.")
+    if len(document) > most_bytes:
+        raise UsageError(f"standard input is longer than the {most_bytes} bytes that {what} may have.")
+    return document
+
+
 def _too_long(name: str, number: int, longest: int) -> UsageError:
     return UsageError(f"{name}:{number}: the line is longer than {longest} characters.")
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
+from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, enriched, trusted
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
+from thunderdl.formats.links import is_metalink_type, names_metalink
 from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
@@ -173,6 +174,8 @@ class Download:
         finally:
             if self._loading is not None:
                 self._loading.cancel()
+        if self.offer is None and self.options.follow and _is_metalink(first):
+            return await self._followed(first)
         self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
@@ -180,6 +183,20 @@ class Download:
             except BadContent as error:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
+
+    async def _followed(self, first: Candidate) -> tuple[str, tuple[str, ...]]:
+        """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
+        self.candidates.close()
+        others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
+        self._metalink, self.candidates = first.url, Candidates(self.session, others, self.options)
+        return await self._download()
+
+    @property
+    def lasting_name(self) -> str:
+        """What the journal calls it: enough to begin again from."""
+        if self._metalink is None or names_metalink(self._metalink):
+            return self._metalink or self.url
+        return METALINK_PREFIX + self._metalink
 
     def _hear(self, first: Candidate) -> None:
         """Take what the header fields of the first answer say of the content."""
@@ -215,7 +232,9 @@ class Download:
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])
         elif not self.candidates.all and self.torrent is None and self.options.torrent is None:
-            raise UsageError(f"{shown_url(metalink)}: it names no URL of {printable(self.offer.name)} that we can use.")
+            raise UsageError(
+                f"{shown_url(self.offer.told_by)}: it names no URL of {printable(self.offer.name)} that we can use."
+            )
         elif references and (self.offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
             self.on_torrents(references)
 
@@ -309,6 +328,11 @@ class Download:
         found = await self.candidates.next_after(first)
         self.notes.append(f"{shown_url(first.url)} served wrong bytes; fetched again elsewhere")
         return found
+
+
+def _is_metalink(candidate: Candidate) -> bool:
+    opening = candidate.opening
+    return opening is not None and is_metalink_type(opening.head.get("content-type") or "")
 
 
 def _load_ranged() -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from thunderdl.errors import shown_url
+from thunderdl.formats.links import names_metalink
 from thunderdl.formats.strength import is_strong
 from thunderdl.model import Digest, PieceHashes
 from thunderdl.options import Options
 
+# Before the name of a metalink in a journal, where the name alone would not tell that it is one.
+METALINK_PREFIX = "metalink:"
 # Smaller files are here before peers are found.
 PEERS_FROM_BYTES = 16 * 1024 * 1024
 
@@ -38,6 +41,14 @@ class Offer:
         """Whose word its checksum is, for the sentence that tells that the bytes have another."""
         out = "; --no-checksum-files does without it" if self.is_beside else ""
         return f" (as {shown_url(self.told_by)} says{out})"
+
+
+def metalink_named(url: str, options: Options) -> str | None:
+    """The path or URL of the metalink that tells of a download, by the user's word or by the URL; None where none does.
+
+    ``-``: the document was read from standard input.
+    """
+    return options.metalink or (url if options.follow and names_metalink(url) else None)
 
 
 def enriched(options: Options, offer: Offer, notes: list[str]) -> Options:

@@ -156,7 +156,7 @@ class Ranged:
         if not ledger.written.total:
             offer, given = self._download.offer, [c.url for c in self._candidates.all if not c.is_foreign]
             name = offer.name if offer else os.path.basename(ledger.part.target)
-            identity = Identity(url=self._download.url, mirrors=tuple(given), name=name, version=version)
+            identity = Identity(url=self._download.lasting_name, mirrors=tuple(given), name=name, version=version)
             await self._session.on_disk(ledger.begin, identity)
         driver = self._new_driver(ledger)
         driver.start_open(self.first_range)
