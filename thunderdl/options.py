@@ -77,6 +77,7 @@ class Kind(enum.Enum):
     PIECE_HASHES = "FILE"
     TORRENT = "FILE|URL|MAGNET"
     METALINK = "FILE|URL|-"
+    DOCUMENT = "FILE|URL"
     FILES = "LIST"
     PEER = "HOST:PORT"
     TRACKER = "TRACKER"
@@ -249,6 +250,12 @@ class Options:
         None, "Metalink that tells of the file, whatever the document is called; - for standard input.", Kind.METALINK,
         short="M", once=True,
     )  # fmt: skip
+    mirror_list: str | None = _option(
+        None,
+        "List of mirrors (base URLs, as projects publish them) to find the file on, too.",
+        Kind.DOCUMENT,
+        once=True,
+    )
     follow: bool = _option(
         True,
         "Download what a .torrent or metalink names, not the document itself.",

@@ -170,3 +170,8 @@ def test_a_metalink_is_followed_once(server: LoopbackServer, here: Path) -> None
     server.resources["/x"] = Resource(body=inner.encode(), behaviour=m.headers(named))
     assert main(["get", "-q", server.url("/x")]) == 0
     assert (here / "y").read_bytes() == inner.encode()
+
+
+def test_a_list_of_mirrors_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["get", "http://127.0.0.1:1/f", "--mirror-list", "none.txt"]) == 2
+    assert sentence(capsys) == "--mirror-list none.txt: there is no such file."

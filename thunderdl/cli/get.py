@@ -134,9 +134,7 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
     """Refuse what cannot work before anything is tried."""
     if not urls and input_list is None and options.metalink is None:
         raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
-    by_stdin = [what for what, named in (("URL", "-" in urls), ("--metalink", options.metalink == "-")) if named]
-    if len(by_stdin) + (input_list == "-") > 1 or urls.count("-") > 1:
-        raise UsageError("-: standard input can be read once only; name it for one thing.")
+    _check_stdin(urls, input_list, options)
     for url in urls:
         if url != "-":
             checked_target(url)
@@ -150,10 +148,25 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
         "--torrent": options.torrent is not None,
         "--files": options.files is not None,
         "--metalink": options.metalink is not None,
+        "--mirror-list": options.mirror_list is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]
     if named and (len(urls) > 1 or (not urls and options.metalink is None) or input_list is not None):
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
+    _check_documents(urls, options)
+    if options.out == "-":
+        raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
+    if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):
+        raise UsageError(f"--out {printable(options.out)} is a folder; use --dir for it.")
+
+
+def _check_stdin(urls: Sequence[str], input_list: str | None, options: Options) -> None:
+    by_stdin = [what for what, named in (("URL", "-" in urls), ("--metalink", options.metalink == "-")) if named]
+    if len(by_stdin) + (input_list == "-") > 1 or urls.count("-") > 1:
+        raise UsageError("-: standard input can be read once only; name it for one thing.")
+
+
+def _check_documents(urls: Sequence[str], options: Options) -> None:
     if (
         options.files is not None
         and options.torrent is None
@@ -163,7 +176,5 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
         raise UsageError(
             "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
         )
-    if options.out == "-":
-        raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
-    if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):
-        raise UsageError(f"--out {printable(options.out)} is a folder; use --dir for it.")
+    if options.mirror_list is not None and "://" not in options.mirror_list and not os.path.exists(options.mirror_list):
+        raise UsageError(f"--mirror-list {printable(options.mirror_list)}: there is no such file.")

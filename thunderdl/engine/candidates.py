@@ -40,7 +40,9 @@ TEND_S = 0.05
 @dataclass(slots=True)
 class Candidate:
     """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, a metalink or a server,
-    not by the user, whose own headers it does not get (curl's CVE-2021-22923). ``asked_at``: loop time, None before."""
+    not by the user, whose own headers it does not get (curl's CVE-2021-22923). ``is_stranger``: named by none whom the
+    user named either. ``told_by``: who named it. ``wants_proof``: refused since nothing showed that it has the same
+    bytes. ``asked_at``: loop time, None before."""
 
     id: int
     url: str
@@ -49,6 +51,9 @@ class Candidate:
     source: OpenSource | None = None
     notes: list[str] = field(default_factory=list)
     is_foreign: bool = False
+    is_stranger: bool = False
+    wants_proof: bool = False
+    told_by: str = ""
     asked_at: float | None = None
 
 
@@ -71,9 +76,13 @@ class Candidates:
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
         self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
-        self._bench: deque[str] = deque()
+        self._bench: deque[Candidate] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
+        # Brings more of them, perhaps.
+        self._coming: asyncio.Task[None] | None = None
+        # Whether any bytes can be told from the right ones, whoever brings them.
+        self.is_proven = False
         # Whether a source is still of use; who drives them knows.
         self.is_used: Callable[[int], bool] = lambda source: True
         self.add_foreign(foreign)
@@ -90,7 +99,11 @@ class Candidates:
     @property
     def still_opening(self) -> bool:
         """Whether one more may still turn out to be a source."""
-        return any(not task.done() for task in self._tasks) or self._tending is not None
+        return any(not task.done() for task in self._tasks) or self._tending is not None or self._is_coming
+
+    @property
+    def _is_coming(self) -> bool:
+        return self._coming is not None and not self._coming.done()
 
     @property
     def untried(self) -> int:
@@ -113,7 +126,7 @@ class Candidates:
 
         Raises the error of the only one, or DownloadFailed with those of all.
         """
-        if len(self.all) == 1 and not self._bench:
+        if len(self.all) == 1 and not self._bench and not self._is_coming:
             await self._open(self.all[0], first_range)
         else:
             self._begin_all(first_range)
@@ -124,14 +137,26 @@ class Candidates:
                     await self._origin_heard.wait()
         return self._opened()
 
-    def add_foreign(self, urls: Iterable[str]) -> None:
+    def add_foreign(self, urls: Iterable[str], told_by: str = "", *, is_stranger: bool = False) -> None:
         """More URLs of the same file, that somebody else than the user has named; those of whom most is hoped first."""
         for url in urls:
             if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
                 self._known.add(url)
-                self._bench.append(url)
+                self._bench.append(Candidate(0, url, is_foreign=True, is_stranger=is_stranger, told_by=told_by))
         if not self.all and self._bench:
             self._next_from_the_bench()
+
+    def await_more(self, coming: asyncio.Task[None]) -> None:
+        """More of them may be added as long as ``coming`` runs: nothing is hopeless before it ends."""
+        self._coming = coming
+
+    def reconsider(self, first_range: FirstRange) -> None:
+        """Ask those once more that nothing spoke for: something does now."""
+        for candidate in self.all:
+            if candidate.wants_proof:
+                candidate.wants_proof, candidate.error = False, None
+                candidate.notes.clear()
+                self._begin(candidate, first_range)
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
         """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
@@ -153,7 +178,8 @@ class Candidates:
         self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
 
     def _next_from_the_bench(self) -> Candidate:
-        candidate = Candidate(len(self.all) + 1, self._bench.popleft(), is_foreign=True)
+        candidate = self._bench.popleft()
+        candidate.id = len(self.all) + 1
         self.all.append(candidate)
         return candidate
 
@@ -189,7 +215,7 @@ class Candidates:
     def close(self) -> None:
         """Give up what is not open yet, and what was opened for nothing."""
         self.pace.close()
-        for task in filter(None, (self._tending, *self._tasks)):
+        for task in filter(None, (self._coming, self._tending, *self._tasks)):
             task.cancel()
         for candidate in self.all:
             if candidate.opening is not None and candidate.source is None:
@@ -220,7 +246,8 @@ class Candidates:
 
     async def _any_opened(self) -> None:
         while not any(candidate.opening for candidate in self.all):
-            pending = {task for task in (self._tending, *self._tasks) if task is not None and not task.done()}
+            tasks = (self._coming, self._tending, *self._tasks)
+            pending = {task for task in tasks if task is not None and not task.done()}
             if not pending:
                 return
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, enriched, trusted
+from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
@@ -52,17 +52,20 @@ class Download:
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
         self.notes: list[str] = []
-        # Whose word the checksum of the whole is, where the user gave none.
-        self.told_by: Offer | None = None
+        # Whose word the hashes are.
+        self.proof = Proof()
         if options.checksum is None and urls and (given := fragment_digests(urls[0])):
             self.options = replace(options, checksum=given[0])
+        self.candidates = Candidates(session, urls, self.options)
+        self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
-        self.candidates = Candidates(session, urls, self.options, offer.urls if offer else ())
         self.url = url or self.candidates.origin.url
         self.torrent = torrent
         # What the first answer's header fields said.
         self.stated: Offer | None = None
+        # What the user's list of mirrors says.
+        self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
         self.status = Status.QUEUED
@@ -148,6 +151,7 @@ class Download:
     async def _download(self) -> tuple[str, tuple[str, ...]]:
         if self._metalink is not None:
             await self._begin_offer(self._metalink)
+        self._begin_list()
         if self.torrent is not None or self.options.torrent is not None:
             return await self._by_torrent(self.options.torrent or "")
         if (known := self._known_version()) is not None:
@@ -204,19 +208,37 @@ class Download:
 
         if first.opening is None:
             return
-        offer = self.stated = trusted(offer_of_answer(first.url, first.opening, self.notes), self.options)
-        self._enrich(offer)
-        self.candidates.add_foreign(offer.urls)
-        if offer.torrents and (self.version.size or 0) >= PEERS_FROM_BYTES:
+        insecure = self.options.insecure
+        offer = self.stated = offer_of_answer(first.url, first.opening, self.notes, insecure=insecure)
+        self.enriched_by(offer)
+        self.candidates.add_foreign(offer.urls, offer.told_by, is_stranger=True)
+        self.offer_torrents(offer)
+
+    def enriched_by(self, offer: Offer) -> Options:
+        """The options with what the offer adds to them."""
+        before, self.options = self.options, enriched(self.options, offer, self.notes)
+        self.proof = self.proof.after(before, self.options, offer)
+        self.settle_proof()
+        return self.options
+
+    def settle_proof(self) -> None:
+        """Let strangers bring what can be checked."""
+        self.candidates.is_proven = self.proof.lets_strangers_bring(self.options)
+
+    @property
+    def told_by(self) -> Offer | None:
+        """Whose word the checksum of the whole is, None for the user's."""
+        return self.proof.checksum_by
+
+    def offer_torrents(self, offer: Offer) -> None:
+        """Have peers join of torrents that a stranger names, where they are worth it and their bytes can be told."""
+        size = self.version.size or offer.size or 0
+        if offer.torrents and size >= PEERS_FROM_BYTES and (offer.is_authentic or self.candidates.is_proven):
             self.on_torrents(offer.torrents)
 
-    def _enrich(self, offer: Offer) -> None:
-        before, self.options = self.options, enriched(self.options, offer, self.notes)
-        if self.options.checksum is not before.checksum:
-            self.told_by = offer
-
     def _take_offer(self, offer: Offer) -> None:
-        self._enrich(offer)
+        self.enriched_by(offer)
+        self.candidates.add_foreign(offer.urls, offer.told_by)
         if offer.name and self.options.out is None:
             self.options = replace(self.options, out=offer.name)
 
@@ -227,7 +249,6 @@ class Download:
 
             self.offer = await sole_offer(self.session, metalink, self.options)
             self._take_offer(self.offer)
-            self.candidates.add_foreign(self.offer.urls)
         references = self.offer.torrents
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])
@@ -237,6 +258,31 @@ class Download:
             )
         elif references and (self.offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
             self.on_torrents(references)
+
+    def _begin_list(self) -> None:
+        """Look through the user's list of mirrors while the download begins."""
+        named = [each.url for each in self.candidates.all if not each.is_foreign]
+        urls = (*named, *(self.offer.urls if self.offer else ()))
+        if (reference := self.options.mirror_list) is not None and urls:
+            self.candidates.await_more(self.session.loop.create_task(self._take_list(reference, urls[0])))
+
+    async def _take_list(self, reference: str, original: str) -> None:
+        from thunderdl.engine.mirror_lists import offer_of_list
+
+        try:
+            self._listed = await offer_of_list(self.session, reference, original, self.options)
+        except ThunderdlError as error:
+            self.notes.append(f"the mirror list is not used: {str(error).rstrip('.')}")
+            return
+        if self.candidates.is_proven or (self.ranged is not None and self.ranged.driver is not None):
+            self.tend_listed()
+
+    def tend_listed(self) -> None:
+        """Ask the mirrors of the user's list. Without a hash not before the origin has said what the file is: whoever
+        of them were quick would decide that."""
+        if self._listed is not None:
+            self.candidates.add_foreign(self._listed.urls, self._listed.told_by, is_stranger=True)
+            self.candidates.tend(from_the_start)
 
     def _known_version(self) -> Version | None:
         """What it is, where an offer says all that is needed to begin with whoever answers first."""

@@ -173,7 +173,7 @@ class Driver:
         opening = candidate.opening
         assert opening is not None
         seen = version_of(opening)
-        why = self._why_refused(seen, opening)
+        why = self._why_refused(candidate, seen, opening)
         if not why and self._is_doubtful(seen):
             candidate.opening = None
             release(self._session, opening)
@@ -216,7 +216,7 @@ class Driver:
         allowed = self._candidates.options_for(candidate)
         return await same_as_written(self._session, candidate.url, allowed, meter, fd, written)
 
-    def _why_refused(self, seen: Version, opening: Opening) -> str:
+    def _why_refused(self, candidate: Candidate, seen: Version, opening: Opening) -> str:
         if opening.head.coded:
             return "it sends the file compressed"
         if seen.size is None:
@@ -224,12 +224,15 @@ class Driver:
         if seen.size != self._size:
             page = " and is a page of HTML" if (opening.head.get("content-type") or "").startswith("text/html") else ""
             return f"its file has {seen.size} bytes{page}, the others' {self._size}"
-        if self._options.checksum or self._options.piece_hashes:
+        is_checked = bool(self._options.checksum or self._options.piece_hashes)
+        if is_checked and (self._candidates.is_proven or not candidate.is_stranger):
             return ""
         same_date = seen.validators.last_modified == self._version.validators.last_modified is not None
         if compare(self._version, seen) is Verdict.SAME or same_date:
             return ""
-        return "no hash was given, and its validators do not show that it is the same version"
+        candidate.wants_proof = True
+        given = "the hash could be an attacker's own" if is_checked else "no hash was given"
+        return f"{given}, and its validators do not show that it is the same version"
 
     # -- beside other downloads (:class:`thunderdl.engine.sharing.Party`)
 

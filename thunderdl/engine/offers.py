@@ -24,7 +24,8 @@ PEERS_FROM_BYTES = 16 * 1024 * 1024
 class Offer:
     """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first. ``size``: bytes, None
     where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``documents``: URLs of
-    metalinks that say more. ``is_beside``: a checksum file, found because we looked for it."""
+    metalinks that say more. ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user
+    named who says it, or the file's own server says it where nobody on the way can have changed it."""
 
     told_by: str
     name: str = ""
@@ -35,6 +36,7 @@ class Offer:
     torrents: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
     is_beside: bool = False
+    is_authentic: bool = False
 
     @property
     def said(self) -> str:
@@ -65,13 +67,29 @@ def enriched(options: Options, offer: Offer, notes: list[str]) -> Options:
     return replace(options, **changes) if changes else options  # type: ignore[arg-type]
 
 
-def trusted(offer: Offer, options: Options) -> Offer:
-    """The offer without its mirrors where nothing could prove that they are of the same content: a weak digest tells
-    damage, and no attack."""
-    given = options.checksum or offer.checksum
-    if options.piece_hashes is None and given is not None and not is_strong(given.algorithm):
-        return replace(offer, urls=(), torrents=())
-    return offer
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the bytes can be checked by, and whose word that is; None: the user's own."""
+
+    checksum_by: Offer | None = None
+    pieces_by: Offer | None = None
+
+    def after(self, before: Options, now: Options, offer: Offer) -> Proof:
+        """The same once ``offer`` made ``now`` of ``before``."""
+        return Proof(
+            self.checksum_by if now.checksum is before.checksum else offer,
+            self.pieces_by if now.piece_hashes is before.piece_hashes else offer,
+        )
+
+    def lets_strangers_bring(self, options: Options) -> bool:
+        """Whether bytes of anybody can be told from the right ones. A weak digest tells damage, and no attack; one that
+        came over plain http may be the attacker's own, as the mirrors beside it."""
+        if options.piece_hashes is not None and (self.pieces_by is None or self.pieces_by.is_authentic):
+            return True
+        given = options.checksum
+        if given is None or not is_strong(given.algorithm):
+            return False
+        return self.checksum_by is None or self.checksum_by.is_authentic
 
 
 def _fits(offer: Offer) -> bool:

@@ -15,7 +15,7 @@ from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
-from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
+from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
@@ -112,6 +112,7 @@ class Ranged:
         from thunderdl.engine.finding import Finding
 
         stated = self._download.stated
+        self._download.tend_listed()
         self._candidates.tend(from_the_start)
         self._finding = Finding(self._session, self._options, self._candidates.origin.url, self.hear)
         is_proven = bool(self._options.checksum or self._options.piece_hashes)
@@ -123,15 +124,19 @@ class Ranged:
         if offer.size not in (None, size) or (pieces is not None and not pieces.fits(size or 0)):
             self._notes.append(f"{shown_url(offer.told_by)} is of another file: {offer.size} bytes, not {size}")
             return
-        offer = trusted(offer, self._options)
-        enlarged = enriched(self._options, offer, self._notes)
-        if enlarged.checksum is not self._options.checksum:
-            self._download.told_by = offer
-        self.expect(enlarged)
-        self._candidates.add_foreign(offer.urls)
+        was_proven = self._candidates.is_proven
+        self.expect(self._download.enriched_by(offer))
+        if self._candidates.is_proven and not was_proven:
+            self._forget_refusals()
+            self._candidates.reconsider(from_the_start)
+        self._candidates.add_foreign(offer.urls, offer.told_by, is_stranger=True)
         self._candidates.tend(from_the_start)
-        if offer.torrents and (size or 0) >= PEERS_FROM_BYTES:
-            self._download.on_torrents(offer.torrents)
+        self._download.offer_torrents(offer)
+
+    def _forget_refusals(self) -> None:
+        """Those that wanted proof are asked again: what was said of them holds no more."""
+        names = {shown_url(each.url) for each in self._candidates.all if each.wants_proof}
+        self._notes[:] = [note for note in self._notes if note.partition(" is not used: ")[0] not in names]
 
     def expect(self, options: Options) -> None:
         """Hashes became known."""
