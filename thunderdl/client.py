@@ -367,6 +367,12 @@ class Client:
 
         return await torrent_of(session, reference, self.options)
 
+    async def metalink(self, reference: str) -> Metalink:
+        """What is in a metalink, by its path or URL. Raises UsageError for what is none, ThunderdlError."""
+        from thunderdl.engine.metalinks import metalink_of
+
+        return await metalink_of(self._running_session(), reference, self.options)
+
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""
         return tuple(self._tasks)

@@ -272,9 +272,13 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="info",
             target="thunderdl.cli.info:info",
-            help="Show what a server says of a URL, or what is in a torrent.",
-            flags=(*_options(*_REACH, *_PEERS), _JSON),
-            argument=Argument(name="url", metavar="URL", help="A URL, a .torrent file, a magnet link.", least=1),
+            help="Show what a server says of a URL, or what is in a torrent or metalink.",
+            flags=(*_options("follow", *_REACH, *_PEERS), _JSON),
+            argument=Argument(
+                name="url",
+                metavar="[URL]",
+                help="A URL, a .torrent or metalink file, a magnet link, - for standard input.",
+            ),
         ),
         Command(
             name="verify",
