@@ -276,8 +276,9 @@ COMMANDS: Mapping[str, Command] = {
             flags=(*_options("follow", *_REACH, *_PEERS), _JSON),
             argument=Argument(
                 name="url",
-                metavar="[URL]",
-                help="A URL, a .torrent or metalink file, a magnet link, - for standard input.",
+                metavar="URL",
+                help="A URL, a .torrent or metalink, a magnet link; - for a metalink on standard input.",
+                least=1,
             ),
         ),
         Command(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -116,8 +116,8 @@ class Download:
             error, self.status = foreseen(caught), Status.FAILED
             await self._leave()
         self.candidates.close()
-        if self.status is Status.COMPLETE and self.ranged is not None:
-            self.notes += list(self.ranged.losses())
+        if self.status is Status.COMPLETE:
+            self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
         await self._write_trace()
         self.ended = time.monotonic()
         if self.status is Status.COMPLETE and path is not None:
@@ -364,6 +364,14 @@ class Download:
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
         path, verified, self.content_key = await save_small(self.session, self.options, self.target, body)
         return path, verified
+
+    def _losses_of_a_small_one(self) -> Iterator[str]:
+        """Nothing is told where the first one brought it at once: of thousands of small files most do."""
+        if not self.candidates.attempts:
+            return iter(())
+        from thunderdl.engine.losses import losses
+
+        return losses(self.candidates, {}, self.notes)
 
     async def _elsewhere(self, first: Candidate, error: BadContent) -> Candidate:
         """A small file was wrong: another candidate, where there is one."""

@@ -33,6 +33,7 @@ from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, want
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
+from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.resumption import version_of
@@ -71,6 +72,8 @@ class Driver:
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
         self._queue: deque[Event] = deque()
+        # Of those that the user has not named.
+        self._refusals = 0
         self._telling = self._stopped = self._limited = False
         self._caps: dict[str, int] = {}
         # To one host, where there is a reason beside what it allows.
@@ -190,7 +193,9 @@ class Driver:
             self._admit(candidate, opening)
 
     def _refuse(self, candidate: Candidate, why: str, seen: Version) -> None:
-        self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+        if not candidate.is_foreign or self._refusals < MOST_NAMED:
+            self._refusals += candidate.is_foreign
+            self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
         candidate.notes.append(why)
         candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
         self._candidates.attempts.append(candidate.error)

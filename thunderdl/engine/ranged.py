@@ -14,12 +14,13 @@ from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
+from thunderdl.engine.losses import losses
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
-from thunderdl.errors import BadContent, ThunderdlError, clause, shown_url
+from thunderdl.errors import BadContent, ThunderdlError, shown_url
 from thunderdl.model import SourceProgress, Status
 from thunderdl.options import Options
 
@@ -206,15 +207,9 @@ class Ranged:
         return b""
 
     def losses(self) -> Iterator[str]:
-        """A note on each source that was of no use, or not to the end, where none tells of it yet."""
+        """Notes on sources that were of no use, or not to the end."""
         books = self.driver.scheduler.roster.sources if self.driver else {}
-        for candidate in self._candidates.all:
-            known, fault = books.get(candidate.id), self._candidates.fault_of(candidate)
-            lost = not known.usable if known else fault is not None
-            name = shown_url(candidate.url)
-            if lost and not any(note.startswith(f"{name} is not used") for note in self._notes):
-                why = (known.note if known else "") or (clause(fault) if fault else "a lasting fault")
-                yield f"{name} is not used{' any more' if known else ''}: {why}"
+        return losses(self._candidates, books, self._notes)
 
     async def _open_ledger(self, target: Target) -> Ledger:
         self._download.target = target
