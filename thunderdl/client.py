@@ -328,6 +328,8 @@ class Client:
         session = self._running_session()
         from thunderdl.engine.streaming import stream
 
+        if (options or self.options).signed_by is not None or changes.get("signed_by") is not None:
+            raise UsageError("signed_by: of a stream nobody can take the bytes back; download it to a file.")
         changed = _changed(options or self.options, changes)
         parts = stream(session, (url, *mirrors), changed, window_bytes)
         try:

@@ -150,6 +150,12 @@ class Options:
     checksum_files: bool = _option(
         True, "Look for checksum files beside a download (X.sha256, SHA256SUMS) and check with them.", Kind.SWITCH
     )  # fmt: skip
+    signed_by: str | None = _option(
+        None, "Key that must have signed the file: minisign's public key, or an OpenPGP keyring.", Kind.PATH, once=True
+    )
+    save_signatures: bool = _option(
+        False, "Save the signatures that a metalink holds beside the file.", Kind.SWITCH
+    )  # fmt: skip
     piece_hashes: PieceHashes | None = _option(
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
     )  # fmt: skip

@@ -148,6 +148,7 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
         "--torrent": options.torrent is not None,
         "--files": options.files is not None,
         "--metalink": options.metalink is not None,
+        "--signed-by": options.signed_by is not None,
         "--mirror-list": options.mirror_list is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]

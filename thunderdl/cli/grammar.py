@@ -230,7 +230,7 @@ _DOWNLOAD = Flag(
     help="Which download of the trace; without it the largest.",
 )
 _CREATING = (
-    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent or NAME.meta4.", "PATH"),
+    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent or .meta4.", "PATH"),
     Flag("as_metalink", ("--metalink",), Takes.NOTHING, "Make a metalink, of any number of files and folders."),
     Flag("urls_there", ("--url",), Takes.VALUES, "Mirror for the metalink, a folder with a slash at its end.", "URL"),
     Flag("torrents_there", ("--torrent",), Takes.VALUES, "Torrent or magnet link for the metalink.", "URL|MAGNET"),

@@ -47,7 +47,15 @@ async def fetched(session: Session, url: str, options: Options, *, most_bytes: i
 
     # What the user gave to check the file with is not for what tells of it.
     plain = replace(
-        options, torrent=None, metalink=None, mirror_list=None, checksum=None, piece_hashes=None, out=None, files=None
+        options,
+        torrent=None,
+        metalink=None,
+        mirror_list=None,
+        signed_by=None,
+        checksum=None,
+        piece_hashes=None,
+        out=None,
+        files=None,
     )
     parts, total = list[bytes](), 0
     async for part in stream(session, (url,), plain, _WINDOW_BYTES):

@@ -32,6 +32,8 @@ from thunderdl.sources.http.transfer import COLLECT_BYTES
 if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
+    from thunderdl.engine.signing import Signed
+    from thunderdl.formats.metalink_model import Signature
     from thunderdl.sources.swarm.torrent import Torrent
 
 
@@ -64,6 +66,8 @@ class Download:
         self.torrent = torrent
         # What the first answer's header fields said.
         self.stated: Offer | None = None
+        # Whose signature is wanted.
+        self._signed: Signed | None = None
         # What the user's list of mirrors says.
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
@@ -117,6 +121,8 @@ class Download:
             await self._leave()
         self.candidates.close()
         if self.status is Status.COMPLETE:
+            if path is not None and self.options.save_signatures and self.signatures:
+                await self._save_signatures(path)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
         await self._write_trace()
         self.ended = time.monotonic()
@@ -151,6 +157,7 @@ class Download:
     async def _download(self) -> tuple[str, tuple[str, ...]]:
         if self._metalink is not None:
             await self._begin_offer(self._metalink)
+        await self._load_key()
         self._begin_list()
         if self.torrent is not None or self.options.torrent is not None:
             return await self._by_torrent(self.options.torrent or "")
@@ -259,6 +266,40 @@ class Download:
         elif references and (self.offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
             self.on_torrents(references)
 
+    async def _load_key(self) -> None:
+        """Refuse a key that is none before anything is fetched."""
+        if self.options.signed_by is not None and self._signed is None:
+            from thunderdl.engine.signing import Signed
+
+            self._signed = Signed(self, self.options.signed_by)
+            await self._signed.load()
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """Those that its metalink holds."""
+        return self.offer.held_signatures if self.offer else ()
+
+    async def signed(self, path: str, body: bytes | None = None) -> tuple[str, ...]:
+        """What to say that was verified, once who signed the file at ``path``, or in memory, is known; nothing where
+        nobody asked. Raises BadSignature, StorageError."""
+        if self._signed is None:
+            return ()
+        from thunderdl.engine.signing import of_file, of_memory
+
+        opened = of_file(path) if body is None else of_memory(body)
+        who = await self._signed.check(self.target.path if self.target else path, opened)
+        return (f"signature={who}",)
+
+    async def _save_signatures(self, path: str) -> None:
+        from thunderdl.engine.signing import save_signatures
+
+        try:
+            saved = await self.session.on_disk(save_signatures, path, self.signatures)
+        except ThunderdlError as error:
+            self.notes.append(f"its signature is not saved: {str(error).rstrip('.')}")
+        else:
+            self.notes += [f"its signature is saved as {printable(each)}" for each in saved]
+
     def _begin_list(self) -> None:
         """Look through the user's list of mirrors while the download begins."""
         named = [each.url for each in self.candidates.all if not each.is_foreign]
@@ -362,8 +403,9 @@ class Download:
             opening.connection = None
         self.session.pool.free_slot(opening.endpoint)
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
+        signed = await self.signed(self.target.path, body) if self._signed is not None else ()
         path, verified, self.content_key = await save_small(self.session, self.options, self.target, body)
-        return path, verified
+        return path, (*verified, *signed)
 
     def _losses_of_a_small_one(self) -> Iterator[str]:
         """Nothing is told where the first one brought it at once: of thousands of small files most do."""

@@ -47,6 +47,7 @@ def offer_of_answer(url: str, opening: Opening, notes: list[str], *, insecure: b
         told_by=url, size=said.size, urls=tuple(mirrors), checksum=next(iter(said.of_file), None),
         torrents=tuple(one.url for one in described if one.mediatype == TORRENT),
         documents=tuple(one.url for one in described if one.mediatype == METALINK4),
+        signatures=tuple(one for each in links for one in each.signatures),
         is_authentic=_is_authentic(insecure, url, opening.final_url),
     )  # fmt: skip
 

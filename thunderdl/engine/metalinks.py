@@ -60,5 +60,5 @@ def _offer(file: MetalinkFile, told_by: str) -> Offer:
     urls = tuple(mirror.url for mirror in file.mirrors if scheme_of(mirror.url) in FOREIGN_SCHEMES)
     return Offer(
         told_by=told_by, name=file.name, size=file.size, urls=urls, checksum=next(iter(file.digests), None),
-        piece_hashes=file.pieces, torrents=file.torrents, is_authentic=True,
+        piece_hashes=file.pieces, torrents=file.torrents, held_signatures=file.signatures, is_authentic=True,
     )  # fmt: skip

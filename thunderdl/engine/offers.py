@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from thunderdl.errors import shown_url
 from thunderdl.formats.links import names_metalink
+from thunderdl.formats.metalink_model import Signature
 from thunderdl.formats.strength import is_strong
 from thunderdl.model import Digest, PieceHashes
 from thunderdl.options import Options
@@ -23,8 +24,8 @@ PEERS_FROM_BYTES = 16 * 1024 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first. ``size``: bytes, None
-    where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``documents``: URLs of
-    metalinks that say more. ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user
+    where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of
+    detached ones; ``held_signatures``: those that a metalink holds. ``documents``: URLs of metalinks that say more. ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user
     named who says it, or the file's own server says it where nobody on the way can have changed it."""
 
     told_by: str
@@ -34,6 +35,8 @@ class Offer:
     checksum: Digest | None = None
     piece_hashes: PieceHashes | None = None
     torrents: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+    held_signatures: tuple[Signature, ...] = ()
     documents: tuple[str, ...] = ()
     is_beside: bool = False
     is_authentic: bool = False

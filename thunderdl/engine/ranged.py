@@ -296,6 +296,7 @@ class Ranged:
             served = tuple(c.url for c in self._candidates.all if c.source and c.source.bytes)
             expected = error.expected + (self._download.told_by.said if self._download.told_by else "")
             raise BadContent(error.where, expected, error.found, served) from None
+        verified += await self._download.signed(ledger.part.path)
         if self._blame is not None:
             self._blame.settle()
         self._download.content_key = await ledger.content_key()
