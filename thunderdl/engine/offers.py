@@ -25,8 +25,9 @@ PEERS_FROM_BYTES = 16 * 1024 * 1024
 class Offer:
     """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first. ``size``: bytes, None
     where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of
-    detached ones; ``held_signatures``: those that a metalink holds. ``documents``: URLs of metalinks that say more. ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user
-    named who says it, or the file's own server says it where nobody on the way can have changed it."""
+    detached ones; ``held_signatures``: those that a metalink holds. ``documents``: URLs of metalinks that say more.
+    ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user named who says it, or the
+    file's own server says it where nobody on the way can have changed it."""
 
     told_by: str
     name: str = ""
