@@ -1,13 +1,14 @@
 """``python -m tests.lab.hundred``: a metalink of a hundred mirrors, 60 of them dead, 5 wrong, 35 good.
 
-Of the dead 20 are dark (their link drops every frame), 20 refuse, 20 have no such file; the wrong ones have every 64 KiB
-a flipped byte and the validators of the others. The metalink has the digest of the whole and of its pieces. Told are the
-time until the first byte of the file is on the disk, and until it is whole, over the ideal of the 35 alone.
+Of the dead 20 are dark (their link drops every frame), 20 refuse, 20 have no such file; the wrong ones have a flipped
+byte in every 64 KiB and the validators of the others. The metalink has the digests of the whole and of its pieces. Told
+are the time until the first byte is on the disk, and until the file is whole, over the ideal of the 35 alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import statistics
 import subprocess
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.measure import clean_environment
-from tests.lab.content import NAME, PIECE_BYTES, Contents, make_contents
+from tests.lab.content import NAME, Contents, make_contents
 from tests.lab.lab import Lab, laid, why_not
 from tests.lab.link import GOODPUT
 from tests.lab.scenarios import MB, Content, Mirror, Turn
@@ -62,7 +63,7 @@ def urls_of(lab: Lab) -> list[str]:
 def document(folder: Path, contents: Contents, urls: Sequence[str], *, pieces: bool) -> Path:
     path = folder / "file.meta4"
     path.unlink(missing_ok=True)
-    recipe = Recipe(urls=urls, piece_length=PIECE_BYTES if pieces else 64 << 20)
+    recipe = Recipe(urls=urls, piece_length=0 if pieces else 64 << 20)
     create_metalink([str(contents.file(Content.RIGHT))], str(path), recipe=recipe)
     if not pieces:
         text = path.read_text()
@@ -74,7 +75,8 @@ def document(folder: Path, contents: Contents, urls: Sequence[str], *, pieces: b
 
 def command_of(tool: str, metalink: Path, folder: Path) -> list[str]:
     if tool == "thunderdl":
-        return [_path("thunderdl"), "get", "--json", "-d", str(folder), str(metalink)]
+        more = os.environ.get("THUNDERDL_LAB_FLAGS", "").split()
+        return [_path("thunderdl"), "get", "--json", *more, "-d", str(folder), str(metalink)]
     base = [_path("aria2c"), "--no-conf=true", "-q", "-d", str(folder), "--file-allocation=none", "-M", str(metalink)]
     return base if tool == "aria2c" else [*base, "-s40", "-k1M", "--max-concurrent-downloads=1", "-j1"]
 

@@ -21,7 +21,7 @@ from thunderdl.engine.opening import (
     release,
 )
 from thunderdl.engine.session import Session
-from thunderdl.errors import DownloadFailed, ThunderdlError, foreseen, shown_url
+from thunderdl.errors import DownloadFailed, ThunderdlError, TimedOut, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.options import Options
 
@@ -35,6 +35,11 @@ MOST_YOUNG, YOUNG_S = 24, 0.5
 MOST_IN_USE = 48
 MOST_TRIED = 1000
 TEND_S = 0.05
+# Of strangers' mirrors those are not waited for any longer that have been silent for so long, where so many others are
+# in use: a dark one holds a connection for the whole timeout otherwise. Where the others fail they are asked once more.
+SILENT_S, ENOUGH_IN_USE = 2.0, 4
+# Where enough are in use, one that was down is asked again so much later.
+PATIENT_TIMES = 8
 
 
 @dataclass(slots=True)
@@ -88,6 +93,9 @@ class Candidates:
         self.add_foreign(foreign)
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        # Foreign ones that were silent while others brought the file.
+        self._dropped: list[Candidate] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
         # The origin has answered, or failed for the first time.
         self._origin_heard = asyncio.Event()
@@ -175,7 +183,10 @@ class Candidates:
 
     def _begin(self, candidate: Candidate, first_range: FirstRange) -> None:
         candidate.asked_at = self._session.loop.time()
-        self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
+        task = asyncio.create_task(self._open(candidate, first_range))
+        self._tasks.append(task)
+        if candidate.is_foreign:
+            self._opening[candidate.id] = task
 
     def _next_from_the_bench(self) -> Candidate:
         candidate = self._bench.popleft()
@@ -188,16 +199,51 @@ class Candidates:
         while self._bench and len(self.all) < MOST_TRIED:
             while self._bench and self._wants_more():
                 self._begin(self._next_from_the_bench(), first_range)
+            self._drop_silent()
             await asyncio.sleep(TEND_S)
+        await self._watch_silent()
         self._tending = None
+
+    async def _watch_silent(self) -> None:
+        """Until none is asked any more that might be dark."""
+        while any(self._is_silent(each) for each in self.all if each.is_foreign):
+            self._drop_silent()
+            await asyncio.sleep(TEND_S * 4)
+
+    def _drop_silent(self) -> None:
+        late = self._session.loop.time() - SILENT_S
+        silent = [
+            each for each in self.all if each.is_foreign and self._is_silent(each) and (each.asked_at or late) < late
+        ]
+        if silent and self._in_use() >= ENOUGH_IN_USE:
+            for candidate in silent:
+                candidate.error = TimedOut(candidate.url, f"no answer within {SILENT_S:g} s, while others brought it")
+                self.attempts.append(candidate.error)
+                self._dropped.append(candidate)
+                if (task := self._opening.pop(candidate.id, None)) is not None:
+                    task.cancel()
+
+    def ask_dropped(self) -> bool:
+        """Ask those once more that were not waited for, now that nobody else is left; whether there were any."""
+        dropped, self._dropped = self._dropped, []
+        for candidate in dropped:
+            candidate.error = None
+            self._begin(candidate, from_the_start)
+        return bool(dropped)
+
+    @staticmethod
+    def _is_silent(candidate: Candidate) -> bool:
+        return candidate.opening is None and candidate.error is None and candidate.source is None
+
+    def _in_use(self) -> int:
+        return sum(1 for each in self.all if each.source is not None and self.is_used(each.id))
 
     def _wants_more(self) -> bool:
         young = self._session.loop.time() - YOUNG_S
-        silent = (each for each in self.all if each.opening is None and each.error is None and each.source is None)
-        asked = sum(1 for each in silent if (each.asked_at or 0.0) > young)
+        asked = sum(1 for each in self.all if self._is_silent(each) and (each.asked_at or 0.0) > young)
         if asked >= MOST_YOUNG or len(self.all) >= MOST_TRIED:
             return False
-        return sum(1 for each in self.all if each.source is not None and self.is_used(each.id)) < MOST_IN_USE
+        return self._in_use() < MOST_IN_USE
 
     async def next_after(self, failed: Candidate) -> Candidate:
         """Another candidate, for what ``failed`` could not bring. Raises as :meth:`first` does."""
@@ -276,7 +322,9 @@ class Candidates:
                 down_since = now if down_since is None else down_since
                 if not is_passing(error) or is_hopeless(failures, now - down_since, self._options.retries):
                     return
-                await asyncio.sleep(back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25)))
+                wait_s = back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25))
+                is_spare = candidate.is_foreign and self._in_use() >= ENOUGH_IN_USE
+                await asyncio.sleep(wait_s * PATIENT_TIMES if is_spare else wait_s)
                 continue
             candidate.error = None
             self._note_origin(candidate)

@@ -310,7 +310,9 @@ class Driver:
 
     def _look_whether_hopeless(self) -> None:
         """No source is left, or none was ever let in."""
-        if not self._candidates.still_opening and not self.begin_again():
+        if self._candidates.still_opening or self._candidates.ask_dropped():
+            return
+        if not self.begin_again():
             self._fault(self._candidates.failure())
 
     def _fault(self, error: ThunderdlError) -> None:
