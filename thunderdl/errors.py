@@ -15,7 +15,8 @@
     │       ├── TlsFailure        12
     │       ├── NotFound           3   404, 410
     │       ├── AccessDenied       5   401, 403, 407, 451
-    │       ├── RedirectRefused    6   loop, downgrade, foreign scheme
+    │       │   └── LinkExpired    5   and no new link of the same file could be had
+    │       ├── RedirectRefused    6   loop, downgrade, foreign scheme, inward
     │       ├── BadResponse        6   against RFC 9110/9112, or other bytes than asked
     │       └── RangesUnsupported  6   answered 200 to a range
     ├── ContentChanged             8   the resource is another version than the one begun
@@ -92,10 +93,12 @@ class TargetExists(UsageError):
 class SourceError(ThunderdlError):
     """One attempt at one source.
 
-    ``url``: the source; ``reason``: a clause without a full stop; ``advice``: what to do, or empty.
+    ``url``: the source; ``reason``: a clause without a full stop; ``advice``: what to do, or empty; ``status``: what
+    the server answered, None where it did not.
     """
 
     exit_code = 4
+    status: int | None = None
 
     def __init__(self, url: str, reason: str, advice: str = "") -> None:
         super().__init__(url, reason, advice)
@@ -139,7 +142,8 @@ class ServerBusy(PassingFault):
 
     def __init__(self, url: str, status: int, retry_after_s: float | None = None, reason: str = "") -> None:
         super().__init__(url, reason or f"the server answered {status}")
-        self.status, self.retry_after_s = status, retry_after_s
+        self.status: int = status
+        self.retry_after_s = retry_after_s
         self.one_too_many = False
 
 
@@ -160,7 +164,14 @@ class NotFound(LastingFault):
 
 
 class AccessDenied(LastingFault):
+    """``challenges``: how the server would let somebody in, as it wrote that."""
+
     exit_code = 5
+    challenges: tuple[str, ...] = ()
+
+
+class LinkExpired(AccessDenied):
+    """The link holds no more, and no new one of the same file could be had."""
 
 
 class RedirectRefused(LastingFault):

@@ -51,6 +51,13 @@ class Digest:
     def __str__(self) -> str:
         return f"{self.algorithm}={self.value.hex()}"
 
+    def covers(self, found: Digest) -> bool:
+        """Whether ``found``, computed of some bytes, is this one: of an algorithm with variants it holds each of them,
+        one after the other (``formats/ed2k_hash.py``)."""
+        length = len(self.value)
+        variants = {found.value[at : at + length] for at in range(0, len(found.value), length)} if length else set()
+        return self.algorithm == found.algorithm and self.value in variants
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PieceHashes:
@@ -171,7 +178,8 @@ class Result:
     ``path``: the final file, None where there is none. ``bytes``: its size. ``verified``: the digests that
     were checked (``algorithm=hex``, ``pieces:algorithm`` for piece hashes), empty where nothing could be.
     ``wasted_bytes``: fetched and not used; ``uploaded_bytes``: what peers had from us.
-    ``notes``: what the user should know (what was thrown away and why).
+    ``validators``: what the server said of the version. ``notes``: what the user should know (what was thrown away and
+    why).
     """
 
     url: str
@@ -185,5 +193,6 @@ class Result:
     uploaded_bytes: int = 0
     sources: tuple[SourceProgress, ...] = ()
     content_key: ContentKey | None = None
+    validators: Validators = Validators()  # frozen
     notes: tuple[str, ...] = field(default=())
     error: Exception | None = None

@@ -122,7 +122,12 @@ def _option(
     ``scope``: ``task`` may differ for each download, ``session`` is shared by all of a client.
     """
     metadata = {"help": text, "kind": kind, "short": short, "flag": flag, "least": least, "once": once}
-    return field(default=default, metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope})
+    # What is secret is not in a repr, which ends up in logs and reports.
+    return field(
+        default=default,
+        repr=kind is not Kind.SECRET,
+        metadata=metadata | {"unit": unit, "aria2": aria2, "scope": scope},
+    )
 
 
 Refresh = Callable[["ExpiredLink"], "str | Awaitable[str]"]
@@ -159,6 +164,11 @@ class Options:
     piece_hashes: PieceHashes | None = _option(
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
     )  # fmt: skip
+    remote_time: bool = _option(
+        False, "Give the file the time that the server states.", Kind.SWITCH, aria2="remote-time"
+    )  # fmt: skip
+    xattr: bool = _option(False, "Note in extended attributes where the file came from, without secrets.", Kind.SWITCH)
+    quarantine: bool = _option(True, "On macOS: have the file checked when it is first opened.", Kind.SWITCH)
     key: bool = _option(False, "Also compute the content key (BEP 52 root).", Kind.SWITCH)
     connections: int = _option(64, "Connections in all.", Kind.COUNT, least=1, scope="session")
     per_host: int = _option(
@@ -232,6 +242,10 @@ class Options:
     )  # fmt: skip
     keyring: bool = _option(False, "Take tokens and passwords from the system's keyring.", Kind.SWITCH)
     netrc: bool = _option(False, "Take passwords from ~/.netrc.", Kind.SWITCH, aria2="no-netrc", scope="session")
+    accept_new_host_keys: bool = _option(
+        False, "Over SFTP, trust servers that known_hosts does not name yet, and remember them.", Kind.SWITCH,
+        scope="session",
+    )  # fmt: skip
     cookies: str | None = _option(
         None, "Netscape cookie file to send from.", Kind.PATH, aria2="load-cookies", scope="session"
     )

@@ -17,6 +17,12 @@ def size(amount_bytes: float) -> str:
     return f"{value:.{decimals}f} {_UNITS[unit]}"
 
 
+def peers(count: int, seeds: int) -> str:
+    """``1 peer, 1 of them a seed``, ``3 peers, 2 of them seeds``."""
+    told = "1 peer" if count == 1 else f"{count} peers"
+    return f"{told}, {'1 of them a seed' if seeds == 1 else f'{seeds} of them seeds'}"
+
+
 def rate(bytes_per_s: float) -> str:
     return f"{size(bytes_per_s)}/s"
 

@@ -23,6 +23,7 @@ from thunderdl.core.division import (
 )
 from thunderdl.core.protocol import Brought, Released, Reserved
 from thunderdl.core.ranges import RangeSet
+from thunderdl.core.scarcity import OwnOrder
 
 MIB = 1024 * 1024
 COUNT = 100
@@ -286,12 +287,23 @@ def test_what_a_peer_has_by_now_is_taken_from_the_ends_of_leases() -> None:
 
 def test_scarce_is_what_is_nowhere_in_the_order_asked_for() -> None:
     asked = Division(size=SIZE, piece_bytes=MIB, done=[7])
-    assert asked.scarce(swarm(has=[1, 2], leechers=1), [9, 1, 7, 3]) == [9, 3]
-    assert asked.scarce(swarm(has=[1, 2]), [9, 1, 7, 3]) == [], "for nobody"
+    rest = [piece for piece in range(COUNT) if piece not in (9, 1, 7, 3)]
+    order = OwnOrder([9, 1, 7, 3, *rest])
+    rest.remove(2)
+    assert asked.scarce(swarm(has=[1, 2], leechers=1), order) == [9, 3, *rest[: MOST_SCARCE - 2]]
+    assert asked.scarce(swarm(has=[1, 2]), order) == [], "for nobody"
+    asked.brought(3)
+    asked.lost(7)
+    assert asked.scarce(swarm(has=[1, 2], leechers=1), order)[:2] == [9, 7]
+
+
+def test_before_anything_is_known_of_peers_all_is_scarce() -> None:
+    nothing_known = SwarmView(rate_bytes_per_s=0.0, available=b"", leechers=1)
+    assert division(3).scarce(nothing_known, OwnOrder([2, 0, 1])) == [2, 0, 1]
 
 
 def test_no_more_than_so_many_are_scarce() -> None:
-    assert len(division().scarce(swarm(has=[], leechers=1), range(COUNT))) == MOST_SCARCE
+    assert len(division().scarce(swarm(has=[], leechers=1), OwnOrder(range(COUNT)))) == MOST_SCARCE
 
 
 def test_what_was_brought_and_lost_belongs_to_the_mirrors() -> None:

@@ -192,3 +192,24 @@ def test_what_comes_beside_brings_the_end_nearer() -> None:
         desk.tick(after_s=0.1)
         ends.append(desk.scheduler._end_s())
     assert ends[1] < ends[0] / 2
+
+
+def test_what_the_exchange_is_told_of_leases() -> None:
+    desk = bare()
+    desk.open()
+    leases = list(desk.scheduler.roster.leases.values())
+    spans = [(lease.start, lease.end) for lease in leases]
+    assert [(each.position, each.end) for each in desk.scheduler.held()] == spans
+    assert list(desk.scheduler.written_by_lanes()) == spans
+    # Being cut: none to plan with, yet its lane may still write up to where it was asked for.
+    desk.tell(Reserved(spans[0][1] - 1, spans[0][1]))
+    assert leases[0].shrinking
+    assert spans[0][0] not in [each.position for each in desk.scheduler.held()]
+    assert spans[0] in list(desk.scheduler.written_by_lanes())
+    assert desk.scheduler.has_source_at_work
+    assert desk.scheduler.has_hopeful_source
+
+
+def test_without_sources_there_is_no_hope() -> None:
+    assert not bare().scheduler.has_source_at_work
+    assert not bare().scheduler.has_hopeful_source

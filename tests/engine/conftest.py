@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thunderdl import client
+from thunderdl import task
 from thunderdl.engine import driver, single
 
 QUICK_S = 0.01
@@ -21,6 +21,6 @@ def own_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Positions and progress are looked at more often, so that what waits for them takes milliseconds."""
-    monkeypatch.setattr(client, "PROGRESS_S", QUICK_S)
+    monkeypatch.setattr(task, "PROGRESS_S", QUICK_S)
     monkeypatch.setattr(driver, "TICK_S", QUICK_S)
     monkeypatch.setattr(single, "POLL_S", QUICK_S)

@@ -32,9 +32,9 @@ class Told:
         self.written.append((start, end))
 
 
-def exchange(moved: RangeSet | None = None, leases: dict[int, Any] | None = None) -> tuple[Exchange, Told]:
-    roster = SimpleNamespace(leases={} if leases is None else leases)
-    driver = SimpleNamespace(scheduler=SimpleNamespace(roster=roster), tell=lambda event: None)
+def exchange(moved: RangeSet | None = None, leases: list[tuple[int, int]] | None = None) -> tuple[Exchange, Told]:
+    scheduler = SimpleNamespace(written_by_lanes=lambda: iter(leases or ()))
+    driver = SimpleNamespace(scheduler=scheduler, tell=lambda event: None)
     division = Division(size=PIECE * COUNT, piece_bytes=PIECE)
     # Neither is short of anything, so that nothing is divided.
     division.is_short = lambda swarm: False  # type: ignore[method-assign]
@@ -61,7 +61,7 @@ def test_one_that_movers_ever_wrote_in_is_read_back(moved: tuple[int, int]) -> N
 
 
 def test_one_under_a_lease_waits_for_its_end() -> None:
-    leases: dict[int, Any] = {1: SimpleNamespace(start=0, asked_end=101)}
+    leases = [(0, 101)]
     asked, ledger = exchange(leases=leases)
     asked._brought(1)
     asked._record()

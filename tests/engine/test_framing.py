@@ -158,7 +158,6 @@ def test_endless_headers(tmp_path: Path, server: LoopbackServer, behaviour: Beha
         m.head(b"HTTP/1.1 200 OK\r\nno colon here\r\n\r\n"), m.head(b"HTTP/1.1 200 OK\r\n : x\r\n\r\n"),
         m.head(b"HTTP/1.1 99999 OK\r\n\r\n"), m.head(b"HTTP/9.9 200 OK\r\n\r\n"), m.head(b"ICY 200 OK\r\n\r\nxxxx"),
         m.head(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        m.head(b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"),
         m.head(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhello"),
     ],
 )  # fmt: skip
@@ -166,6 +165,17 @@ def test_rubbish_instead_of_http(tmp_path: Path, server: LoopbackServer, head: B
     result = fetch(serve(server, SMALL, head), tmp_path)
     assert isinstance(result.error, BadResponse | ConnectionLost), result
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", b"HTTP/1.1 200 OK\r\nContent-Length: 5\n\r\nhello",
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_a_bare_newline_ends_a_line_too(tmp_path: Path, server: LoopbackServer, raw: bytes) -> None:
+    assert content_of(fetch(serve(server, SMALL, m.head(raw)), tmp_path)) == b"hello"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ EVIL_PATHS = [
 ]  # fmt: skip
 
 
-def check_safe(folder: Path, outside: list[str]) -> str:
+def check_safe(folder: Path, outside: list[str], forbidden: str = "/\\:\u202e") -> str:
     """Exactly one plain file in ``folder``, nothing new beside it; its name."""
     assert names(folder.parent) == outside
     (name,) = os.listdir(folder)
@@ -41,7 +41,7 @@ def check_safe(folder: Path, outside: list[str]) -> str:
     assert not (folder / name).stat().st_mode & 0o111
     assert not name.startswith((".", "-", "~"))
     assert len(os.fsencode(name)) <= 255
-    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "/\\:\u202e" for c in name), repr(name)
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in forbidden for c in name), repr(name)
     return name
 
 

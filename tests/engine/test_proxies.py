@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +13,14 @@ import pytest
 
 from tests.engine.runs import all_say, content_of, failed, fetch
 from tests.servers import misbehave as m
+from tests.servers import real
 from tests.servers.certificates import Certificates
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.proxy import ProxyServer
 from thunderdl.errors import AccessDenied, ConnectFailed, ThunderdlError, TlsFailure, UsageError
+from thunderdl.reach import Resolve
+
+SECRET = base64.b64encode(b"u:p").decode()
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
@@ -98,3 +105,193 @@ def test_a_proxy_that_is_not_there(tmp_path: Path, proxy: str, scheme: str) -> N
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_is_none(tmp_path: Path, proxy: str, scheme: str) -> None:
     failed(fetch(f"{scheme}://127.0.0.1:1/f", tmp_path, proxy=proxy), UsageError, 2, "proxy")
+
+
+# By TLS to the proxy.
+
+
+def test_plain_http_by_a_proxy_that_is_spoken_to_by_tls(
+    tmp_path: Path, server: LoopbackServer, certificates: Certificates, content: bytes
+) -> None:
+    server.resources["/f"] = Resource(body=content)
+    with ProxyServer(password=SECRET, tls=certificates.good().server_context()) as proxy:
+        by = proxy.url.replace("//", "//u:p@")
+        assert content_of(fetch(server.url("/f"), tmp_path, proxy=by, ca=str(certificates.ca_file))) == content
+        assert all(head.startswith("GET http://") for head in proxy.heads)
+        assert all_say(server, "Proxy-Authorization", None)
+
+
+def test_https_in_a_tunnel_of_tls(tmp_path: Path, certificates: Certificates, content: bytes) -> None:
+    tls = certificates.good().server_context()
+    with (
+        LoopbackServer({"/f": Resource(body=content * 8)}, tls=tls) as server,
+        ProxyServer(password=SECRET, tls=certificates.good().server_context()) as proxy,
+    ):
+        by = proxy.url.replace("//", "//u:p@")
+        result = fetch(server.url("/f"), tmp_path, proxy=by, ca=str(certificates.ca_file), task_limit=32 << 20)
+        assert content_of(result) == content * 8
+        assert all(head.startswith("CONNECT ") for head in proxy.heads)
+        assert all_say(server, "Proxy-Authorization", None)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_with_a_wrong_certificate_hears_nothing(
+    tmp_path: Path, certificates: Certificates, scheme: str
+) -> None:
+    """S1: the password of the proxy and the address asked for are not for whoever answers there."""
+    with ProxyServer(tls=certificates.wrong_host().server_context()) as proxy:
+        by = proxy.url.replace("//", "//u:secret@")
+        result = fetch(f"{scheme}://127.0.0.1:1/f", tmp_path, proxy=by, ca=str(certificates.ca_file))
+        failed(result, TlsFailure, 12, "proxy")
+        assert "secret" not in str(result.error)
+        assert proxy.heads == []
+
+
+def test_no_client_certificate_for_a_proxy(tmp_path: Path, certificates: Certificates, server: LoopbackServer) -> None:
+    mine = certificates.client()
+    with ProxyServer(tls=certificates.asking_context()) as proxy:
+        result = fetch(
+            server.url("/f"), tmp_path, proxy=proxy.url, ca=str(certificates.ca_file), cert=str(mine.chain),
+            cert_key=str(mine.key),
+        )  # fmt: skip
+        assert result.error is not None
+        assert proxy.heads == []
+
+
+# Which proxy.
+
+
+def test_each_hop_of_a_redirect_has_its_own_proxy(tmp_path: Path, server: LoopbackServer) -> None:
+    """C5: and the password of one proxy goes to no other."""
+    with LoopbackServer({"/g": Resource(body=b"x")}) as other, ProxyServer() as one, ProxyServer() as two:
+        server.resources["/f"] = Resource(body=b"", behaviour=m.redirect(other.url("/g")))
+        by = (
+            (f"127.0.0.1:{server.port}", one.url.replace("//", "//u:one@")),
+            (f"127.0.0.1:{other.port}", two.url.replace("//", "//u:two@")),
+        )
+        assert content_of(fetch(server.url("/f"), tmp_path, proxy_for=by)) == b"x"
+        given = [base64.b64encode(f"u:{name}".encode()).decode() for name in ("one", "two")]
+        assert [head.count(f"Basic {given[0]}") for head in one.heads] == [1]
+        assert [head.count(f"Basic {given[1]}") for head in two.heads] == [1]
+        assert not any(given[0] in head for head in two.heads)
+        assert all_say(server, "Proxy-Authorization", None)
+        assert all_say(other, "Proxy-Authorization", None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_direct"),
+    [
+        ({"no_proxy": "127.0.0.0/8"}, True), ({"no_proxy": "*"}, True),
+        ({"no_proxy": "example.org, 10.0.0.0/8"}, False),
+        ({"proxy_for": (("127.0.0.1", "direct"),)}, True), ({"proxy_for": (("*.org", "direct"),)}, False),
+        ({"no_proxy": "127.0.0.1:1"}, False),
+    ],
+)  # fmt: skip
+def test_hosts_without_a_proxy(
+    tmp_path: Path, server: LoopbackServer, changes: dict[str, Any], is_direct: bool
+) -> None:  # fmt: skip
+    server.resources["/f"] = Resource(body=b"x")
+    with ProxyServer() as proxy:
+        assert content_of(fetch(server.url("/f"), tmp_path, proxy=proxy.url, **changes)) == b"x"
+        assert (proxy.heads == []) is is_direct
+
+
+@pytest.mark.parametrize("excepted", ["127.0.0.0/8", "127.0.0.1", "*", ".example.org,127.0.0.1"])
+def test_no_proxy_of_the_environment(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, excepted: str
+) -> None:
+    server.resources["/f"] = Resource(body=b"x")
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", excepted)
+        assert content_of(fetch(server.url("/f"), tmp_path)) == b"x"
+        assert proxy.heads == []
+
+
+# SOCKS 4: the request is of a few bytes, and no server in Debian speaks it and its extension for names.
+
+
+class Socks4:
+    """One connection at a time. ``asked``: host or address of each request."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Socks4:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                with client, contextlib.suppress(OSError):
+                    self._relay(client)
+
+    def _relay(self, client: socket.socket) -> None:
+        raw = client.recv(600)
+        port, address, rest = int.from_bytes(raw[2:4], "big"), raw[4:8], raw[8:]
+        named = address[:3] == bytes(3)
+        host = rest.split(b"\0")[1].decode() if named else socket.inet_ntoa(address)
+        self.asked.append(host)
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            client.sendall(b"\0\x5a" + bytes(6))
+            server.sendall(client.recv(65536))
+            while part := server.recv(65536):
+                client.sendall(part)
+
+
+@pytest.mark.parametrize(("scheme", "asked"), [("socks4", "127.0.0.1"), ("socks4a", "name.example")])
+def test_socks_4(tmp_path: Path, server: LoopbackServer, scheme: str, asked: str) -> None:
+    """The name is looked up here, or by the proxy."""
+    server.resources["/f"] = Resource(body=b"x", behaviour=m.close_delimited)
+    with Socks4() as proxy:
+        url = server.url("/f").replace("127.0.0.1", "name.example")
+        here = (Resolve("name.example", None, ("127.0.0.1",)),)
+        result = fetch(url, tmp_path, proxy=f"{scheme}://127.0.0.1:{proxy.port}", resolve=here)
+        assert content_of(result) == b"x"
+        assert set(proxy.asked) == {asked}
+
+
+# Real ones.
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_squid(tmp_path: Path, certificates: Certificates, content: bytes, scheme: str) -> None:
+    tls = certificates.good().server_context() if scheme == "https" else None
+    with (
+        real.squid(user="u", password="p w") as proxy,
+        LoopbackServer({"/f": Resource(body=content)}, tls=tls) as server,
+    ):
+        ca, by = str(certificates.ca_file), proxy.url("").replace("//", "//u:p%20w@")
+        assert content_of(fetch(server.url("/f"), tmp_path / "a", proxy=by, ca=ca)) == content
+        wrong = fetch(server.url("/f"), tmp_path / "b", proxy=proxy.url("").replace("//", "//u:wrong@"), ca=ca)
+        assert isinstance(wrong.error, AccessDenied | ConnectFailed)
+        assert "407" in str(wrong.error)
+        assert "wrong" not in str(wrong.error)
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("tls", [False, True])
+def test_microsocks(
+    tmp_path: Path, certificates: Certificates, content: bytes, scheme: str, tls: bool
+) -> None:  # fmt: skip
+    context = certificates.good().server_context() if tls else None
+    with (
+        real.microsocks(user="u", password="secret") as proxy,
+        LoopbackServer({"/f": Resource(body=content)}, tls=context) as server,
+    ):
+        ca = str(certificates.ca_file)
+        by = f"{scheme}://u:secret@127.0.0.1:{proxy.port}"
+        assert content_of(fetch(server.url("/f"), tmp_path / "a", proxy=by, ca=ca)) == content
+        wrong = fetch(server.url("/f"), tmp_path / "b", proxy=by.replace("secret", "wr0ng"), ca=ca)
+        failed(wrong, ConnectFailed, 4, "proxy")
+        assert "wr0ng" not in str(wrong.error)

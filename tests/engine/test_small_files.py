@@ -11,6 +11,7 @@ from thunderdl.engine.naming import Target
 from thunderdl.errors import StorageError
 from thunderdl.options import Exists, Options
 from thunderdl.storage.files import write_small
+from thunderdl.storage.marks import Mark
 
 
 def test_a_folder_that_another_download_makes_meanwhile_is_no_reason_to_fail(
@@ -18,9 +19,9 @@ def test_a_folder_that_another_download_makes_meanwhile_is_no_reason_to_fail(
 ) -> None:
     folder = tmp_path / "new"
 
-    def late(target: str, data: bytes, exists: Exists) -> str:
+    def late(target: str, data: bytes, exists: Exists, mark: Mark | None = None) -> str:
         if folder.exists():
-            return write_small(target, data, exists)
+            return write_small(target, data, exists, mark)
         folder.mkdir()
         raise StorageError(target, "the folder is gone")
 

@@ -46,6 +46,20 @@ class Certificates:
     def good(self) -> Identity:
         return self._identity("good", lambda: self._ca.issue_cert(*_HOSTS))
 
+    def of(self, *hosts: str) -> Identity:
+        return self._identity(hosts[0].replace("*", "any"), lambda: self._ca.issue_cert(*hosts))
+
+    def client(self, name: str = "somebody@example.org") -> Identity:
+        """What a client may show, and a server with :meth:`asking_context` wants."""
+        return self._identity("client", lambda: self._ca.issue_cert(name))
+
+    def asking_context(self, *, insists: bool = True) -> ssl.SSLContext:
+        """Of a server that asks clients for a certificate of the authority."""
+        context = self.good().server_context()
+        context.verify_mode = ssl.CERT_REQUIRED if insists else ssl.CERT_OPTIONAL
+        context.load_verify_locations(self.ca_file)
+        return context
+
     def wrong_host(self) -> Identity:
         return self._identity("wrong_host", lambda: self._ca.issue_cert("other.example"))
 

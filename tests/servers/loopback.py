@@ -33,8 +33,9 @@ class LoopbackServer:
     """Serves ``resources`` (path to :class:`Resource`, may be changed at any time) while used as a context manager.
 
     ``requests``: every request in order. ``sent``: bytes of bodies by path. ``release``: event that ends all
-    stalls. ``tls``: context for https. ``behaviour``: applies to every path, after the resource's own.
-    ``connections``: accepted in all; ``peak_connections``: most at once; ``tls_failures``: refused handshakes.
+    stalls. ``address``: of this machine. ``tls``: context for https. ``behaviour``: applies to every path, after the
+    resource's own. ``connections``: accepted in all; ``peak_connections``: most at once; ``tls_failures``: refused
+    handshakes.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class LoopbackServer:
         tls: ssl.SSLContext | None = None,
         behaviour: Behaviour | None = None,
         limits: Limits | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
+        self.address = address
         self.resources = {} if resources is None else resources
         self.behaviour = behaviour
         self.limits = limits or Limits()
@@ -79,7 +82,7 @@ class LoopbackServer:
 
     @property
     def origin(self) -> str:
-        return f"{'http' if self._tls is None else 'https'}://127.0.0.1:{self.port}"
+        return f"{'http' if self._tls is None else 'https'}://{self.address}:{self.port}"
 
     def url(self, path: str) -> str:
         return self.origin + path
@@ -104,7 +107,7 @@ class LoopbackServer:
         """Listen, on the same port as before if there was one."""
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self.port))
+        listener.bind((self.address, self.port))
         listener.listen(512)
         listener.setblocking(False)
         with self._lock:

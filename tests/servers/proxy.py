@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import ssl
 import threading
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -19,12 +20,14 @@ class ProxyServer:
     """Forwards while used as a context manager.
 
     ``heads``: the head of every request made to the proxy itself, as text. ``password``: ``user:password`` in
-    base64 that it wants, None for none. ``refuses``: answer CONNECT with 403.
+    base64 that it wants, None for none. ``refuses``: answer CONNECT with 403. ``tls``: context to be spoken to by TLS.
     """
 
-    def __init__(self, *, password: str | None = None, refuses: bool = False) -> None:
+    def __init__(
+        self, *, password: str | None = None, refuses: bool = False, tls: ssl.SSLContext | None = None
+    ) -> None:  # fmt: skip
         self.heads: list[str] = []
-        self._password, self._refuses = password, refuses
+        self._password, self._refuses, self._tls = password, refuses, tls
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._stop, self._stopped = socket.socketpair()
@@ -32,7 +35,7 @@ class ProxyServer:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> ProxyServer:
         self._start(self._accept)
@@ -63,8 +66,8 @@ class ProxyServer:
         ready, _, _ = select.select([self._stopped, *socks], [], [])
         return [] if self._stopped in ready else ready
 
-    def _serve(self, client: socket.socket) -> None:
-        with client, contextlib.suppress(OSError):
+    def _serve(self, plain: socket.socket) -> None:
+        with plain, contextlib.suppress(OSError), self._secured(plain) as client:
             while head := self._head(client):
                 method, target, _ = head.split("\r\n", 1)[0].split(" ")
                 self.heads.append(head)
@@ -76,6 +79,9 @@ class ProxyServer:
                 else:
                     self._forward(client, head, target)
                     return
+
+    def _secured(self, client: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(client, server_side=True) if self._tls else client
 
     def _head(self, client: socket.socket) -> str:
         data = b""
@@ -110,7 +116,11 @@ class ProxyServer:
         other = {client: server, server: client}
         while ready := self._readable(client, server):
             for sock in ready:
-                part = sock.recv(65536)
-                if not part:
-                    return
-                other[sock].sendall(part)
+                # What TLS has decrypted already no select speaks of.
+                while True:
+                    part = sock.recv(65536)
+                    if not part:
+                        return
+                    other[sock].sendall(part)
+                    if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
+                        break

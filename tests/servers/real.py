@@ -52,7 +52,7 @@ def nginx(*, tls: Identity | None = None, limit_rate: str | None = None, directi
         (root / "conf").write_text(conf)
         return [program, "-p", str(root), "-c", str(root / "conf"), "-e", str(root / "error.log")]
 
-    with _running(command, scheme="https" if tls else "http") as server:
+    with running(command, scheme="https" if tls else "http") as server:
         yield server
 
 
@@ -65,7 +65,7 @@ def apache(*, directives: str = "") -> Iterator[RealServer]:
         (root / "conf").write_text(_APACHE.format(root=root, port=port, directives=directives))
         return [program, "-d", str(root), "-f", str(root / "conf"), "-DFOREGROUND"]
 
-    with _running(command) as server:
+    with running(command) as server:
         yield server
 
 
@@ -77,12 +77,49 @@ def python_http_server() -> Iterator[RealServer]:
         served = ["--bind", "127.0.0.1", "--directory", str(root / "www"), str(port)]
         return [sys.executable, "-m", "http.server", *served]
 
-    with _running(command) as server:
+    with running(command) as server:
         yield server
 
 
 @contextlib.contextmanager
-def _running(command: Callable[[Path, int], list[str]], *, scheme: str = "http") -> Iterator[RealServer]:
+def squid(*, user: str | None = None, password: str = "") -> Iterator[RealServer]:
+    """Squid as a proxy for everybody here, or for ``user`` alone. ``folder``: holds its access.log."""
+    program = need("squid")
+
+    def command(root: Path, port: int) -> list[str]:
+        # Under root it turns into an unprivileged user.
+        (root / "www").chmod(0o777)
+        root.chmod(0o777)
+        who = "http_access allow localhost"
+        if user is not None:
+            hashed = subprocess.run(
+                [need("openssl"), "passwd", "-apr1", password], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            (root / "users").write_text(f"{user}:{hashed}\n")
+            who = _SQUID_LOGIN.format(root=root)
+        (root / "conf").write_text(_SQUID.format(root=root, port=port, who=who))
+        return [program, "-N", "-f", str(root / "conf")]
+
+    with running(command) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def microsocks(*, user: str | None = None, password: str = "") -> Iterator[RealServer]:
+    """A SOCKS 5 proxy."""
+    program = need("microsocks")
+
+    def command(root: Path, port: int) -> list[str]:
+        login = ["-u", user, "-P", password] if user else []
+        return [program, "-i", "127.0.0.1", "-p", str(port), *login]
+
+    with running(command, scheme="socks5") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running(command: Callable[[Path, int], list[str]], *, scheme: str = "http") -> Iterator[RealServer]:
+    """``command``: the words that start a server on a port, given the folder that is all its own."""
     # Not pytest's tmp_path: that is closed to the unprivileged user which Apache and nginx turn into under root.
     with tempfile.TemporaryDirectory(prefix="thunderdl-server-") as name:
         root = Path(name)
@@ -182,4 +219,24 @@ KeepAlive On
 MaxKeepAliveRequests 0
 DocumentRoot {root}/www
 {directives}
+"""
+
+_SQUID = """\
+http_port 127.0.0.1:{port}
+pid_filename {root}/pid
+access_log stdio:{root}/www/access.log
+cache_log {root}/error.log
+cache deny all
+coredump_dir {root}
+pinger_enable off
+shutdown_lifetime 0 seconds
+acl localhost src 127.0.0.1
+{who}
+http_access deny all
+"""
+_SQUID_LOGIN = """\
+auth_param basic program /usr/lib/squid/basic_ncsa_auth {root}/users
+auth_param basic realm test
+acl known proxy_auth REQUIRED
+http_access allow known
 """

@@ -129,6 +129,8 @@ def test_any_url_makes_a_safe_name(tail: str) -> None:
         ("http://h/%E5%B2%A1.txt", "岡.txt"), ("http://h/岡.txt", "岡.txt"), ("http://h/caf%E9.txt", "café.txt"),
         ("http://h/a+b%20c%2Bd", "a+b c+d"), ("http://h/%00.bashrc", "bashrc"), ("http://h/%zz%", "%zz%"),
         ("http://u:p@h/.bashrc", "bashrc"), ("data:,looks/like/a.path", "download"), ("", "download"),
+        ("ftp://h/pub/b.iso;type=i", "b.iso"), ("FTP://h/a?b;type=x/c", "c"), ("ftps://h/a?b", "a?b"),
+        ("file:///a/b", "b"), ("file:/a/b", "b"), ("file:///a?b", "a?b"), ("http://h/b;type=i", "b;type=i"),
         ("http://h/a%0d%0ab", "a b"), ("http://h/C:%5Cx", "_x"), ("http://h/a\ud800b", "ab"),
     ],
 )  # fmt: skip

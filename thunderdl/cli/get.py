@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.inputs import entries, is_pipe, open_list, piped_entries, read_stdin
-from thunderdl.cli.links import checked, checked_target
+from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
+from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
+from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
@@ -25,44 +26,67 @@ if TYPE_CHECKING:
 
 def get(typed: Typed) -> int:
     """Download each URL given and each of the input list."""
-    options = settings.load(typed.settings()).options()
-    urls, mirrors, list_path = typed.texts("urls"), typed.texts("mirror"), typed.text("input")
-    _check(urls, mirrors, list_path, options)
-    view, tally = _view(typed), Tally()
-    if "-" in (options.metalink, *urls):
-        return asyncio.run(_download(options, _piped_in(urls, mirrors, options), view, tally))
-    if options.metalink is not None:
-        urls, mirrors = (options.metalink,), (*urls, *mirrors)
+    options = with_password(settings.load(typed.settings()).options())
+    urls, list_path = typed.texts("urls"), typed.text("input")
+    mirrors = tuple(map(checked, typed.texts("mirror")))
+    if typed.is_on("glob"):
+        named = _globbed(urls, mirrors, list_path, options)
+    else:
+        urls = tuple(url if url == "-" else checked_target(url) for url in urls)
+        _check(urls, mirrors, list_path, options)
+        if typed.is_on("ask_password"):
+            from thunderdl.cli.asking import Asked
+
+            asked = Asked()
+            urls, mirrors = asked.all(urls), asked.all(mirrors)
+        named = _named(urls, mirrors, options)
+    view, tally = view_of(typed), Tally()
     if list_path is None:
-        return asyncio.run(_download(options, _requests(urls, mirrors), view, tally))
+        return asyncio.run(_download(options, named, view, tally))
+    on_bad_line, settled = tally.bad_line(view), _settled(options, list_path, view)
     if is_pipe(list_path):
-        return asyncio.run(_download(options, _piped(urls, mirrors, tally.bad_line(view)), view, tally))
+        return asyncio.run(_download(options, _piped(named, on_bad_line, settled), view, tally))
     name, opened = open_list(list_path)
     with opened as lines:
-        listed = (_request(url, more) for url, more in entries(lines, name, tally.bad_line(view)))
-        return asyncio.run(_download(options, _chained(_requests(urls, mirrors), listed), view, tally))
+        listed = (_request(*entry) for entry in entries(lines, name, on_bad_line, settled))
+        return asyncio.run(_download(options, _chained(named, listed), view, tally))
 
 
 def resume(typed: Typed) -> int:
-    """Finish every download whose journal or part folder is in the folder."""
+    """Finish every download whose journal or part folder is in the folder, or the one that a file's name stands for."""
+    options = with_password(settings.load(typed.settings()).options())
+    place, new_url = typed.text("folder") or options.dir, typed.text("new_url")
+    journals, folders = _left_at(place)
+    if new_url is not None:
+        checked(new_url)
+        if len(journals) != 1 or folders:
+            raise UsageError("--url belongs to one file; write thunderdl resume FILE --url URL.")
+    view, tally = view_of(typed), Tally()
+    if not journals and not folders:
+        view.problem(ThunderdlError(f"nothing to resume in {printable(place)}."))
+        return 0
+    left = _left(journals, folders, options, view, tally)
+    return asyncio.run(_download(options, (replace(each, new_url=new_url) for each in left), view, tally))
+
+
+def _left_at(place: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Journals and part folders of a folder, or of the one file that is named by its final name or its part's."""
+    from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
     from thunderdl.storage.journal import find_journals
     from thunderdl.storage.wishes import find_part_folders
 
-    options = settings.load(typed.settings()).options()
-    folder = typed.text("folder")
-    if folder is not None:
-        options = replace(options, dir=folder)
-    if not os.path.isdir(options.dir):
-        raise UsageError(f"{printable(options.dir)} is no folder.")
-    view, tally = _view(typed), Tally()
-    journals, folders = find_journals(options.dir), find_part_folders(options.dir)
-    if not journals and not folders:
-        view.problem(ThunderdlError(f"nothing to resume in {printable(options.dir)}."))
-        return 0
-    return asyncio.run(_download(options, _left(journals, folders, options, view, tally), view, tally))
+    if os.path.isdir(place) and not place.endswith(PART_SUFFIX):
+        return find_journals(place), find_part_folders(place)
+    part = place.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX) + PART_SUFFIX
+    if os.path.isdir(part):
+        return [], [part]
+    if os.path.lexists(part + JOURNAL_SUFFIX):
+        return [part + JOURNAL_SUFFIX], []
+    raise UsageError(f"{printable(place)} is no folder, and no download that was begun has that name.")
 
 
-def _view(typed: Typed) -> View:
+def view_of(typed: Typed) -> View:
+    """The view that was asked for."""
     loudness = Loudness(quiet=typed.is_on("quiet"), verbose=typed.is_on("verbose"))
     return choose_view(loudness, as_json=typed.is_on("json"))
 
@@ -80,14 +104,23 @@ def open_client(options: Options) -> Client:
     return Client(options)
 
 
-def _request(url: str, mirrors: tuple[str, ...]) -> Request:
+def _request(url: str, mirrors: tuple[str, ...], options: Options | None = None) -> Request:
     from thunderdl.client import Request
 
-    return Request(url=url, mirrors=mirrors)
+    return Request(url=url, mirrors=mirrors, options=options)
 
 
 def _requests(urls: Sequence[str], mirrors: tuple[str, ...]) -> Iterator[Request]:
     return (_request(url, mirrors) for url in urls)
+
+
+def _named(urls: Sequence[str], mirrors: tuple[str, ...], options: Options) -> Iterator[Request]:
+    """What the URLs name, and a metalink; beside one the URLs are more sources of its file."""
+    if "-" in (options.metalink, *urls):
+        return _piped_in(urls, mirrors, options)
+    if options.metalink is not None:
+        return _requests((options.metalink,), (*urls, *mirrors))
+    return _requests(urls, mirrors)
 
 
 def _piped_in(urls: Sequence[str], mirrors: tuple[str, ...], options: Options) -> Iterator[Request]:
@@ -97,17 +130,37 @@ def _piped_in(urls: Sequence[str], mirrors: tuple[str, ...], options: Options) -
 
     document = read_stdin(MAX_DOCUMENT_BYTES, "a metalink")
     settled = replace(options, metalink="-")
-    request = replace(_request("-", (*(url for url in urls if url != "-"), *mirrors)), options=settled)
+    request = _request("-", (*(url for url in urls if url != "-"), *mirrors), settled)
     return iter(requests_in(document, "standard input", request, settled))
 
 
+def _globbed(
+    urls: Sequence[str], mirrors: tuple[str, ...], list_path: str | None, options: Options
+) -> Iterator[Request]:  # fmt: skip
+    """The same for URLs that are patterns. Raises UsageError before anything is tried."""
+    from thunderdl.cli.patterns import checked_patterns, targets
+
+    patterns = checked_patterns(urls)
+    count = sum(pattern.count for pattern in patterns)
+    # A name with a number in it is not that of one file.
+    each = replace(options, out=None) if count > 1 and "#" in (options.out or "") else options
+    _check([checked_target(pattern.at(0)[0]) for pattern in patterns], mirrors, list_path, each, count=count)
+    return (_request(url, mirrors, changed) for url, changed in targets(patterns, options))
+
+
+def _settled(options: Options, list_path: str, view: View) -> MakesOptions:
+    from thunderdl.cli.list_settings import ListSettings
+
+    return ListSettings(options, lambda told: view.problem(ThunderdlError(told)), inside=list_path == "-")
+
+
 async def _piped(
-    urls: Sequence[str], mirrors: tuple[str, ...], on_bad_line: Callable[[UsageError], None]
+    first: Iterator[Request], on_bad_line: Callable[[UsageError], None], settled: MakesOptions
 ) -> AsyncIterator[Request]:  # fmt: skip
-    for request in _requests(urls, mirrors):
+    for request in first:
         yield request
-    async for url, more in piped_entries(on_bad_line):
-        yield _request(url, more)
+    async for entry in piped_entries(on_bad_line, settled):
+        yield _request(*entry)
 
 
 def _chained(first: Iterator[Request], second: Iterator[Request]) -> Iterator[Request]:
@@ -130,16 +183,13 @@ def _left(
             tally.count(error.exit_code)
 
 
-def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options) -> None:
+def _check(
+    urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options, *, count: int = 1
+) -> None:  # fmt: skip
     """Refuse what cannot work before anything is tried."""
     if not urls and input_list is None and options.metalink is None:
         raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
     _check_stdin(urls, input_list, options)
-    for url in urls:
-        if url != "-":
-            checked_target(url)
-    for url in mirrors:
-        checked(url)
     of_one_file = {
         "--mirror": bool(mirrors),
         "--out": options.out is not None,
@@ -152,8 +202,12 @@ def _check(urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, 
         "--mirror-list": options.mirror_list is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]
-    if named and (len(urls) > 1 or (not urls and options.metalink is None) or input_list is not None):
+    several = len(urls) > 1 or (not urls and options.metalink is None) or count > 1 or input_list is not None
+    if named and several:
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
+    for url in urls:
+        if url != "-":
+            checked_sources(url, mirrors, options.torrent)
     _check_documents(urls, options)
     if options.out == "-":
         raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")

@@ -213,7 +213,20 @@ _INPUT = Flag(
     names=("-i", "--input"),
     takes=Takes.VALUE,
     metavar="FILE",
-    help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors.",
+    help="A URL a line, - for stdin; tab-separated URLs of a line are mirrors; aria2's input files, JSON lines.",
+)
+_GLOB = Flag(
+    name="glob", names=("--glob",), takes=Takes.NOTHING, help="URLs are patterns: {a,b}, [1-10], [a-z]; #1 in --out."
+)
+_NEW_URL = Flag(
+    name="new_url", names=("--url",), takes=Takes.VALUE, metavar="URL",
+    help="A new link of the one file, where its old one has expired.",
+)  # fmt: skip
+_ASK_PASSWORD = Flag(
+    name="ask_password",
+    names=("--ask-password",),
+    takes=Takes.NOTHING,
+    help="Ask for the password of each user that a URL names without one.",
 )
 _CHART = Flag(
     name="chart",
@@ -255,16 +268,29 @@ _ALL = tuple(row.name for row in table())
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = (
     "headers", "user_agent", "timeout", "retries", "proxy", "proxy_for", "no_proxy", "resolve", "interface",
-    "ip_version", "ca", "insecure", "cert", "cert_key", "user", "password_file", "keyring", "netrc", "cookies",
-    "cookies_from_browser", "downgrade",
+    "ip_version", "ca", "insecure", "cert", "cert_key", "user", "password_file", "keyring", "netrc",
+    "accept_new_host_keys", "cookies", "cookies_from_browser", "downgrade",
 )  # fmt: skip
 # How peers are found that know what a magnet link names.
 _PEERS = ("peers", "trackers", "port", "dht", "pex", "lsd", "utp", "encryption")
+_TREE = (
+    Flag("delete", ("--delete",), Takes.NOTHING, "Remove local files that a list read to its end does not name."),
+    Flag("include", ("--include",), Takes.VALUES, "Only these paths, as '*.iso' or 'src'; may be repeated.", "PATTERN"),
+    Flag("exclude", ("--exclude",), Takes.VALUES, "None of these, neither fetched nor removed.", "PATTERN"),
+    Flag("dry_run", ("-n", "--dry-run"), Takes.NOTHING, "Show what would be done, and write nothing."),
+)
+# A tree comes from servers; what is there already is compared, never in the way.
+_MIRRORED = tuple(
+    row.name
+    for row in table()
+    if not row.once
+    and row.name not in ("exists", "verify_resumed", "follow", "sequential", "ratio", "seed_time", "remote_time")
+)
 # What the journal already knows is not asked again.
 _RESUMABLE = tuple(
     row.name
     for row in table()
-    if row.name in ("trace", "peers") or (not row.once and row.name not in ("dir", "exists"))
+    if row.name in ("trace", "peers", "refresh_cmd") or (not row.once and row.name not in ("dir", "exists"))
 )
 
 COMMANDS: Mapping[str, Command] = {
@@ -274,8 +300,21 @@ COMMANDS: Mapping[str, Command] = {
             name="get",
             target="thunderdl.cli.get:get",
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
-            flags=(*_options(*_ALL), _MIRROR, _INPUT, _QUIET, _VERBOSE, _JSON),
+            flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _ASK_PASSWORD, _QUIET, _VERBOSE, _JSON),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
+        ),
+        Command(
+            name="mirror",
+            target="thunderdl.cli.mirror:mirror",
+            help="Make a folder the same as a tree that an index page, a metalink or a manifest lists.",
+            flags=(*_TREE, *_options(*_MIRRORED), _QUIET, _VERBOSE, _JSON),
+            argument=Argument(
+                name="places",
+                metavar="URL [DIR]",
+                help="The list, and the folder; without it the one to save into.",
+                least=1,
+                many=True,
+            ),
         ),
         Command(
             name="info",
@@ -299,9 +338,11 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download that was left in a folder.",
-            flags=(*_options(*_RESUMABLE), _QUIET, _VERBOSE, _JSON),
-            argument=Argument(name="folder", metavar="[DIR]", help="The folder; without it the one to save into."),
+            help="Finish every download that was left in a folder, or one of them.",
+            flags=(*_options(*_RESUMABLE), _NEW_URL, _QUIET, _VERBOSE, _JSON),
+            argument=Argument(
+                name="folder", metavar="[DIR|FILE]", help="The folder, or one file; without it the folder to save into."
+            ),
         ),
         Command(
             name="create",

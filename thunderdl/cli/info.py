@@ -13,10 +13,12 @@ from thunderdl.cli.get import open_client
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import read_stdin
 from thunderdl.cli.links import checked, checked_target
+from thunderdl.cli.passwords import with_password
 from thunderdl.cli.views import write_line
 from thunderdl.engine.offers import metalink_named
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import is_metalink_type, names_torrent
+from thunderdl.formats.old_links import Ed2kLink, is_ed2k, parse_ed2k
 from thunderdl.options import Options
 from thunderdl.quantities import size
 
@@ -28,17 +30,28 @@ if TYPE_CHECKING:
 
 def info(typed: Typed) -> int:
     """Show what is known of the URL, torrent or metalink."""
-    options, named, as_json = settings.load(typed.settings()).options(), typed.text("url") or "", typed.is_on("json")
-    if named == "-":
-        found: Info | Torrent | Metalink = _of_stdin()
-    elif names_torrent(named):
-        found = asyncio.run(_ask_torrent(options, checked_target(named)))
-    elif metalink_named(named, options) or ("://" not in named and os.path.isfile(named)):
-        found = asyncio.run(_ask_metalink(options, named))
-    else:
-        found = asyncio.run(_ask(options, checked(named)))
+    options, as_json = with_password(settings.load(typed.settings()).options()), typed.is_on("json")
+    typed_url = typed.text("url") or ""
+    if is_ed2k(typed_url):
+        link = parse_ed2k(checked_target(typed_url))
+        write_line(sys.stdout, json_of_ed2k(link) if as_json else "\n".join(rows_of_ed2k(link)))
+        return 0
+    found = _found(typed_url, options)
     write_line(sys.stdout, _as_json(found) if as_json else "\n".join(_as_rows(found)))
     return 0
+
+
+def _found(typed_url: str, options: Options) -> Info | Torrent | Metalink:
+    if typed_url == "-":
+        return _of_stdin()
+    if "://" not in typed_url and not names_torrent(typed_url) and os.path.isfile(typed_url):
+        return asyncio.run(_ask_metalink(options, typed_url))
+    named = checked_target(typed_url)
+    if names_torrent(named):
+        return asyncio.run(_ask_torrent(options, named))
+    if metalink_named(named, options):
+        return asyncio.run(_ask_metalink(options, named))
+    return asyncio.run(_ask(options, checked(named)))
 
 
 def _of_stdin() -> Metalink:
@@ -135,5 +148,34 @@ def json_of(found: Info) -> str:
             "content_type": found.content_type,
             "protocol": found.protocol,
             "server": found.server,
+        }
+    )
+
+
+def rows_of_ed2k(link: Ed2kLink) -> Iterator[str]:
+    """What an ed2k link says; nobody was asked."""
+    facts = {
+        "name": link.name,
+        "size": f"{size(link.size_bytes)} ({link.size_bytes} bytes)",
+        "ed2k": link.root.hex(),
+        "aich": link.aich.hex() if link.aich else None,
+        "urls": "\n".join(map(shown_url, link.urls)) or "none: get wants one with -m, its network is not joined",
+    }
+    for name, value in facts.items():
+        for line in (value or "–").split("\n") if name == "urls" else [value or "–"]:
+            yield f"{name:<10} {printable(line)}"
+
+
+def json_of_ed2k(link: Ed2kLink) -> str:
+    """The same as one object."""
+    import json
+
+    return json.dumps(
+        {
+            "name": link.name,
+            "size_bytes": link.size_bytes,
+            "ed2k": link.root.hex(),
+            "aich": link.aich.hex() if link.aich else None,
+            "urls": [shown_url(url) for url in link.urls],
         }
     )

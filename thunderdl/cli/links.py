@@ -8,9 +8,11 @@ start-up budget, and the parser that decides about hosts is the client's, not a 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from thunderdl.errors import InvalidUrl
 from thunderdl.formats.links import LOCAL_SCHEMES, REMOTE_SCHEMES, is_magnet, names_metalink, names_torrent
+from thunderdl.formats.old_links import is_ed2k, opened, parse_ed2k
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
@@ -19,23 +21,39 @@ LONGEST = 65536
 
 
 def checked_target(text: str) -> str:
-    """What may name a download: a URL, a magnet link, the path of a .torrent or metalink. Raises InvalidUrl."""
+    """What may name a download: a URL, a magnet or ed2k link, the path of a .torrent or metalink. Raises InvalidUrl.
+
+    Of a thunder, flashget or qqdl link it is what is inside.
+    """
     if "://" not in text and (names_torrent(text) or names_metalink(text)) and not is_magnet(text):
         # A path may hold spaces; whether it is there is seen when it is opened.
         return text
-    return checked(text)
+    url = _opened(text)
+    if is_ed2k(url):
+        parse_ed2k(_without_controls(url))
+        return url
+    return checked(url)
 
 
 def checked(url: str) -> str:
-    """The URL itself; InvalidUrl says why it cannot be one, and what was probably meant."""
+    """The URL itself, or what is inside a link of the old tools; InvalidUrl says why it cannot be one, and what was
+    probably meant."""
     if not url:
         raise InvalidUrl(url, "it is empty")
     if len(url) > LONGEST:
         raise InvalidUrl(url, f"it is longer than {LONGEST} characters")
+    url = _opened(url)
     if unsafe := _UNSAFE.search(url):
         raise InvalidUrl(url, f"it holds {_what_is_unsafe(unsafe[0])}")
+    if is_ed2k(url):
+        raise InvalidUrl(url, "an ed2k link names a file and no place to fetch it from; give it in place of the URL")
     if is_magnet(url):
         return url
+    _check_scheme(url)
+    return url
+
+
+def _check_scheme(url: str) -> None:
     if "://" not in url and re.fullmatch(_HOST_LIKE, url):
         raise InvalidUrl(url, f"it has no scheme; did you mean https://{url[:200]}")
     match = _SCHEME.match(url)
@@ -43,13 +61,24 @@ def checked(url: str) -> str:
         raise InvalidUrl(url, "it must begin with https:// or http://")
     scheme = match[1].lower()
     if scheme in LOCAL_SCHEMES:
-        return url
+        return
     if scheme not in REMOTE_SCHEMES:
         raise InvalidUrl(url, f"the scheme {match[1]!r} is not supported")
     rest = url[match.end() :]
     if not rest.startswith("//") or rest[2:3] in ("", "/", "?", "#"):
         raise InvalidUrl(url, "it names no host")
-    return url
+
+
+def _opened(text: str) -> str:
+    return opened(text) if len(text) <= LONGEST else text
+
+
+def _without_controls(link: str) -> str:
+    # Names in ed2k links hold spaces as they are.
+    unsafe = _UNSAFE.search(link.replace(" ", ""))
+    if unsafe or len(link) > LONGEST:
+        raise InvalidUrl(link, f"it holds {_what_is_unsafe(unsafe[0])}" if unsafe else "it is too long")
+    return link
 
 
 def _what_is_unsafe(character: str) -> str:
@@ -57,3 +86,12 @@ def _what_is_unsafe(character: str) -> str:
         return "a space (write %20)"
     # Bytes that are no UTF-8 arrive as lone surrogates (PEP 383).
     return "bytes that are not UTF-8" if character >= "\ud800" else "a newline or another control character"
+
+
+def checked_sources(url: str, mirrors: Sequence[str], torrent: str | None = None) -> None:
+    """Raise UsageError where what is named names no place to fetch it from: an ed2k link alone."""
+    if is_ed2k(url):
+        from thunderdl.engine.ed2k import sources_and_options
+        from thunderdl.options import Options
+
+        sources_and_options(url, mirrors, Options(torrent=torrent))

@@ -117,6 +117,8 @@ class _Seeder:
         self._codes.append(code)
 
     def _tell_start(self, path: str, seeding: Seeding) -> None:
+        if seeding.note:
+            self._above(f"thunderdl: {seeding.note}.", sys.stderr)
         if self._json:
             self._say_json({
                 "event": "seeding", "path": path, "name": seeding.name, "info_hash_v1": seeding.info_hash_v1,

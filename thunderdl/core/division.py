@@ -13,11 +13,12 @@ Invariants:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from thunderdl.core.ranges import RangeSet
+from thunderdl.core.scarcity import OwnOrder, either
 
 # What the swarm has ahead: enough for its peers' queues, little enough to be given back at the end.
 LOOK_S = 0.6
@@ -81,6 +82,10 @@ class Division:
         self.size, self.piece_bytes, self.first_piece = size, piece_bytes, first_piece
         self.count = -(-size // piece_bytes)
         self.done = set(done)
+        # The same, a byte for each piece.
+        self._here = bytearray(self.count)
+        for piece in self.done:
+            self._here[piece] = 1
         self.assigned: set[int] = set()
         # What they last brought together: idle ones have no rate, and could work.
         self._mirrors_rate = 0.0
@@ -102,21 +107,24 @@ class Division:
         spare, least = self._spare(swarm)
         return have < self._wanted_bytes(swarm) * SHORT or spare < least
 
-    def scarce(self, swarm: SwarmView, order: Sequence[int]) -> list[int]:
+    def scarce(self, swarm: SwarmView, order: OwnOrder) -> list[int]:
         """Pieces that are not here and that no peer has, the first :data:`MOST_SCARCE` of them in ``order``."""
-        if not swarm.leechers:
-            return []
-        found = (piece for piece in order if piece not in self.done and not self._may_bring(swarm, piece))
-        return list(islice(found, MOST_SCARCE))
+        return order.first(self._somewhere(swarm), MOST_SCARCE) if swarm.leechers else []
+
+    def _somewhere(self, swarm: SwarmView) -> bytes:
+        """For each piece a byte, 0 where it is neither here nor at a peer."""
+        return either(self._here, swarm.available[: self.count].ljust(self.count, b"\0"))
 
     def brought(self, piece: int) -> None:
         """The piece is here, whoever brought it."""
         self.done.add(piece)
+        self._here[piece] = 1
         self.assigned.discard(piece)
 
     def lost(self, piece: int) -> None:
         """The piece is not here after all; it belongs to the mirrors again."""
         self.done.discard(piece)
+        self._here[piece] = 0
 
     def look(
         self, swarm: SwarmView, missing: RangeSet, held: Iterable[Held], mirrors_rate: float, *, mirrors: bool
@@ -178,7 +186,7 @@ class Division:
             return False
         if swarm.rate_bytes_per_s > CLEARLY * mirrors_rate:
             return True
-        waiting = sum(1 for piece, peers in enumerate(swarm.available) if peers and piece not in self.done)
+        waiting = self.count - self._somewhere(swarm).count(0) - len(self.done)
         return waiting * self.piece_bytes <= max(BACKLOG_BYTES, swarm.rate_bytes_per_s * BACKLOG_S)
 
     def _had_meanwhile(self, swarm: SwarmView, leases: list[Held]) -> list[int]:
@@ -239,6 +247,8 @@ class Division:
 
     def _unheld(self, leases: list[Held]) -> list[int]:
         """Pieces that are not here, and of which no lease brings a part."""
+        if len(self.done) + len(self.assigned) >= self.count:
+            return []
         held = RangeSet((lease.position, lease.end) for lease in leases)
         left = (piece for piece in range(self.count) if piece not in self.done and piece not in self.assigned)
         return [piece for piece in left if held.first_gap(*self.bounds(piece)) == self.bounds(piece)]

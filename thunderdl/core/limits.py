@@ -108,6 +108,8 @@ class Limiter:
         self._all = TokenBucket(rate_bytes_per_s)
         # Flows somebody of which waits.
         self._pending: dict[Flow, None] = {}
+        # While somebody counts: what each flow was granted; None while nobody does.
+        self.served: dict[Flow, int] | None = None
         self._tag = 0.0
 
     @property
@@ -142,6 +144,7 @@ class Limiter:
         """Granted, but the socket had less."""
         for bucket in (self._all, flow.own):
             bucket.spend(-unused_bytes)
+        self._count(flow, -unused_bytes)
         flow.tag -= unused_bytes / flow.weight
         flow.feel(waited=False)
 
@@ -171,11 +174,16 @@ class Limiter:
     def _serve(self, flow: Flow, taker: int, granted: int, buckets: list[TokenBucket]) -> None:
         for bucket in buckets:
             bucket.spend(granted)
+        self._count(flow, granted)
         self._tag = max(self._tag, flow.tag)
         flow.tag += granted / flow.weight
         flow.feel(waited=flow.waiting.pop(taker, None) is not None)
         if not flow.waiting:
             self._pending.pop(flow, None)
+
+    def _count(self, flow: Flow, count_bytes: int) -> None:
+        if self.served is not None:
+            self.served[flow] = self.served.get(flow, 0) + count_bytes
 
     def _expire(self, now: float) -> None:
         """Forget takers that did not come back."""

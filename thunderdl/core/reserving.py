@@ -5,12 +5,47 @@ Who brings which piece is decided in :mod:`thunderdl.core.division`; here its ou
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from thunderdl.core.division import Held
 from thunderdl.core.protocol import Beside, Brought, Command, Released, Reserved, Scarce
 from thunderdl.core.staffing import Staffing
 
 
 class Reserving(Staffing):
     """See :class:`thunderdl.core.scheduler.Scheduler`."""
+
+    # -- what the exchange asks
+
+    def held(self) -> list[Held]:
+        """The leases at work, as the division sees them: not those that are being cut or given up."""
+        return [
+            Held(
+                position=lease.position, end=lease.end,
+                rate_bytes_per_s=lease.lane.likely_rate() if lease.lane.rate.known else 0.0,
+            )
+            for lease in self.roster.leases.values() if lease.left_bytes and not lease.shrinking and not lease.cancelled
+        ]  # fmt: skip
+
+    def written_by_lanes(self) -> Iterator[tuple[int, int]]:
+        """Ranges that lanes may still write in: whole leases, up to where they were asked for."""
+        return ((lease.start, lease.asked_end) for lease in self.roster.leases.values())
+
+    def lanes_rate(self, now: float) -> float:
+        """What all lanes bring, bytes/s."""
+        return self.roster.likely_rate(now)
+
+    @property
+    def has_source_at_work(self) -> bool:
+        """Whether a source is there that is usable and not down."""
+        return any(source.usable and not source.is_down for source in self.roster.sources.values())
+
+    @property
+    def has_hopeful_source(self) -> bool:
+        """Whether a source is there that may still bring something."""
+        return any(source.usable and not source.exhausted for source in self.roster.sources.values())
+
+    # -- events
 
     def _reserve(self, event: Reserved) -> list[Command]:
         self.reserved.add(event.start, event.end)

@@ -53,7 +53,7 @@ async def asked(session: Session, url: str) -> Info:
         return Info(
             url=url, final_url=opening.final_url, name=os.path.basename(target.path), size_bytes=head.total_bytes,
             ranges=head.status == 206, validators=head.validators, digests=stated.of_file,
-            checksums=stated.checksums, protocol=f"HTTP/{head.http_version}", server=head.get("server") or "",
+            checksums=stated.checksums, protocol=_protocol_of(opening), server=head.get("server") or "",
             content_type=head.get("content-type") or "", duplicates=offer.urls, metalinks=offer.documents,
             torrents=offer.torrents, notes=tuple(notes),
         )  # fmt: skip
@@ -65,3 +65,8 @@ def _statement(opening: Opening) -> Statement:
     heads = [head for head in (opening.before, opening.head) if head is not None]
     fields = ([(name, value.decode("latin-1")) for name, value in head.fields] for head in heads)
     return combined(stated_digests(each, status=head.status) for each, head in zip(fields, heads, strict=True))
+
+
+def _protocol_of(opening: Opening) -> str:
+    scheme = opening.endpoint.scheme
+    return f"HTTP/{opening.head.http_version}" if scheme in ("http", "https") else scheme.upper()

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
+from thunderdl.engine.access import of_mirror, of_stranger, options_for_fresh
 from thunderdl.engine.opening import (
     MIRROR_FIRST,
     First,
@@ -18,12 +19,16 @@ from thunderdl.engine.opening import (
     back_off_s,
     is_passing,
     open_source,
+    origin_of,
     release,
 )
+from thunderdl.engine.refreshing import EXPIRED, MAX_REFRESHES, RefreshFailed, can_refresh, expired, new_url
 from thunderdl.engine.session import Session
-from thunderdl.errors import DownloadFailed, ThunderdlError, TimedOut, foreseen, shown_url
+from thunderdl.errors import DownloadFailed, SourceError, ThunderdlError, TimedOut, clause, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
+from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
+from thunderdl.storage.paths import name_from_url
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
 ORIGIN_GRACE_S = 1.0
@@ -44,13 +49,15 @@ PATIENT_TIMES = 8
 
 @dataclass(slots=True)
 class Candidate:
-    """One URL of the file, before and while it is a source. ``is_foreign``: named by a torrent, a metalink or a server,
-    not by the user, whose own headers it does not get (curl's CVE-2021-22923). ``is_stranger``: named by none whom the
-    user named either. ``told_by``: who named it. ``wants_proof``: refused since nothing showed that it has the same
-    bytes. ``asked_at``: loop time, None before."""
+    """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
+    user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
+    the user (curl's CVE-2021-22923); ``is_stranger``: nor by a document that the user named; ``told_by``: who named it,
+    a path or URL. ``wants_proof``: refused since nothing showed that it has the same bytes. ``asked_at``: loop time,
+    None before."""
 
     id: int
     url: str
+    options: Options
     error: ThunderdlError | None = None
     opening: Opening | None = None
     source: OpenSource | None = None
@@ -60,6 +67,19 @@ class Candidate:
     wants_proof: bool = False
     told_by: str = ""
     asked_at: float | None = None
+    # What took the place of the URL, which had expired.
+    fresh_url: str | None = None
+    refreshed: int = 0
+
+    @property
+    def where(self) -> str:
+        """The URL to ask."""
+        return self.fresh_url or self.url
+
+    def go_to(self, url: str) -> None:
+        """From now on by another URL, which nobody but whoever was asked for it has named."""
+        self.options = options_for_fresh(self.options, same_origin=origin_of(url) == origin_of(self.where))
+        self.fresh_url = url
 
 
 # What a candidate is asked for first.
@@ -73,14 +93,20 @@ def from_the_start(candidate: Candidate) -> First:
 
 class Candidates:
     """``urls``: the origin first, then its mirrors; the same URL twice counts once. ``foreign``: more of them, by
-    preference, that the user has not named; they are asked a few at a time, as they are needed."""
+    preference, that ``told_by`` has named and not the user; they are asked a few at a time, as they are needed."""
 
     def __init__(
-        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = ()
+        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = (), told_by: str = ""
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
-        self.all = [Candidate(number, url) for number, url in enumerate(dict.fromkeys(urls), 1)]
+        session.access.named.update(filter(None, map(origin_of, urls)))
+        mirrors = of_mirror(options)
+        home = origin_of(urls[0]) if urls else None
+        self.all = [
+            Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
+            for number, url in enumerate(dict.fromkeys(urls), 1)
+        ]
         self._bench: deque[Candidate] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
@@ -90,7 +116,7 @@ class Candidates:
         self.is_proven = False
         # Whether a source is still of use; who drives them knows.
         self.is_used: Callable[[int], bool] = lambda source: True
-        self.add_foreign(foreign)
+        self.add_foreign(foreign, told_by)
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._opening: dict[int, asyncio.Task[None]] = {}
@@ -103,6 +129,11 @@ class Candidates:
     @property
     def origin(self) -> Candidate:
         return min(self.all, key=lambda candidate: candidate.id)
+
+    def replace_origin(self, url: str) -> None:
+        """The user has another link of the same file, where the first one has expired."""
+        self._session.access.named.update(filter(None, [origin_of(url)]))
+        self.origin.fresh_url = url
 
     @property
     def still_opening(self) -> bool:
@@ -118,9 +149,11 @@ class Candidates:
         """How many of the foreign ones nobody has asked."""
         return len(self._bench)
 
-    def options_for(self, candidate: Candidate) -> Options:
-        """What a request to it may hold."""
-        return replace(self._options, headers=()) if candidate.is_foreign else self._options
+    async def ask(self, candidate: Candidate, first: First) -> Opening:
+        """Ask a candidate, with what of the user's it may be told. Raises SourceError."""
+        return await open_source(
+            self._session, candidate.where, candidate.options, first, self.pace.meter, candidate.told_by
+        )  # fmt: skip
 
     def by_id(self, source: int) -> Candidate:
         return next(candidate for candidate in self.all if candidate.id == source)
@@ -145,12 +178,15 @@ class Candidates:
                     await self._origin_heard.wait()
         return self._opened()
 
-    def add_foreign(self, urls: Iterable[str], told_by: str = "", *, is_stranger: bool = False) -> None:
-        """More URLs of the same file, that somebody else than the user has named; those of whom most is hoped first."""
+    def add_foreign(self, urls: Iterable[str], told_by: str, *, is_stranger: bool = False) -> None:
+        """More URLs of the same file, that ``told_by`` has named; those of whom most is hoped first."""
+        options = of_stranger(self._options)
         for url in urls:
             if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
                 self._known.add(url)
-                self._bench.append(Candidate(0, url, is_foreign=True, is_stranger=is_stranger, told_by=told_by))
+                self._bench.append(
+                    Candidate(0, url, options, is_foreign=True, is_stranger=is_stranger, told_by=told_by)
+                )
         if not self.all and self._bench:
             self._next_from_the_bench()
 
@@ -300,16 +336,18 @@ class Candidates:
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
-        options = self.options_for(candidate)
         failures = turned_away = 0
         down_since: float | None = None
         while True:
             try:
-                candidate.opening = await open_source(
-                    self._session, candidate.url, options, first_range(candidate), self.pace.meter
-                )
+                candidate.opening = await self.ask(candidate, first_range(candidate))
             except Exception as caught:
                 error = foreseen(caught)
+                if isinstance(error, SourceError):
+                    error.url = candidate.url
+                    if (refused := await refreshed(candidate, error)) is None:
+                        continue
+                    error = refused
                 if getattr(error, "one_too_many", False) and turned_away < MOST_TURNED_AWAY:
                     # Not its fault: it waits in line for one of the connections that the host allows.
                     turned_away += 1
@@ -335,6 +373,19 @@ class Candidates:
     def _note_origin(self, candidate: Candidate) -> None:
         if candidate is self.origin:
             self._origin_heard.set()
+
+
+async def refreshed(candidate: Candidate, error: SourceError) -> SourceError | None:
+    """None where a link that has expired has now another URL; else the error that tells why not."""
+    if error.status not in EXPIRED or not can_refresh(candidate.options) or candidate.refreshed >= MAX_REFRESHES:
+        return error
+    candidate.refreshed += 1
+    link = ExpiredLink(url=candidate.url, name=name_from_url(candidate.url), size_bytes=None, why=clause(error))
+    try:
+        candidate.go_to(await new_url(candidate.options, link))
+    except RefreshFailed as failed:
+        return expired(candidate.url, f"{clause(error)}; {failed}")
+    return None
 
 
 async def _awaited(work: Awaitable[None]) -> None:

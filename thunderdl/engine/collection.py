@@ -9,27 +9,34 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidates
+from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import named_target
-from thunderdl.engine.pacing import second_of_week
 from thunderdl.engine.ranged import Ranged, Saved
+from thunderdl.engine.sharing_back import Shareable
 from thunderdl.engine.snapshot import cells_of
+from thunderdl.engine.strangers import may_be_asked
 from thunderdl.errors import BadContent, StorageError, UsageError, printable, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import web_seed
 from thunderdl.model import SourceKind, SourceProgress, SourceState, Status
 from thunderdl.options import Exists
+from thunderdl.quantities import peers as peers_told
+from thunderdl.sources.swarm.checking import names_below
 from thunderdl.sources.swarm.collector import Collector, Plan, Seen
 from thunderdl.sources.swarm.host import SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
 from thunderdl.storage.files import storage_fault
 from thunderdl.storage.folders import PartFolder, check_parents
+from thunderdl.storage.marks import mark_all
 from thunderdl.storage.wishes import Wish, write_wish
 from thunderdl.verify import hash_file
 
@@ -50,6 +57,7 @@ class Collection(Ranged):
         self._torrent = torrent
         given = self._given = tuple(candidate.url for candidate in self._candidates.all)
         self._web_seeds, bad = web_seeds_of(torrent, given)
+        self._by_user = frozenset(web_seeds_of(replace(torrent, web_seeds=()), given)[0])
         self._notes += [f"{shown_url(url)[:200]} is not used: no URL of a web seed" for url in bad]
         # What was given as mirrors is libtorrent's from here on: none of them is opened by us.
         self._candidates.close()
@@ -62,7 +70,7 @@ class Collection(Ranged):
         self._collector: Collector | None = None
         self._resumed_bytes = 0
         self._saved_at = self._alive_at = time.monotonic()
-        self._moved_bytes = 0
+        self._moved_bytes = self._alive_bytes = 0
 
     @property
     def size_bytes(self) -> int:
@@ -95,22 +103,42 @@ class Collection(Ranged):
         """Stop; what is there stays, with what tells of it."""
         folder, collector = self._folder, self._collector
         if collector is not None:
+            if self._disk_failed:
+                # It may have failed before the first look at what came.
+                with contextlib.suppress(SwarmFault):
+                    self._count(await collector.look())
+            else:
+                await self._save_what_came(collector, folder)
+            await collector.stop()
             if self._disk_failed and folder is not None:
                 # Of a full disk libtorrent had called pieces finished that never were written.
                 await self._session.on_disk(folder.forget_state)
-            else:
-                with contextlib.suppress(SwarmFault, StorageError):
-                    await self._save_for_good(collector, folder)
-            await collector.stop()
         if folder is not None:
             nothing_came = folder.is_fresh and not self._download.single_bytes and not self._moved_bytes
             await self._session.on_disk(folder.discard if nothing_came else folder.close)
+
+    @property
+    def uploaded_bytes(self) -> int:
+        """What peers had from us while it was downloaded."""
+        return self._collector.seen.up_bytes if self._collector else 0
+
+    def shareable(self, path: str) -> Shareable | None:
+        """The files that were wanted, under the name that they have now."""
+        if self._collector is None:
+            return None
+        folder, name = os.path.split(os.path.abspath(path))
+        is_whole = len(self._files) == len(self._torrent.files)
+        return Shareable(
+            torrent=self._collector.torrent, folder=folder, names=names_below(self._torrent, name),
+            files=None if is_whole else self._wanted, sent_bytes=self.uploaded_bytes,
+            peers=(*self._torrent.peers, *self._collector.met),
+        )  # fmt: skip
 
     def others(self) -> tuple[SourceProgress, ...]:
         """Peers, and web seeds where there are any; their bytes are those that were of use."""
         seen = self._collector.seen if self._collector else Seen()
         brought = max(0, seen.down_bytes - seen.web_bytes)
-        told = f"{seen.peers} peers, {seen.seeds} of them seeds" if seen.peers else "" if brought else "no peer yet"
+        told = peers_told(seen.peers, seen.seeds) if seen.peers else "" if brought else "no peer yet"
         peers = SourceProgress(
             url="peers", kind=SourceKind.PEERS,
             state=SourceState.ACTIVE if seen.peers or brought else SourceState.OPENING,
@@ -159,17 +187,26 @@ class Collection(Ranged):
         wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
         await session.on_disk(write_wish, folder.path, wish)
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
-        limit = options.task_limit
-        rate = limit if isinstance(limit, int) or limit is None else limit.rate_at(second_of_week())
+        web_seeds = [url for url in self._web_seeds if await self._may_be_asked(url)]
+        self._web_seeds = tuple(web_seeds)
         self._collector = collector = Collector(await session.swarm(), self._torrent)
         collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
         collector.on_note = self._note
+        self._candidates.pace.include(collector)
         await collector.start(
             Plan(
                 folder=folder.files, wanted=self._wanted, resume=state, web_seeds=self._web_seeds, peers=options.peers,
-                trackers=options.trackers, sequential=options.sequential, download_limit=rate or 0, pex=options.pex,
+                trackers=options.trackers, sequential=options.sequential, pex=options.pex,
             )
         )  # fmt: skip
+
+    async def _may_be_asked(self, url: str) -> bool:
+        """libtorrent's own mitigation lets no redirect of the internet lead inward; who names an inward address at once
+        it does not ask."""
+        if url in self._by_user or await may_be_asked(self._session, url, self._torrent.told_by):
+            return True
+        self._note(f"{shown_url(url)[:200]} is not used: it leads into this machine or its network")
+        return False
 
     # -- under way
 
@@ -194,10 +231,18 @@ class Collection(Ranged):
         elif time.monotonic() - self._saved_at > SAVE_EVERY_S and seen.down_bytes:
             self._saved_at = time.monotonic()
             if (state := await collector.save()) is not None:
-                await self._session.on_disk(lambda: folder.write_state(state, on_disk=False))
+                await self._session.on_disk(self._write_state, folder, state)
         self._check_alive(collector, seen)
 
+    def _write_state(self, folder: PartFolder, state: bytes) -> None:
+        try:
+            folder.write_state(state, on_disk=False)
+        except StorageError:
+            self._disk_failed = True
+            raise
+
     def _count(self, seen: Seen) -> None:
+        self._moved_bytes = max(self._moved_bytes, seen.down_bytes)
         # Whole pieces count, of which a part may belong to files that are not wanted.
         self._download.single_bytes = min(self.size_bytes, seen.done_bytes)
         if not seen.checking:
@@ -208,8 +253,8 @@ class Collection(Ranged):
         now = time.monotonic()
         if not seen.peers and now - self._alive_at > REACH_FURTHER_S:
             collector.reach_further()
-        if seen.down_bytes > self._moved_bytes or seen.reachable:
-            self._moved_bytes, self._alive_at = seen.down_bytes, now
+        if seen.down_bytes > self._alive_bytes or seen.reachable:
+            self._alive_bytes, self._alive_at = seen.down_bytes, now
         if now - self._alive_at > self._options.timeout:
             raise SwarmFault(
                 f"{self._download.name}: no peer has it, and no web seed works (waited {self._options.timeout:g} "
@@ -231,6 +276,14 @@ class Collection(Ranged):
 
     # -- ending
 
+    async def _save_what_came(self, collector: Collector, folder: PartFolder | None) -> None:
+        try:
+            await self._save_for_good(collector, folder)
+        except SwarmFault:
+            return
+        except StorageError:
+            self._disk_failed = True
+
     async def _save_for_good(self, collector: Collector, folder: PartFolder | None) -> None:
         """The state, of what is then on the disk."""
         collector.pause()
@@ -249,6 +302,8 @@ class Collection(Ranged):
         await collector.stop()
         verified = await self._verified(folder)
         exists, root = self._options.exists, self._root
+        if (mark := marker(self._options, "", Version(), self._notes)) is not None:
+            await self._session.on_disk(mark_all, folder.files, mark)
         path = await self._session.on_disk(lambda: folder.publish(root, exists))
         self._folder = None
         self._download.single_bytes = self.size_bytes
@@ -261,9 +316,9 @@ class Collection(Ranged):
             return (pieces,)
         path = f"{folder.files}/{self._torrent.files[0].path}"
         found = await asyncio.to_thread(hash_file, path, expected.algorithm)
-        if found.value != expected.value:
+        if not expected.covers(found):
             raise BadContent(path, str(expected), str(found))
-        return (str(found), pieces)
+        return (str(expected), pieces)
 
     @property
     def _root(self) -> str:

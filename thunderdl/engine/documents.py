@@ -41,8 +41,11 @@ class Shelf:
             task.cancel()
 
 
-async def fetched(session: Session, url: str, options: Options, *, most_bytes: int) -> bytes:
-    """What is at ``url``. Raises BadResponse for more than ``most_bytes``, ThunderdlError."""
+async def fetched(session: Session, url: str, options: Options, *, most_bytes: int, told_by: str = "") -> bytes:
+    """What is at ``url``. ``told_by``: who named it, where the user did not.
+
+    Raises BadResponse for more than ``most_bytes``, ThunderdlError.
+    """
     from thunderdl.engine.streaming import stream
 
     # What the user gave to check the file with is not for what tells of it.
@@ -58,7 +61,7 @@ async def fetched(session: Session, url: str, options: Options, *, most_bytes: i
         files=None,
     )
     parts, total = list[bytes](), 0
-    async for part in stream(session, (url,), plain, _WINDOW_BYTES):
+    async for part in stream(session, (url,), plain, _WINDOW_BYTES, told_by):
         total += len(part)
         if total > most_bytes:
             raise BadResponse(url, f"it is larger than the {most_bytes} bytes that it may have")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
+from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
 from thunderdl.engine.opening import Opening
@@ -23,7 +24,7 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
-from thunderdl.formats.links import is_metalink_type, names_metalink
+from thunderdl.formats.links import is_magnet, is_metalink_type, names_metalink
 from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.signing import Signed
     from thunderdl.formats.metalink_model import Signature
     from thunderdl.sources.swarm.torrent import Torrent
+    from thunderdl.storage.marks import Mark
 
 
 # A download that has run for so long and has so long to go is long.
@@ -125,6 +127,9 @@ class Download:
                 await self._save_signatures(path)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
         await self._write_trace()
+        remarks = self.session.access.keeping.remarks
+        self.notes += remarks
+        remarks.clear()
         self.ended = time.monotonic()
         if self.status is Status.COMPLETE and path is not None:
             await self._share(path)
@@ -139,8 +144,13 @@ class Download:
             seconds=(self.ended or time.monotonic()) - self.started, status=self.status, verified=verified,
             resumed_bytes=self.ranged.resumed_bytes if self.ranged else 0,
             wasted_bytes=sum(source.wasted_bytes for source in sources), sources=sources,
-            uploaded_bytes=self.uploaded_bytes, content_key=self.content_key, notes=tuple(self.notes), error=error,
+            uploaded_bytes=self.uploaded_bytes, content_key=self.content_key,
+            validators=self.version.validators, notes=tuple(self.notes), error=error,
         )  # fmt: skip
+
+    def marker(self) -> Mark | None:
+        """What puts the marks on the file that tell of where it came from."""
+        return marker(self.options, self.url, self.version, self.notes)
 
     @property
     def uploaded_bytes(self) -> int:
@@ -336,16 +346,22 @@ class Download:
         """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
         from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
-        from thunderdl.engine.torrents import torrent_of
+        from thunderdl.engine.torrents import forget, keep, privacy_note, torrent_of
 
         torrent = self.torrent or await torrent_of(self.session, reference, self.options)
+        self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.
         is_joint = torrent.is_single and torrent.piece_hashes is not None
         if is_joint:
-            self.candidates.add_foreign(torrent.file_urls)
+            self.candidates.add_foreign(torrent.file_urls, torrent.told_by)
         self.ranged = whole = Joint(self, torrent) if is_joint else Collection(self, torrent)
-        return await whole.fetch_all()
+        if not is_magnet(reference):
+            return await whole.fetch_all()
+        await keep(self.session, torrent)
+        saved = await whole.fetch_all()
+        await forget(self.session, torrent)
+        return saved
 
     def _range(self) -> Ranged:
         from thunderdl.engine.ranged import Ranged
@@ -404,7 +420,9 @@ class Download:
         self.session.pool.free_slot(opening.endpoint)
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
         signed = await self.signed(self.target.path, body) if self._signed is not None else ()
-        path, verified, self.content_key = await save_small(self.session, self.options, self.target, body)
+        path, verified, self.content_key = await save_small(
+            self.session, self.options, self.target, body, self.marker()
+        )
         return path, (*verified, *signed)
 
     def _losses_of_a_small_one(self) -> Iterator[str]:

@@ -10,6 +10,8 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from thunderdl.core.protocol import (
     Budget,
@@ -34,8 +36,9 @@ from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
-from thunderdl.engine.opening import MIRROR_FIRST, Opening, OpenSource, open_source, release
+from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
+from thunderdl.engine.renewal import Renewal
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import ContentChanged, InternalError, RangesUnsupported, ThunderdlError, foreseen, shown_url
@@ -79,6 +82,7 @@ class Driver:
         # To one host, where there is a reason beside what it allows.
         self.most_lanes: int | None = None
         self._share = Share(lanes=options.connections, hosts={})
+        self._renewals: dict[int, Renewal] = {}
         self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
 
     def expect(self, options: Options) -> None:
@@ -106,9 +110,13 @@ class Driver:
                 self.tell(Tick())
                 if not self.scheduler.roster.sources:
                     self._look_whether_hopeless()
+                for renewal in self._renewals.values():
+                    renewal.look_ahead(time.time)
                 each_tick()
         finally:
             self._session.sharing.leave(self)
+            for renewal in self._renewals.values():
+                renewal.close()
         settled.result()
 
     async def stop(self) -> None:
@@ -141,7 +149,11 @@ class Driver:
     def _admit(self, candidate: Candidate, opening: Opening) -> None:
         """Let a source in whose version was found to be ours."""
         seen = Version(size=self._size, validators=opening.head.validators)
-        candidate.source = source_of(candidate, opening, seen, self._options.timeout)
+        source = candidate.source = source_of(candidate, opening, seen, self._options.timeout)
+        if source.request.address.endpoint.scheme in ("http", "https"):
+            source.renewal = self._renewals[candidate.id] = Renewal(
+                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
+            )
         transfer, status = opening.transfer, opening.head.status
         start, end = transfer.start, min(transfer.end, self._size)
         if status == 200:
@@ -181,10 +193,7 @@ class Driver:
             candidate.opening = None
             release(self._session, opening)
             if await self._agrees(candidate):
-                meter = self._candidates.pace.meter
-                allowed = self._candidates.options_for(candidate)
-                opening = await open_source(self._session, candidate.url, allowed, MIRROR_FIRST, meter)
-                candidate.opening = opening
+                opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
         if why:
@@ -216,10 +225,19 @@ class Driver:
             if self._stopped or self.scheduler.filled.total >= min(2 * SAMPLE_BYTES, self._size):
                 break
             await asyncio.sleep(TICK_S)
+        fd, written = self._sink.store.fd, self.scheduler.filled.copy()
+        return await same_as_written(self._session, partial(self._candidates.ask, candidate), fd, written)
+
+    async def _has_same_bytes(self, url: str, options: Options) -> bool:
+        """Whether a link that was renewed brings the bytes that are there; where they cannot be looked at, not."""
+        if self._sink.store.ring_bytes is not None:
+            return False
         meter, written = self._candidates.pace.meter, self.scheduler.filled.copy()
-        fd = self._sink.store.fd
-        allowed = self._candidates.options_for(candidate)
-        return await same_as_written(self._session, candidate.url, allowed, meter, fd, written)
+
+        async def ask(first: First) -> Opening:
+            return await open_source(self._session, url, options, replace(first, is_urgent=True), meter)
+
+        return await same_as_written(self._session, ask, self._sink.store.fd, written)
 
     def _why_refused(self, candidate: Candidate, seen: Version, opening: Opening) -> str:
         if opening.head.coded:
@@ -284,7 +302,7 @@ class Driver:
         for candidate in self._candidates.all:
             if (source := candidate.source) is None:
                 continue
-            free = self._session.pool.free_slots(source.request.address.endpoint)
+            free = self._session.pool.free_slots(source.slots)
             cap = min(self.lanes.slots_of(source.host) + free, self._share.hosts.get(source.host, free + UNBOUNDED))
             cap = cap if self.most_lanes is None else min(cap, self.most_lanes)
             if self._caps.get(source.host) != cap:

@@ -15,8 +15,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from thunderdl.core.division import Division, Held, Moves
+from thunderdl.core.division import Division, Moves
 from thunderdl.core.protocol import Beside, Brought, Released, Reserved, Scarce
+from thunderdl.core.scarcity import OwnOrder
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Ledger
@@ -59,7 +60,7 @@ class Exchange:
         self._recording: asyncio.Task[None] | None = None
         self._looked_at = self._recorded_at = 0.0
         self._alive_at, self._moved_bytes = time.monotonic(), 0
-        self._order: list[int] = []
+        self._order: OwnOrder | None = None
         # Pieces that libtorrent has: it fetches none of them again by itself.
         self._from_swarm: set[int] = set()
         self._read_back: set[int] = set()
@@ -122,29 +123,23 @@ class Exchange:
 
     def _divide(self) -> None:
         driver, candidates, view = self._parts.driver, self._parts.candidates, self._parts.member.last.view
-        roster = driver.scheduler.roster
-        held = [
-            Held(
-                position=lease.position, end=lease.end,
-                rate_bytes_per_s=lease.lane.likely_rate() if lease.lane.rate.known else 0.0,
-            )
-            for lease in roster.leases.values() if lease.left_bytes and not lease.shrinking and not lease.cancelled
-        ]  # fmt: skip
-        mirrors = candidates.still_opening or any(s.usable and not s.is_down for s in roster.sources.values())
-        rate = roster.likely_rate(time.monotonic()) if held else 0.0
-        self._perform(self._parts.division.look(view, driver.scheduler.missing, held, rate, mirrors=mirrors))
+        scheduler = driver.scheduler
+        held = scheduler.held()
+        mirrors = candidates.still_opening or scheduler.has_source_at_work
+        rate = scheduler.lanes_rate(time.monotonic()) if held else 0.0
+        self._perform(self._parts.division.look(view, scheduler.missing, held, rate, mirrors=mirrors))
         driver.tell(Beside(view.rate_bytes_per_s))
         driver.most_lanes = self._parts.division.most_lanes
-        if view.leechers or driver.scheduler.scarce:
+        if view.leechers or scheduler.scarce:
             division = self._parts.division
             scarce = division.scarce(view, self._own_order())
             driver.tell(Scarce(tuple(division.bounds(piece)[0] for piece in scarce)))
 
-    def _own_order(self) -> list[int]:
-        """All pieces in an order that is this downloader's own: those that begin at the same gap fetch the same."""
-        if not self._order:
-            self._order = list(range(self._parts.division.count))
-            self._parts.session.jitter.shuffle(self._order)
+    def _own_order(self) -> OwnOrder:
+        if self._order is None:
+            pieces = list(range(self._parts.division.count))
+            self._parts.session.jitter.shuffle(pieces)
+            self._order = OwnOrder(pieces)
         return self._order
 
     def _perform(self, moves: Moves) -> None:
@@ -171,8 +166,7 @@ class Exchange:
             )
 
     def _is_hopeful(self) -> bool:
-        sources = self._parts.driver.scheduler.roster.sources.values()
-        mirrors = self._parts.candidates.still_opening or any(s.usable and not s.exhausted for s in sources)
+        mirrors = self._parts.candidates.still_opening or self._parts.driver.scheduler.has_hopeful_source
         return mirrors or any(self._parts.member.last.view.available)
 
     # -- pieces
@@ -257,7 +251,7 @@ class Exchange:
         """
         pieces, division, ledger = self._to_record[:count], self._parts.division, self._parts.ledger
         del self._to_record[:count]
-        leases = [(lease.start, lease.asked_end) for lease in self._parts.driver.scheduler.roster.leases.values()]
+        leases = list(self._parts.driver.scheduler.written_by_lanes())
         alone, mixed = list[tuple[int, int]](), list[tuple[int, int]]()
         for piece in pieces:
             start, end = division.bounds(piece)

@@ -105,7 +105,7 @@ class Finding:
         try:
             # It is told by the server of the file: what the user sends to that one is for no other.
             options = replace(self._options, headers=(), files=None)
-            offers = offers_of(await metalink_of(self._session, url, options), url, options)
+            offers = offers_of(await metalink_of(self._session, url, options, self._url), url, options)
         except ThunderdlError:
             return
         name = unquote(urlsplit(self._url).path).rpartition("/")[2]

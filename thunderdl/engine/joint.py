@@ -22,6 +22,7 @@ from thunderdl.engine.opening import MIRROR_FIRST, First
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
+from thunderdl.quantities import peers as peers_told
 from thunderdl.sources.swarm.member import Look, Member
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Joint(Ranged):
         """The swarm, as one source."""
         seen = self._member.last if self._member else Look()
         brought = self._exchange.swarm_bytes if self._exchange else self._brought_bytes
-        told = f"{len(seen.peers)} connected, {seen.seeds} of them seeds" if seen.peers else "no peer yet"
+        told = peers_told(len(seen.peers), seen.seeds) if seen.peers else "no peer yet"
         return (
             SourceProgress(
                 url="peers", kind=SourceKind.PEERS, state=SourceState.ACTIVE if seen.peers else SourceState.OPENING,
@@ -142,6 +143,7 @@ class Joint(Ranged):
         host = await self._session.swarm()
         member = self._member = Member(host, self._torrent)
         member.on_note = self._notes.append
+        self._candidates.pace.include(member)
         parts = Parts(
             session=self._session, ledger=ledger, driver=driver, division=division, candidates=self._candidates,
             host=host, member=member,
@@ -158,11 +160,12 @@ class Joint(Ranged):
         await self._member.start(
             folder, {0: name}, have=here, assigned=exchange.first_pieces(),
             peers=(*self._options.peers, *self._torrent.peers),
-            trackers=(*self._torrent.trackers, *self._options.trackers),
+            trackers=self._options.trackers,
         )  # fmt: skip
 
     async def _leave_swarm(self) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             await exchange.end()
+            self._candidates.pace.exclude()
             self._brought_bytes = exchange.swarm_bytes

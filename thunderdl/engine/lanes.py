@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from thunderdl.core.protocol import (
     Cancel,
@@ -48,7 +48,7 @@ from thunderdl.sources.http.transfer import Extent, Store, Transfer
 from thunderdl.storage.files import storage_fault
 
 if TYPE_CHECKING:
-    from thunderdl.sources.base import Carrier
+    from thunderdl.sources.base import Carrier, Request
 
 
 class Sink(Protocol):
@@ -77,6 +77,11 @@ class LaneRun:
     closing: ThunderdlError | None = None
     has_answered: bool = False
     cancel_kind: FaultKind = FaultKind.CANCELLED
+    # What its connection is for: the source's own may have been renewed meanwhile.
+    request: Request = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.request = self.source.request
 
 
 class Lanes:
@@ -123,11 +128,12 @@ class Lanes:
         lane = self._lanes.get(command.lane)
         if lane is None:
             lane = self._lanes[command.lane] = LaneRun(command.lane, source)
-            self._session.pool.take_slot(source.request.address.endpoint)
+            self._session.pool.take_slot(source.slots)
         self._by_lease[command.lease] = lane
         if lane.parked is not None and not self._start_parked(lane, command):
             self._close_connection(lane)
         if command.lease not in lane.transfers:
+            self._take_up_renewed(lane)
             self._ask(lane, self._transfer(lane, command.lease, command.start, command.end))
 
     def shrink(self, command: Shrink) -> None:
@@ -220,7 +226,7 @@ class Lanes:
             return judge(head, start, end, expected)
 
         transfer = Transfer(
-            request=source.request.range(start, end), start=start, end=end, judge=accept,
+            request=lane.request.range(start, end), start=start, end=end, judge=accept,
             notify=lambda event: self._heard(lane, event), store=self._sink.store, owner=lease,
             meter=self._meter,
         )  # fmt: skip
@@ -251,8 +257,19 @@ class Lanes:
         if lane.connecting is None:
             lane.connecting = asyncio.create_task(self._connect(lane))
 
+    def _take_up_renewed(self, lane: LaneRun) -> None:
+        """A lane that is idle goes on with the latest request of its source, on another connection where it leads
+        elsewhere."""
+        renewed = lane.source.request
+        if renewed is lane.request or lane.transfers or lane.waiting:
+            return
+        if (before := lane.request.address.endpoint) != renewed.address.endpoint and lane.connection is not None:
+            self._session.pool.keep(before, lane.connection)
+            lane.connection = None
+        lane.request = renewed
+
     async def _connect(self, lane: LaneRun) -> None:
-        endpoint = lane.source.request.address.endpoint
+        endpoint = lane.request.address.endpoint
         try:
             connection = self._session.pool.idle(endpoint)
             if connection is None:
@@ -308,20 +325,18 @@ class Lanes:
         transfer = event.transfer
         lane.connection = None
         self._take(lane, transfer)
-        if event.stale and lane.closing is None and transfer.owner in lane.transfers:
-            if (cut := lane.lowering.pop(transfer.owner, None)) is not None:
-                # The mover had closed the connection when the order came: nobody else answers it.
-                transfer.end = max(transfer.position, min(transfer.end, cut))
-                self._tell(Shrunk(transfer.owner, transfer.end))
-            if transfer.position >= transfer.end:
-                # Shrunk to nothing while it waited: there is nothing to ask for, and an empty range is a 416.
-                lane.transfers.pop(transfer.owner)
-                self._by_lease.pop(transfer.owner, None)
-                self._tell(Ended(transfer.owner, transfer.position))
-                return
-            self._ask(lane, self._transfer(lane, transfer.owner, transfer.position, transfer.end))
+        is_wanted = lane.closing is None and transfer.owner in lane.transfers
+        if event.stale and is_wanted:
+            if self._has_rest(lane, transfer):
+                self._ask(lane, self._transfer(lane, transfer.owner, transfer.position, transfer.end))
             return
         error = event.error
+        if is_wanted and _can_be_renewed(error, lane):
+            if self._has_rest(lane, transfer):
+                lane.waiting.append(transfer)
+            if lane.connecting is None:
+                lane.connecting = asyncio.create_task(self._renewed(lane, error))
+            return
         if isinstance(error, OSError):
             self._fault(storage_fault(self._sink.store.path, error))
             error = Cancelled()
@@ -331,6 +346,40 @@ class Lanes:
             error = Cancelled()
         self._end(lane, error)
 
+    def _has_rest(self, lane: LaneRun, transfer: Transfer) -> bool:
+        """Whether a transfer whose connection is gone has anything left to ask for."""
+        if (cut := lane.lowering.pop(transfer.owner, None)) is not None:
+            # The mover had closed the connection when the order came: nobody else answers it.
+            transfer.end = max(transfer.position, min(transfer.end, cut))
+            self._tell(Shrunk(transfer.owner, transfer.end))
+        if transfer.position < transfer.end:
+            return True
+        # Shrunk to nothing while it waited: there is nothing to ask for, and an empty range is a 416.
+        lane.transfers.pop(transfer.owner)
+        self._by_lease.pop(transfer.owner, None)
+        self._tell(Ended(transfer.owner, transfer.position))
+        return False
+
+    async def _renewed(self, lane: LaneRun, error: ThunderdlError) -> None:
+        """Go on where the link was renewed. For the scheduler the lane is one that takes long to connect."""
+        assert lane.source.renewal is not None
+        try:
+            await lane.source.renewal.renew(lane.request, error)
+        except ThunderdlError as failed:
+            lane.connecting = None
+            lane.waiting.clear()
+            self._end(lane, failed)
+            return
+        except Exception as bug:
+            self._fault(foreseen(bug))
+            return
+        lane.request = lane.source.request
+        waiting, lane.waiting = lane.waiting, []
+        for transfer in waiting:
+            if self._has_rest(lane, transfer):
+                lane.waiting.append(self._transfer(lane, transfer.owner, transfer.position, transfer.end))
+        await self._connect(lane)
+
     def _end(self, lane: LaneRun, error: ThunderdlError) -> None:
         """The lane is gone: say so of each of its leases."""
         error = lane.closing or error
@@ -339,7 +388,7 @@ class Lanes:
             return
         if isinstance(error, SourceError):
             located(error, lane.source.url)
-        endpoint = lane.source.request.address.endpoint
+        endpoint = lane.source.slots
         held = self._session.pool.taken.get(endpoint.origin, 0)
         kind, wait = _kind_of(error)
         if lane.closing is not None:
@@ -371,11 +420,10 @@ class Lanes:
     def _retire(self, lane: LaneRun) -> None:
         if self._lanes.pop(lane.id, None) is None:
             return
-        endpoint = lane.source.request.address.endpoint
         connection, lane.connection = lane.connection, None
         if connection is not None and not lane.transfers and lane.parked is None:
-            self._session.pool.keep(endpoint, connection)
-        self._session.pool.free_slot(endpoint)
+            self._session.pool.keep(lane.request.address.endpoint, connection)
+        self._session.pool.free_slot(lane.source.slots)
 
     def _drop_connecting(self, lane: LaneRun) -> None:
         if lane.connecting is not None:
@@ -387,6 +435,11 @@ class Lanes:
         connection, lane.connection = lane.connection, None
         if connection is not None:
             connection.close(Cancelled())
+
+
+def _can_be_renewed(error: ThunderdlError | OSError, lane: LaneRun) -> TypeGuard[ThunderdlError]:
+    renewal = lane.source.renewal
+    return renewal is not None and isinstance(error, ThunderdlError) and renewal.may_help(error)
 
 
 def _kind_of(error: ThunderdlError) -> tuple[FaultKind, float | None]:

@@ -21,11 +21,12 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_count
 from thunderdl.errors import BadContent, JournalUnusable, StorageError
 from thunderdl.formats.content_key import LEAF_BYTES
-from thunderdl.model import ContentKey, Digest, Validators
+from thunderdl.model import ContentKey, Validators
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
 from thunderdl.storage.journal import Journal, current_boot_id
+from thunderdl.storage.marks import Mark
 from thunderdl.storage.records import Filled, Header, JournalDamaged, Kept, PieceFacts, Sources, Verified
 from thunderdl.storage.recovery import is_whole, resume
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
@@ -401,9 +402,9 @@ class Ledger:
         if expected is None or self._prefix is None:
             return verified
         found = await self._prefix.finish(self.size or 0)
-        if found.value != expected.value:
+        if not expected.covers(found):
             raise BadContent(self.part.target, str(expected), str(found))
-        return (str(Digest(found.algorithm, found.value)), *verified)
+        return (str(expected), *verified)
 
     async def content_key(self) -> ContentKey | None:
         """The content key, where it was asked for."""
@@ -413,16 +414,17 @@ class Ledger:
 
     # -- ending
 
-    async def commit(self) -> str:
-        """Put it under its final name, on the disk; the path that it got. Raises StorageError."""
+    async def commit(self, mark: Mark | None = None) -> str:
+        """Put it under its final name, on the disk; the path that it got. ``mark`` as for PartFile.commit. Raises
+        StorageError."""
         if self._barrier is not None:
             await self._barrier
         self.stop_hashing()
-        return await self._session.on_disk(self._commit)
+        return await self._session.on_disk(self._commit, mark)
 
-    def _commit(self) -> str:
+    def _commit(self, mark: Mark | None) -> str:
         try:
-            path = self.part.commit(self._options.exists)
+            path = self.part.commit(self._options.exists, mark)
         except StorageError:
             if self.part.sync_failed:
                 self._lose_unsynced()

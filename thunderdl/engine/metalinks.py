@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from thunderdl.engine.session import Session
 
 
-async def metalink_of(session: Session, reference: str, options: Options) -> Metalink:
-    """The metalink that ``reference`` names. Raises UsageError for what is none, ThunderdlError."""
+async def metalink_of(session: Session, reference: str, options: Options, told_by: str = "") -> Metalink:
+    """The metalink that ``reference`` names. ``told_by``: who told us, where the user did not. Raises UsageError for
+    what is none, ThunderdlError."""
     if "://" in reference:
-        document = await fetched(session, reference, options, most_bytes=MAX_DOCUMENT_BYTES)
+        document = await fetched(session, reference, options, most_bytes=MAX_DOCUMENT_BYTES, told_by=told_by)
     else:
         document = await session.on_disk(read, reference, MAX_DOCUMENT_BYTES)
     return await session.on_disk(parsed, document, reference)

@@ -6,9 +6,9 @@ tells them from others, or where its validators are those of the origin.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from thunderdl.engine.access import of_stranger
 from thunderdl.engine.documents import fetched, read
 from thunderdl.engine.offers import Offer
 from thunderdl.errors import UsageError, shown_url
@@ -25,8 +25,8 @@ async def offer_of_list(session: Session, reference: str, original: str, options
     Raises UsageError where the list names no mirror, ThunderdlError where it cannot be had.
     """
     if "://" in reference:
-        # Another server than the download's, mostly: the user's headers are not for it.
-        document = await fetched(session, reference, replace(options, headers=()), most_bytes=MAX_BYTES)
+        # Another server than the download's, mostly: what the user gave for that one is not for it.
+        document = await fetched(session, reference, of_stranger(options), most_bytes=MAX_BYTES)
     else:
         document = await session.on_disk(read, reference, MAX_BYTES)
     urls = await session.on_disk(_urls, document, reference, original)

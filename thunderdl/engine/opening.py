@@ -8,48 +8,54 @@ policy (a redirect, cookies, the user's own httpx settings) is asked of httpx, a
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
 
 from thunderdl.core import backing_off
+from thunderdl.core.inward import is_inward
 from thunderdl.core.trust import Version
+from thunderdl.engine.access import Hop
+from thunderdl.engine.proxies import policy_of, proxy_for
 from thunderdl.engine.session import Session
+from thunderdl.engine.strangers import must_stay_outside
 from thunderdl.errors import (
     BadResponse,
     Cancelled,
     ConnectionLost,
+    InvalidUrl,
     PassingFault,
+    RedirectRefused,
     ServerBusy,
     SourceError,
     ThunderdlError,
     TimedOut,
-    UsageError,
 )
 from thunderdl.formats.links import scheme_of
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
-from thunderdl.sources.http.connect import check_proxy
+from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
+from thunderdl.sources.http.redirects import MAX_REDIRECTS, STATUSES, next_hop
 from thunderdl.sources.http.transfer import Transfer
-from thunderdl.sources.http.wire import Address, Endpoint, basic_auth, build_request, parse_url, with_proxy
+from thunderdl.sources.http.wire import Address, Endpoint, build_request, parse_url, with_proxy
 
 if TYPE_CHECKING:
-    from thunderdl.sources.base import Access, Carrier, Request
+    from thunderdl.sources.base import Access as Speaker
+    from thunderdl.sources.base import Carrier, Request
 
 # Enough to see a fast path's speed, little enough for a slow one; asked for before anything is known.
 OPENING_BYTES = 1024 * 1024
-# The environment is asked once for each host, and again where a list has more hosts than this.
-MAX_PROXIES_KNOWN = 4096
+# Without a login, with one, with a fresh nonce.
+MAX_LOGINS = 3
 
 
 @dataclass(slots=True)
 class Opening:
     """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``before``: the head
-    of the redirect that led there."""
+    of the redirect that led there; ``peer``: the address that answered, "" where it is not known."""
 
     url: str
     request: Request
@@ -59,15 +65,28 @@ class Opening:
     final_url: str
     on_new_connection: bool = True
     before: ResponseHead | None = None
+    peer: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
         return self.request.address.endpoint
 
 
+class Renewing(Protocol):
+    """Gets a source another request where the one that it has is refused from some moment on."""
+
+    def may_help(self, error: ThunderdlError) -> bool:
+        """Whether that may bring what ``error`` denied."""
+
+    async def renew(self, refused: Request, error: ThunderdlError) -> None:
+        """Return once the source has another request than ``refused``. Raises ThunderdlError."""
+
+
 @dataclass(slots=True, kw_only=True)
 class OpenSource:
-    """A source that lanes can be opened to. ``bytes``, ``wasted_bytes``: served and used, served and thrown away."""
+    """A source that lanes can be opened to. ``request``: what they ask, until it is renewed; ``slots``: whose slots of
+    the pool they take, whatever a renewed request leads to; ``bytes``, ``wasted_bytes``: served and used, served and
+    thrown away."""
 
     id: int
     url: str
@@ -76,19 +95,26 @@ class OpenSource:
     timeout_s: float
     bytes: int = 0
     wasted_bytes: int = 0
+    renewal: Renewing | None = None
+    slots: Endpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.slots = self.request.address.endpoint
 
     @property
     def host(self) -> str:
-        return self.request.address.endpoint.origin
+        return self.slots.origin
 
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """What a first request asks for: ``length`` bytes from ``start`` on; ``start`` None: all of it, without a range."""
+    """What a first request asks for: ``length`` bytes from ``start`` on; ``start`` None: all of it, without a range;
+    ``is_urgent``: one connection more than the host is to have, since the others wait for its answer."""
 
     start: int | None = 0
     length: int = OPENING_BYTES
     if_range: str | None = None
+    is_urgent: bool = False
 
 
 Answer = asyncio.Future[Headed | Finished | Broke]
@@ -98,148 +124,110 @@ Answer = asyncio.Future[Headed | Finished | Broke]
 MIRROR_FIRST = First(0, 1)
 
 
-async def open_source(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
+async def open_source(
+    session: Session, url: str, options: Options, first: First, meter: Meter, told_by: str = ""
+) -> Opening:  # fmt: skip
     """Ask ``url`` for what ``first`` says; holds a slot of the pool afterwards. Raises SourceError.
 
-    ``meter``: the limits that the body obeys.
+    ``meter``: the limits that the body obeys. ``told_by``: path or URL of what named it, where the user did not: then
+    it may not lead everywhere. Redirects are followed, each asked what it may be asked.
     """
-    request, start = first_request(session, url, options), first.start or 0
-    before = None
-    has_policy = request.address.endpoint.scheme in ("http", "https")
-    if not has_policy or not _needs_policy(session):
-        opening = await _ask(session, url, request, options, first, meter)
-        if not has_policy or not 300 <= opening.head.status < 400:
+    outside = bool(told_by) and await must_stay_outside(session, url, told_by)
+    if (protocol := session.protocol(scheme_of(url))) is not None:
+        return await _open_elsewhere(session, protocol, url, options, first, meter, outside=outside)
+    if session.httpx_settings and not told_by:
+        return await _open_by_httpx(session, url, options, first, meter)
+    address, before = parse_url(url), None
+    home, may_downgrade = address.endpoint.origin, session.options.downgrade
+    for _ in range(MAX_REDIRECTS + 1):
+        hop = await _hop(session, address.staying(outside=outside), home, options)
+        opening = await _ask(session, url, hop, options, first, meter)
+        head = opening.head
+        if head.status not in STATUSES:
+            opening.before = before
             return opening
-        before = opening.head
+        before = head
+        outside = outside or (bool(told_by) and not is_inward(opening.peer))
         release(session, opening)
-    resolved = await session.policy(request.address.endpoint.proxy).resolve(
-        url, _fields(session, request.address, options), start, start + first.length
-    )
-    address = _by_proxy(session, parse_url(resolved.url), options)
-    opening = await _ask(session, url, build_request(address, resolved.fields), options, first, meter)
-    if 300 <= (status := opening.head.status) < 400:
+        if (location := head.raw("location")) is None:
+            raise BadResponse(url, f"the server answered {head.status}, and not where to go on")
+        address = next_hop(url, address, location, may_downgrade=may_downgrade)
+    raise RedirectRefused(url, f"more than {MAX_REDIRECTS} redirects")
+
+
+async def _hop(
+    session: Session, address: Address, home: str, options: Options, *, takes_proxy: bool = True
+) -> Hop:  # fmt: skip
+    proxy = proxy_for(session, address.endpoint, options) if takes_proxy else None
+    await session.access.keeping.prepare(session.on_disk, address.endpoint, options)
+    return Hop(with_proxy(address, proxy) if proxy else address, home)
+
+
+async def _open_by_httpx(session: Session, url: str, options: Options, first: First, meter: Meter) -> Opening:
+    """Where the user's own httpx settings decide."""
+    address, start = parse_url(url), first.start or 0
+    hop = await _hop(session, address, address.endpoint.origin, options)
+    fields = session.access.request(hop, options).plain_fields()
+    resolved = await policy_of(session).resolve(url, fields, start, start + first.length)
+    hop = await _hop(session, parse_url(resolved.url), "", options)
+    opening = await _ask(session, url, hop, options, first, meter, build_request(hop.address, resolved.fields))
+    if opening.head.status in STATUSES:
         release(session, opening)
-        raise BadResponse(url, f"the server answered {status}, and not where to go on")
-    opening.before = before
+        raise BadResponse(url, f"the server answered {opening.head.status} where it had not before")
     return opening
 
 
-def first_request(session: Session, url: str, options: Options) -> Request:
-    """The request as the user's options make it, before any redirect."""
-    if (access := session.access(scheme_of(url))) is not None:
-        return _request_of(access, session, url, options)
-    address = _by_proxy(session, parse_url(url), options)
-    return build_request(address, _fields(session, address, options))
+async def _open_elsewhere(
+    session: Session, protocol: Speaker, url: str, options: Options, first: First, meter: Meter, *, outside: bool
+) -> Opening:  # fmt: skip
+    """In a protocol that is not the web's: its connection logs in, not each request."""
+    address = protocol.address(url).staying(outside=outside)
+    hop = await _hop(session, address, address.endpoint.origin, options, takes_proxy=protocol.takes_proxy)
+    login = session.access.login(hop, options)
+    endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)
+    request = protocol.request(replace(hop.address, endpoint=endpoint))
+    return await _ask(session, url, Hop(request.address, hop.home), options, first, meter, request)
 
 
-def _request_of(access: Access, session: Session, url: str, options: Options) -> Request:
-    """A request in a protocol that is not the web's: its connection logs in, not each request."""
-    address = access.address(url)
-    if access.takes_proxy:
-        address = _by_proxy(session, address, options)
-    endpoint = replace(address.endpoint, login=_login(address, session.options))
-    return access.request(replace(address, endpoint=endpoint))
-
-
-def _by_proxy(session: Session, address: Address, options: Options) -> Address:
-    proxy = proxy_for(session, address.endpoint, options)
-    return with_proxy(address, proxy) if proxy else address
+def origin_of(url: str) -> str | None:
+    """Scheme, host and port of a URL, None where it is none."""
+    try:
+        return parse_url(url).endpoint.origin
+    except InvalidUrl:
+        return None
 
 
 def release(session: Session, opening: Opening) -> None:
-    """Close an opening's connection and give its slot back."""
+    """Give an opening's slot back, and its connection: kept where all of the answer is here, else closed."""
     connection, opening.connection = opening.connection, None
     if connection is not None:
         opening.transfer.notify = _unheard
-        connection.close(Cancelled())
+        if opening.transfer.body is not None:
+            # Another look at the same file soon follows; over SSH a new login costs a quarter of a second.
+            session.pool.keep(opening.endpoint, connection)
+        else:
+            connection.close(Cancelled())
     session.pool.free_slot(opening.endpoint)
 
 
-def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | None:
-    """The proxy for an endpoint: the option, the user's httpx settings, else the environment's. Raises UsageError."""
-    if (given := options.proxy or session.own_proxy) is not None:
-        check_proxy(given)
-        return given
-    if endpoint not in session.proxies:
-        if len(session.proxies) >= MAX_PROXIES_KNOWN:
-            session.proxies.clear()
-        session.proxies[endpoint] = found = _proxy_of_environment(endpoint)
-        if found:
-            check_proxy(found)
-    return session.proxies[endpoint]
-
-
-def _proxy_of_environment(endpoint: Endpoint) -> str | None:
-    """By http_proxy, https_proxy, all_proxy and no_proxy."""
-    names = (f"{endpoint.scheme}_proxy", "all_proxy")
-    found = next((os.environ[n] for n in (*names, names[0].upper(), names[1].upper()) if os.environ.get(n)), None)
-    # HTTP_PROXY in capitals can be set by a request's "Proxy:" field where we run as CGI (CVE-2016-5385).
-    if found is None or ("REQUEST_METHOD" in os.environ and found == os.environ.get("HTTP_PROXY")):
-        return None
-    excepted = (os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or "").split(",")
-    if any(_covers(pattern.strip().lstrip("."), endpoint) for pattern in excepted if pattern.strip()):
-        return None
-    return found if "://" in found else f"http://{found}"
-
-
-def _covers(pattern: str, endpoint: Endpoint) -> bool:
-    host = endpoint.host.lower()
-    name, _, port = pattern.partition(":")
-    if port.isdigit() and int(port) != endpoint.port:
-        return False
-    return pattern == "*" or host == name.lower() or host.endswith("." + name.lower())
-
-
-def _needs_policy(session: Session) -> bool:
-    return bool(session.options.cookies or session.httpx_settings)
-
-
-def _fields(session: Session, address: Address, options: Options) -> list[tuple[str, str]]:
-    given = {name.lower() for name, _ in options.headers}
-    ours = (("User-Agent", options.user_agent), ("Accept", "*/*"), ("Accept-Encoding", "identity"))
-    fields = [(name, value) for name, value in ours if name.lower() not in given]
-    fields += options.headers
-    if "authorization" not in given and (login := _login(address, session.options)):
-        fields.append(("Authorization", basic_auth(*login)))
-    return fields
-
-
-def _login(address: Address, options: Options) -> tuple[str, str] | None:
-    if address.user is not None:
-        return address.user, address.password
-    if not options.netrc:
-        return None
-    import netrc
-
-    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
-    try:
-        found = netrc.netrc(path).authenticators(address.endpoint.host)
-    except FileNotFoundError:
-        return None
-    except (OSError, netrc.NetrcParseError) as error:
-        raise UsageError(
-            f"{path}: {getattr(error, 'strerror', None) or getattr(error, 'msg', 'unreadable')}."
-        ) from None
-    return (found[0], found[2] or "") if found else None
-
-
 async def _ask(
-    session: Session, url: str, request: Request, options: Options, first: First, meter: Meter
+    session: Session, url: str, hop: Hop, options: Options, first: First, meter: Meter, request: Request | None = None
 ) -> Opening:  # fmt: skip
-    endpoint, opening = request.address.endpoint, None
-    await session.pool.wait_for_slot(endpoint)
+    """``request``: the one that is settled already, else that which the access rules make."""
+    endpoint = hop.address.endpoint
+    opening: Opening | None = None
+    if first.is_urgent:
+        session.pool.take_slot(endpoint)
+    else:
+        await session.pool.wait_for_slot(endpoint)
     try:
-        opening = await _ask_on_slot(session, url, request, options, first, meter)
+        opening = await _ask_logged_in(session, url, hop, options, first, meter, request)
         if first.start is not None and _says_nothing_of_the_whole(opening.head, first.start):
             _close(opening.connection)
             first = First(None)
-            opening = await _ask_on_slot(session, url, request, options, first, meter)
+            opening = await _ask_on_slot(session, url, opening.request, options, first, meter)
         try:
-            if (fault := status_fault(url, opening.head, time.time())) and (
-                opening.head.status != 416 or not first.start
-            ):
-                raise fault
-            check_opening(opening.head, first.start, (first.start or 0) + first.length, url)
+            _check(url, opening, first)
         except ThunderdlError:
             _close(opening.connection)
             raise
@@ -252,6 +240,35 @@ async def _ask(
             )  # fmt: skip
         session.pool.free_slot(endpoint)
         raise
+
+
+async def _ask_logged_in(
+    session: Session, url: str, hop: Hop, options: Options, first: First, meter: Meter, settled: Request | None
+) -> Opening:  # fmt: skip
+    """Ask, and once more where the answer is a question that can be answered."""
+    if settled is not None:
+        return await _ask_on_slot(session, url, settled, options, first, meter)
+    for _ in range(MAX_LOGINS):
+        request = session.access.request(hop, options)
+        opening = await _ask_on_slot(session, url, request, options, first, meter)
+        session.access.heard(hop.address, opening.head)
+        if opening.head.status != 401:
+            break
+        challenges = tuple(opening.head.all("www-authenticate"))
+        if not session.access.answers(hop, challenges, options, request):
+            break
+        _close(opening.connection)
+    return opening
+
+
+def _check(url: str, opening: Opening, first: First) -> None:
+    """Raise what is wrong with an answer."""
+    head = opening.head
+    if (fault := status_fault(url, head, time.time())) and (head.status != 416 or not first.start):
+        raise fault
+    if 300 <= head.status < 400 and head.status not in STATUSES:
+        raise BadResponse(url, f"the server answered {head.status}, and not where to go on")
+    check_opening(head, first.start, (first.start or 0) + first.length, url)
 
 
 def _says_nothing_of_the_whole(head: ResponseHead, start: int) -> bool:
@@ -294,7 +311,8 @@ async def _ask_on_slot(
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
-        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh)
+        peer = connection.peer if isinstance(connection, Connection) else ""
+        return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh, peer=peer)
 
 
 async def _heard(answer: Answer, transfer: Transfer, timeout_s: float) -> Headed | Finished | Broke:

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 
 from thunderdl.core.ranges import RangeSet
 from thunderdl.engine.ledger import Ledger
-from thunderdl.engine.opening import First, Opening, open_source, release
+from thunderdl.engine.opening import First, Opening, release
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError
-from thunderdl.options import Options
-from thunderdl.sources.http.bucket import Meter
 from thunderdl.sources.http.transfer import COLLECT_BYTES
 
 # The end of what is there (where an appended or rebuilt file differs first), its start, and its middle.
 SAMPLE_BYTES = 64 * 1024
 
 
-async def same_bytes(session: Session, opening: Opening, options: Options, ledger: Ledger) -> bool:
+# Asks one URL for a range.
+Ask = Callable[[First], Awaitable[Opening]]
+
+
+async def same_bytes(session: Session, ask: Ask, ledger: Ledger) -> bool:
     """Whether the server's bytes equal ours at up to three places of what an earlier run left."""
     assert ledger.resumed is not None
-    meter, fd = opening.transfer.meter, ledger.part.fd
-    return await same_as_written(session, opening.url, options, meter, fd, ledger.resumed.written)
+    return await same_as_written(session, ask, ledger.part.fd, ledger.resumed.written)
 
 
-async def same_as_written(
-    session: Session, url: str, options: Options, meter: Meter, fd: int, written: RangeSet
-) -> bool:  # fmt: skip
-    """Whether the bytes of ``url`` equal those in ``fd`` at up to three places of ``written``."""
+async def same_as_written(session: Session, ask: Ask, fd: int, written: RangeSet) -> bool:
+    """Whether the bytes of a URL equal those in ``fd`` at up to three places of ``written``."""
     ranges = list(written)
     if not ranges:
         return True
@@ -35,7 +35,7 @@ async def same_as_written(
     for place in sorted(places):
         end = next(b for a, b in ranges if a <= place < b)
         try:
-            sample = await open_source(session, url, options, First(place, min(end - place, SAMPLE_BYTES)), meter)
+            sample = await ask(First(place, min(end - place, SAMPLE_BYTES)))
         except ThunderdlError:
             return False
         try:

@@ -1,7 +1,8 @@
 """Keeps the limits by the clock: the rate of all downloads and that of each one, a number or a timetable.
 
 The decisions are in :mod:`thunderdl.core.limits` and :mod:`thunderdl.timetable`; here is the clock that they are
-asked with. Lives on the event loop.
+asked with. What peers bring counts, too: :mod:`thunderdl.engine.parting`, loaded with the first torrent.
+Lives on the event loop.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from thunderdl.options import Options, check_limit
 from thunderdl.sources.http.bucket import Meter, SharedLimit
 
 if TYPE_CHECKING:
+    from thunderdl.engine.parting import Fetcher, Parter, Tap
     from thunderdl.timetable import Timetable
 
 # The wall clock may be set, or jump by an hour where summer ends: a timetable is looked at again after this long.
@@ -62,7 +64,9 @@ class Pacing:
 
     def __init__(self, limit: int | Timetable | None) -> None:
         self._shared = SharedLimit(None)
-        self._keeper = Keeper(self._shared.change)
+        self._rate: int | None = None
+        self._parter: Parter | None = None
+        self._keeper = Keeper(self._settle)
         self._keeper.keep(limit)
 
     @property
@@ -76,29 +80,71 @@ class Pacing:
 
     def pace(self, options: Options) -> Pace:
         """For one more download."""
-        return Pace(self._shared.meter(weight=options.priority.weight), options.task_limit)
+        return Pace(self, self._shared.meter(weight=options.priority.weight), options.task_limit)
+
+    def parter(self) -> Parter:
+        """What divides the limits between movers and torrents; made when first needed."""
+        if self._parter is None:
+            from thunderdl.engine.parting import Parter
+
+            self._parter = Parter(self._shared)
+            self._parter.change(self._rate)
+        return self._parter
 
     def close(self) -> None:
         self._keeper.close()
+        if self._parter is not None:
+            self._parter.close()
+
+    def _settle(self, rate: int | None) -> None:
+        self._rate = rate
+        if self._parter is None:
+            self._shared.change(rate)
+        else:
+            self._parter.change(rate)
 
 
 class Pace:
     """The limits as one download sees them. ``meter``: what its bytes are asked from."""
 
-    def __init__(self, meter: Meter, limit: int | Timetable | None) -> None:
-        self.meter = meter
+    def __init__(self, pacing: Pacing, meter: Meter, limit: int | Timetable | None) -> None:
+        self._pacing, self.meter = pacing, meter
+        self._rate: int | None = None
+        self._tap: Tap | None = None
         self._keeper: Keeper | None = None
         if limit is not None:
             self.change(limit)
 
     def change(self, limit: int | Timetable | None) -> None:
         """Another limit for this download alone."""
-        self._keeper = self._keeper or Keeper(self.meter.change)
+        self._keeper = self._keeper or Keeper(self._settle)
         self._keeper.keep(limit)
+
+    def include(self, fetcher: Fetcher) -> None:
+        """A torrent is about to fetch a part of the download: the limits are over both from now on."""
+        from thunderdl.engine.parting import Tap
+
+        self.exclude()
+        self._tap = Tap(fetcher, self.meter, self._rate)
+        self._pacing.parter().join(self._tap)
+
+    def exclude(self) -> None:
+        """The torrent fetches nothing more."""
+        tap, self._tap = self._tap, None
+        if tap is not None:
+            self._pacing.parter().leave(tap)
 
     def weigh(self, weight: float) -> None:
         """Another part beside the other downloads."""
         self.meter.weigh(weight)
+
+    def _settle(self, rate: int | None) -> None:
+        self._rate = rate
+        if self._tap is None:
+            self.meter.change(rate)
+        else:
+            self._tap.own_limit = rate
+            self._pacing.parter().tell()
 
     async def passed(self, count_bytes: int) -> None:
         """Wait until the limits let so many bytes pass that came another way than through the movers."""
@@ -112,6 +158,7 @@ class Pace:
         """The download has ended."""
         if self._keeper is not None:
             self._keeper.close()
+        self.exclude()
         self.meter.close()
 
 

@@ -302,4 +302,4 @@ class Ranged:
         self._download.content_key = await ledger.content_key()
         if self.driver is not None:
             self.driver.lanes.close_all()
-        return await ledger.commit(), verified
+        return await ledger.commit(self._download.marker()), verified

@@ -7,14 +7,15 @@ whose nodes make their own entity tags), bytes that are there are fetched once m
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.opening import OPENING_BYTES, First, Opening, open_source, release
-from thunderdl.engine.overlap import same_bytes
+from thunderdl.engine.overlap import Ask, same_bytes
 from thunderdl.engine.session import Session
-from thunderdl.errors import BadResponse, ContentChanged, shown_url
+from thunderdl.errors import BadResponse, ContentChanged, LinkExpired, shown_url
 from thunderdl.options import Options
 
 
@@ -57,14 +58,18 @@ class Resumption:
         """
         version, resumed, reason = version_of(opening), self._ledger.resumed, ""
         if resumed is not None and (kept := resumed.written.total):
-            reason = await self._why_not(resumed.version, version, opening, candidates.options_for(first))
+            reason = await self._why_not(resumed.version, version, opening, partial(candidates.ask, first))
             if not reason:
                 version = Version(size=resumed.header.size, validators=version.validators)
                 self._ledger.go_on(version)
-                return await self._at_a_gap(candidates, first, opening, version), version
+                return await self._at_a_gap(first, opening, version), version
+            if first.fresh_url is not None:
+                # Somebody said that this is the same file: nothing is thrown away for a mistake of theirs.
+                told = f"behind the new link is another file ({version}, not {resumed.version})"
+                raise LinkExpired(first.url, told, "what is there was kept")
             self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
         if opening.head.status == 416 or (opening.head.status == 206 and opening.transfer.start):
-            opening = await self._reopen(candidates, first, opening, 0)
+            opening = await self._reopen(first, opening, 0)
             version = version_of(opening)
         identity = Identity(
             url=candidates.origin.url,
@@ -75,7 +80,7 @@ class Resumption:
         await self._session.on_disk(self._ledger.begin, identity)
         return opening, version
 
-    async def _why_not(self, before: Version, now: Version, opening: Opening, allowed: Options) -> str:
+    async def _why_not(self, before: Version, now: Version, opening: Opening, ask: Ask) -> str:
         """Empty where what is there may be kept."""
         if opening.head.status == 416:
             return f"the server has another size now ({now.size} bytes, it was {before.size})"
@@ -85,23 +90,22 @@ class Resumption:
         if verdict is Verdict.UNPROVEN:
             if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
                 return "the server sends no ranges, and nothing proves that the file is the same"
-            if not await same_bytes(self._session, opening, allowed, self._ledger):
+            if not await same_bytes(self._session, ask, self._ledger):
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
-    async def _at_a_gap(
-        self, candidates: Candidates, first: Candidate, opening: Opening, version: Version
-    ) -> Opening:  # fmt: skip
+    async def _at_a_gap(self, first: Candidate, opening: Opening, version: Version) -> Opening:
         """If-Range was answered with the whole file although it is the same (a CDN's node): ask without it."""
         if opening.head.status != 200 or opening.head.get("accept-ranges") == "none":
             return opening
         gap = self._ledger.written.first_gap(0, version.size or 0)
-        return await self._reopen(candidates, first, opening, gap[0]) if gap and gap[0] else opening
+        return await self._reopen(first, opening, gap[0]) if gap and gap[0] else opening
 
-    async def _reopen(self, candidates: Candidates, first: Candidate, opening: Opening, start: int) -> Opening:
+    async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:
         release(self._session, opening)
         first.opening = None
         meter = opening.transfer.meter
-        allowed = candidates.options_for(first)
-        first.opening = await open_source(self._session, first.url, allowed, First(start), meter)
+        first.opening = await open_source(
+            self._session, first.where, first.options, First(start), meter, first.told_by
+        )  # fmt: skip
         return first.opening

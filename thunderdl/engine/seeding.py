@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from thunderdl.engine.session import Session
 from thunderdl.engine.sharing_back import Goal, Shareable, SharingBack, goal_of
+from thunderdl.engine.torrents import privacy_note
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.links import names_torrent
 from thunderdl.options import Options
@@ -38,11 +39,13 @@ class SeedProgress:
 class Seeding:
     """A seed at work. Await :meth:`outcome`, look at :meth:`progress`, end it with :meth:`stop`."""
 
-    def __init__(self, back: SharingBack, goal: Goal, port: int) -> None:
+    def __init__(self, back: SharingBack, goal: Goal, port: int, note: str = "") -> None:
         self._back, self._goal, self.port = back, goal, port
         torrent = back.shared.torrent
         self.info_hash_v1, self.info_hash_v2 = torrent.info_hash_v1, torrent.info_hash_v2
         self.magnet = share_link(torrent)
+        # What was asked for and is not done, as a sentence, or "".
+        self.note = note
         self.name = next(iter(back.shared.names.values())).partition("/")[0]
 
     def progress(self) -> SeedProgress:
@@ -79,7 +82,7 @@ async def seed(session: Session, path: str, options: Options, on_read: OnRead) -
         await check_pieces(host, torrent, folder, names, paths, on_read)
     back = SharingBack(session, options, Shareable(torrent=torrent, folder=folder, names=names))
     await back.start()
-    return Seeding(back, goal_of(options), host.port())
+    return Seeding(back, goal_of(options), host.port(), privacy_note(torrent, options))
 
 
 def _made(path: str, options: Options, on_read: OnRead) -> Torrent:

@@ -15,20 +15,22 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from thunderdl.engine.access import Access
 from thunderdl.engine.documents import Shelf
-from thunderdl.engine.pacing import Pacing, second_of_week
+from thunderdl.engine.pacing import Keeper, Pacing
 from thunderdl.engine.sharing import Sharing
 from thunderdl.errors import StorageError
 from thunderdl.options import Options
-from thunderdl.sources.http.connect import TlsSettings
+from thunderdl.sources.http.connect import Certificate, TlsSettings, Wire, check_proxy
+from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.pool import Pool
-from thunderdl.sources.http.wire import Endpoint
+from thunderdl.sources.http.wire import Address, Endpoint
 from thunderdl.storage.files import sync_folder
 
 if TYPE_CHECKING:
     from thunderdl.engine.tracing import Trace
-    from thunderdl.sources.base import Access
+    from thunderdl.sources.base import Access as Protocol
     from thunderdl.sources.registry import Registry
     from thunderdl.sources.swarm.host import Host
     from thunderdl.timetable import Timetable
@@ -51,7 +53,11 @@ class Session:
         self.loop = asyncio.get_running_loop()
         self.jitter = random.Random()
         self.pacing = Pacing(options.limit)
-        self.tls = TlsSettings(ca=options.ca, insecure=options.insecure, make=self._own_context)
+        certificate = Certificate(options.cert, options.cert_key, options.cert_password) if options.cert else None
+        self.tls = TlsSettings(
+            ca=options.ca, insecure=options.insecure, make=self._own_context, certificate=certificate
+        )
+        self.access = Access(options, self.tls.shown_to)
         self._woken = False
         self._disk_s = 0.0
         self.unsynced_folders: set[str] = set()
@@ -59,14 +65,18 @@ class Session:
         count = min(os.cpu_count() or 1, MAX_MOVERS)
         self._movers = [Mover(self._wake) for _ in range(count)]
         self._registry: Registry | None = None
+        self._reach = Reach(resolve=options.resolve, interface=options.interface, ip_version=options.ip_version)
         self.pool = Pool(
-            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, access=self.access
+            self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=self._reach,
+            access=self.protocol,
         )  # fmt: skip
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
-        self._policies: dict[str | None, Any] = {}
+        self._policy: Any = None
         self._swarm: Host | None = None
         self.shelf = Shelf()
+        self._upload_limit = options.upload_limit
+        self._uploads: Keeper | None = None
 
     def _own_context(self) -> ssl.SSLContext | None:
         """The TLS context that the user's settings ask for, None where they say nothing of it."""
@@ -102,7 +112,7 @@ class Session:
         finally:
             self._disk_s += (time.perf_counter() - began - self._disk_s) / 4
 
-    def access(self, scheme: str) -> Access | None:
+    def protocol(self, scheme: str) -> Protocol | None:
         """Who speaks a protocol that is not the web's; None for the web's, and for what nobody speaks."""
         if scheme in _WEB:
             return None
@@ -111,21 +121,26 @@ class Session:
             from thunderdl.sources.registry import Registry
 
             ground = Ground(
-                options=self.options, tls=self.tls, least_busy=self.pool.least_busy, on_disk=self.on_disk
+                options=self.options, tls=self.tls, reach=self._reach, least_busy=self.pool.least_busy,
+                on_disk=self.on_disk,
             )  # fmt: skip
             self._registry = Registry(ground)
         return self._registry.access(scheme)
 
-    def policy(self, proxy: str | None) -> Any:
-        """httpx's part, for one proxy; loaded when first needed (its import takes 70 ms)."""
-        if proxy not in self._policies:
+    def policy(self, proxy_for: Callable[[Address], str | None]) -> Any:
+        """httpx's part; loaded when first needed (its import takes 70 ms)."""
+        if self._policy is None:
             from thunderdl.sources.http.policy import Policy
+            from thunderdl.sources.http.transport import OwnTransport
 
-            self._policies[proxy] = Policy(
-                context=self.tls.context(), proxy=proxy, cookies=self.options.cookies,
+            self._policy = Policy(
+                transport=OwnTransport(self._connect, proxy_for), cookies=self.access.jar,
                 timeout_s=self.options.timeout, settings=self.httpx_settings,
             )  # fmt: skip
-        return self._policies[proxy]
+        return self._policy
+
+    async def _connect(self, address: Address) -> Wire:
+        return await self.pool.dial(address.endpoint, self.options.timeout)
 
     async def swarm(self) -> Host:
         """libtorrent's session; made when first needed. Raises UsageError where its port is taken."""
@@ -134,29 +149,41 @@ class Session:
             from thunderdl.sources.swarm.settings import SwarmSettings
 
             options = self.options
+            proxy = options.proxy or self.own_proxy
+            if proxy:
+                check_proxy(proxy)
             chosen = SwarmSettings(
                 listen=free_listen(options.port or None), user_agent=options.user_agent, dht=options.dht,
                 lsd=options.lsd, pex=options.pex, utp=options.utp, encryption=options.encryption.value,
-                download_limit=_rate_of(options.limit), upload_limit=_rate_of(options.upload_limit),
-                proxy=options.proxy or self.own_proxy,
+                proxy=proxy,
             )  # fmt: skip
             self._swarm = Host(chosen)
+            self._uploads = Keeper(self._swarm.limit_uploads)
+            self._uploads.keep(self._upload_limit)
         return self._swarm
+
+    def change_upload_limit(self, limit: int | Timetable | None) -> None:
+        """Another limit of what peers have from us, over all torrents, from now on."""
+        self._upload_limit = limit
+        if self._uploads is not None:
+            self._uploads.keep(limit)
 
     async def close(self) -> None:
         """End every connection and thread."""
         self.shelf.close()
+        self.pacing.close()
+        if self._uploads is not None:
+            self._uploads.close()
         if self._swarm is not None:
             await self._swarm.close()
         self.pool.close()
         if self._registry is not None:
             await self._registry.close()
-        self.pacing.close()
         for mover in self._movers:
             await asyncio.to_thread(mover.stop)
         self._hear()
-        for policy in self._policies.values():
-            await policy.close()
+        if self._policy is not None:
+            await self._policy.close()
         for folder in self.unsynced_folders:
             # Once for all small files of a folder: their names are then there after a power loss, too.
             with contextlib.suppress(StorageError):
@@ -182,13 +209,6 @@ class Session:
             while events:
                 notify, event = events.popleft()
                 notify(event)
-
-
-def _rate_of(limit: int | Timetable | None) -> int:
-    """A limit for libtorrent: bytes/s, 0 for none; of a timetable what holds now."""
-    if limit is None or isinstance(limit, int):
-        return limit or 0
-    return limit.rate_at(second_of_week()) or 0
 
 
 def _trace_of(options: Options) -> Trace | None:

@@ -1,4 +1,4 @@
-"""Giving back: what is whole here is shared with peers until the ratio or the time that was asked for is reached.
+"""Giving back: what is here is shared with peers until the ratio or the time that was asked for is reached.
 
 A finished download is shared under its final name, wherever its pieces came from; they were compared with their hashes
 when they came, so nothing is read again. ``thunderdl seed`` shares in the same way what it has checked.
@@ -18,18 +18,37 @@ from thunderdl.sources.swarm.member import Look, Member
 from thunderdl.sources.swarm.torrent import Torrent
 
 LOOK_S = 0.25
+# A peer that has not heard yet that we left the download refuses us, and libtorrent calls it again after a minute.
+AGAIN_S = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shareable:
-    """What is shared. ``names``: of the files below ``folder``, by number in the torrent; ``peers``: who may want it;
-    ``sent_bytes``: what peers had of it already."""
+    """What is shared. ``names``: of the files below ``folder``, by number in the torrent; ``files``: the numbers of
+    those that are there, None for all; ``peers``: who may want it; ``sent_bytes``: what peers had of it already."""
 
     torrent: Torrent
     folder: str
     names: Mapping[int, str]
+    files: frozenset[int] | None = None
     peers: tuple[tuple[str, int], ...] = ()
     sent_bytes: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the files that are there."""
+        return sum(file.size_bytes for file in self.torrent.files if self.files is None or file.index in self.files)
+
+    @property
+    def pieces(self) -> list[bool]:
+        """For each piece whether all of it is there: what a file that is absent has a part in is not."""
+        here = [True] * self.torrent.piece_count
+        length = self.torrent.piece_length
+        for file in self.torrent.files:
+            if self.files is not None and file.index not in self.files and file.size_bytes:
+                first, last = file.start // length, (file.start + file.size_bytes - 1) // length
+                here[first : last + 1] = [False] * (last + 1 - first)
+        return here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +75,7 @@ def goal_of(options: Options) -> Goal:
 
 
 class SharingBack:
-    """One torrent that is whole here. :meth:`start`, then :meth:`run`; always :meth:`stop`."""
+    """A torrent that is here, or a part of its files. :meth:`start`, then :meth:`run`; always :meth:`stop`."""
 
     def __init__(self, session: Session, options: Options, shared: Shareable) -> None:
         self._session, self._options, self.shared = session, options, shared
@@ -75,16 +94,18 @@ class SharingBack:
 
     @property
     def size_bytes(self) -> int:
-        return sum(file.size_bytes for file in self.shared.torrent.files)
+        return self.shared.size_bytes
 
     async def start(self) -> None:
-        """Join the swarm as a seed. Raises SwarmFault, UsageError."""
+        """Join the swarm as one who has it. Raises SwarmFault, UsageError."""
         shared, options = self.shared, self._options
         self._member = Member(await self._session.swarm(), shared.torrent)
         self._member.on_fault = self._failed
+        if shared.peers:
+            await asyncio.sleep(AGAIN_S)
         await self._member.start(
-            shared.folder, dict(shared.names), have=[True] * shared.torrent.piece_count, assigned=None,
-            peers=(*options.peers, *shared.peers), trackers=options.trackers,
+            shared.folder, dict(shared.names), have=shared.pieces, assigned=None if shared.files is None else (),
+            files=shared.files, peers=(*options.peers, *shared.peers), trackers=options.trackers,
         )  # fmt: skip
         self._began = time.monotonic()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
+from thunderdl.engine.access import of_stranger
 from thunderdl.engine.documents import fetched
 from thunderdl.errors import BadSignature, ThunderdlError, printable, shown_url
 from thunderdl.formats.checksum_files import digests_in
@@ -135,12 +136,12 @@ class Signed:
         return self._key is not None and self._key.fits(text)
 
     async def _get(self, url: str, beside: Candidate | None) -> bytes | None:
-        options = self._download.options
-        # What others name gets none of the user's headers; what lies beside the user's own URL does.
-        headers = self._download.candidates.options_for(beside).headers if beside else ()
-        settled = replace(options, headers=headers, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
+        # What others name gets nothing of the user's; what lies beside the user's own URL does.
+        options = beside.options if beside else of_stranger(self._download.options)
+        told_by = beside.told_by if beside else self._download.url
+        settled = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
         try:
-            return await fetched(self._session, url, settled, most_bytes=MAX_SIGNATURE_BYTES)
+            return await fetched(self._session, url, settled, most_bytes=MAX_SIGNATURE_BYTES, told_by=told_by)
         except ThunderdlError:
             return None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from thunderdl.engine.naming import Target
 from thunderdl.engine.opening import Opening, located, release
 from thunderdl.engine.pacing import Pace
+from thunderdl.engine.proxies import policy_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
@@ -19,6 +20,7 @@ from thunderdl.options import Options
 from thunderdl.sources.http.events import Broke, Finished
 from thunderdl.sources.http.head import Body
 from thunderdl.storage.files import storage_fault, write_small
+from thunderdl.storage.marks import Mark
 
 POLL_S = 0.1
 if TYPE_CHECKING:
@@ -39,11 +41,11 @@ def whole_body(opening: Opening) -> bytes | None:
 
 
 async def save_small(
-    session: Session, options: Options, target: Target, body: bytes
+    session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None
 ) -> tuple[str, tuple[str, ...], ContentKey | None]:
     """Check and save a file that lies in memory: path, what was verified, content key. Raises BadContent."""
     verified = check_small(options, target.path, body)
-    path = await session.on_quick_disk(_write, target, body, options)
+    path = await session.on_quick_disk(_write, target, body, options, mark)
     session.unsynced_folders.add(os.path.dirname(path))
     return path, verified, small_key(body) if options.key else None
 
@@ -53,9 +55,9 @@ def check_small(options: Options, where: str, body: bytes) -> tuple[str, ...]:
     verified: tuple[str, ...] = ()
     if (expected := options.checksum) is not None:
         found = _digest(expected.algorithm, body)
-        if found != expected:
+        if not expected.covers(found):
             raise BadContent(where, str(expected), str(found))
-        verified = (str(found),)
+        verified = (str(expected),)
     if (pieces := options.piece_hashes) is not None:
         check_count(pieces, where, len(body))
         for index, digest in enumerate(pieces.digests):
@@ -87,16 +89,16 @@ def _digest(algorithm: str, body: bytes) -> Digest:
     return Digest(algorithm, hasher.digest())
 
 
-def _write(target: Target, body: bytes, options: Options) -> str:
+def _write(target: Target, body: bytes, options: Options, mark: Mark | None = None) -> str:
     # Looked at before: after a failure another download of the session may just have made it.
     had_folder = os.path.isdir(os.path.dirname(target.path) or ".")
     try:
-        return write_small(target.path, body, options.exists)
+        return write_small(target.path, body, options.exists, mark)
     except StorageError:
         if had_folder:
             raise
         target.make_folder()
-        return write_small(target.path, body, options.exists)
+        return write_small(target.path, body, options.exists, mark)
 
 
 async def save_stream(
@@ -109,6 +111,8 @@ async def save_stream(
     if connection is None or transfer.body is not None:
         raise ConnectionLost(opening.url, "closed before its body came")
     event = await _proceeded(session, options, ledger, opening, count)
+    if isinstance(event, Finished) and event.reusable:
+        session.pool.keep(opening.endpoint, connection)
     session.pool.free_slot(opening.endpoint)
     opening.connection = None
     if isinstance(event, Finished):
@@ -161,7 +165,7 @@ async def _save_coded(
     done, url = 0, opening.url
     try:
         decoder = Decoder(opening.head.get("content-encoding") or "")
-        policy = session.policy(opening.endpoint.proxy)
+        policy = policy_of(session)
         async for raw in policy.raw_body(url, opening.final_url, opening.request.fields(), decoder.coding):
             await pace.passed(len(raw))
             for part in decoder.feed(raw):

@@ -12,7 +12,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 
 from thunderdl.core.protocol import Horizon, PieceBad
 from thunderdl.core.ranges import RangeSet
@@ -21,6 +21,7 @@ from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.opening import Opening, release
 from thunderdl.engine.pacing import Pace
+from thunderdl.engine.proxies import policy_of
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_count, check_small, whole_body
@@ -81,14 +82,17 @@ def _unnamed_file() -> int:
 
 
 async def stream(
-    session: Session, urls: Sequence[str], options: Options, window_bytes: int
+    session: Session, urls: Sequence[str], options: Options, window_bytes: int, told_by: str = "",
+    on_open: Callable[[Opening], None] = lambda opening: None,
 ) -> AsyncGenerator[bytes, None]:  # fmt: skip
-    """The bytes of the file in order. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
-    candidates = Candidates(session, urls, options)
+    """The bytes of the file in order. ``told_by``: who named the URLs, where the user did not; ``on_open``: told of
+    the first answer, and may raise. Raises ThunderdlError; BadContent after the last byte for a wrong checksum."""
+    candidates = Candidates(session, () if told_by else urls, options, urls if told_by else (), told_by)
     try:
         first = await candidates.first(from_the_start)
         opening = first.opening
         assert opening is not None
+        on_open(opening)
         if (body := whole_body(opening)) is not None:
             check_small(options, first.url, body)
             yield body
@@ -121,7 +125,7 @@ async def _in_one_go(
     coding = opening.head.get("content-encoding") if opening.head.coded else None
     decoder = Decoder(coding) if coding else None
     hasher = new_hasher(options.checksum.algorithm) if options.checksum else None
-    policy = session.policy(opening.endpoint.proxy)
+    policy = policy_of(session)
     async for raw in policy.raw_body(opening.url, opening.final_url, opening.request.fields(), coding):
         await pace.passed(len(raw))
         for part in decoder.feed(raw) if decoder else (raw,):
@@ -137,7 +141,7 @@ def _check_whole(options: Options, hasher: Hasher | None, where: str, served: tu
     if hasher is None or options.checksum is None:
         return
     found = Digest(options.checksum.algorithm, hasher.digest())
-    if found != options.checksum:
+    if not options.checksum.covers(found):
         raise BadContent(where, str(options.checksum), str(found), served)
 
 

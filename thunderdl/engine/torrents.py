@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from thunderdl.engine.documents import fetched
 from thunderdl.engine.session import Session
-from thunderdl.errors import shown_url
+from thunderdl.errors import StorageError, printable, shown_url
 from thunderdl.formats.links import is_magnet
 from thunderdl.options import Options
-from thunderdl.sources.swarm.magnet import metadata_of
+from thunderdl.sources.swarm.magnet import info_hashes, metadata_of, named_by
 from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, Torrent, load, read_metainfo
+from thunderdl.storage import metainfo
 
 
-async def torrent_of(session: Session, reference: str, options: Options) -> Torrent:
-    """The torrent that ``reference`` names. Raises BadTorrent, ThunderdlError."""
+async def torrent_of(session: Session, reference: str, options: Options, told_by: str = "") -> Torrent:
+    """The torrent that ``reference`` names. ``told_by``: who told us, where the user did not. Raises BadTorrent,
+    ThunderdlError."""
     if is_magnet(reference):
-        host = await session.swarm()
-        return await metadata_of(
-            host, reference, timeout_s=options.timeout, peers=options.peers, trackers=options.trackers
-        )  # fmt: skip
+        return await _linked(session, reference, options)
     if "://" in reference:
-        metainfo = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES)
-        return load(metainfo, shown_url(reference))
+        document = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES, told_by=told_by)
+        return load(document, shown_url(reference))
     return load(await session.on_disk(read_metainfo, reference), reference)
+
+
+async def keep(session: Session, torrent: Torrent) -> None:
+    """What peers sent for a magnet link is there for the next run, too; where it cannot be, peers are asked again."""
+    with contextlib.suppress(StorageError):
+        for info_hash in torrent.info_hashes:
+            await session.on_disk(metainfo.keep, info_hash, torrent.metainfo)
+
+
+async def forget(session: Session, torrent: Torrent) -> None:
+    """All of it is here."""
+    for info_hash in torrent.info_hashes:
+        await session.on_disk(metainfo.forget, info_hash)
+
+
+def privacy_note(torrent: Torrent, options: Options) -> str:
+    """What the user named and a private torrent does not allow, "" where that is nothing (BEP 27)."""
+    if not torrent.private or not set(options.trackers) - set(torrent.trackers):
+        return ""
+    name = printable(torrent.name)
+    return f"{name} is a private torrent: --tracker is not used, its peers come from its own trackers alone"
+
+
+async def _linked(session: Session, link: str, options: Options) -> Torrent:
+    """What a magnet link names: kept from an earlier run, or sent by peers."""
+    for info_hash in info_hashes(link):
+        kept = await session.on_disk(metainfo.find, info_hash)
+        if kept is not None and (torrent := named_by(link, kept)) is not None:
+            return torrent
+    host = await session.swarm()
+    return await metadata_of(
+        host, link, timeout_s=options.timeout, peers=options.peers, trackers=options.trackers
+    )  # fmt: skip

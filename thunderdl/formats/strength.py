@@ -15,7 +15,7 @@ STRENGTH = (
     "sha512", "sha3_512", "blake2b", "sha384", "sha3_384", "sha256", "sha3_256", "blake3", "blake2s",
     "sha224", "sha3_224", "sha1", "md5",
 )  # fmt: skip
-WEAK = frozenset(["sha1", "md5"])
+WEAK = frozenset(["sha1", "md5", "ed2k"])
 _RANK = {algorithm: rank for rank, algorithm in enumerate(STRENGTH)}
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from thunderdl.errors import ThunderdlError
 from thunderdl.sources.http.connect import TlsSettings
+from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.head import Body
 from thunderdl.sources.http.transfer import Store, Transfer
 from thunderdl.sources.http.wire import Address, Endpoint
@@ -104,5 +105,6 @@ class Ground:
 
     options: Options
     tls: TlsSettings
+    reach: Reach
     least_busy: Callable[[], Mover]
     on_disk: OnDisk

@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError, foreseen
+from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
 from thunderdl.sources.base import OnDisk
 from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import Body, ResponseHead
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 READ_BYTES = 1024 * 1024
 # What a limit grants at once, as for the movers.
 GRANT_BYTES = 256 * 1024
+T = TypeVar("T")
 
 
 class Origin(Protocol):
@@ -42,7 +43,9 @@ class Origin(Protocol):
 
 
 class CallCarrier:
-    """A :class:`thunderdl.sources.base.Carrier` over an Origin."""
+    """A :class:`thunderdl.sources.base.Carrier` over an Origin. ``most_bytes``: what is read at once."""
+
+    most_bytes = READ_BYTES
 
     def __init__(self, origin: Origin, on_disk: OnDisk) -> None:
         self._origin, self._on_disk = origin, on_disk
@@ -130,7 +133,7 @@ class CallCarrier:
             if not got and left is None:
                 left = 0
                 break
-            if not got:
+            if not got and transfer.position < transfer.end:
                 raise ConnectionLost("", "the file ended before its stated size")
             left = None if left is None else left - got
         self._finish(transfer, is_whole=left == 0)
@@ -153,7 +156,7 @@ class CallCarrier:
         return body.length
 
     async def _step(self, transfer: Transfer, left: int | None) -> int:
-        room = min(READ_BYTES, transfer.end - transfer.position)
+        room = min(self.most_bytes, transfer.end - transfer.position)
         room = room if left is None else min(room, left)
         while transfer.meter.limited:
             granted, wait_s = transfer.meter.take(id(self), min(room, GRANT_BYTES))
@@ -161,9 +164,14 @@ class CallCarrier:
                 room = granted
                 break
             await asyncio.sleep(wait_s)
+        got = await self._bring(transfer, room)
+        if transfer.meter.limited and got < room:
+            transfer.meter.give_back(room - got)
+        return got
+
+    async def _bring(self, transfer: Transfer, room: int) -> int:
+        """Have up to ``room`` bytes written: how many; 0 where the file ends. For who reads and writes in one go."""
         part = await self._origin.read(transfer.position, room)
-        if transfer.meter.limited and len(part) < room:
-            transfer.meter.give_back(room - len(part))
         if len(part) > room:
             raise BadResponse("", "sent more than was asked for")
         if len(part):
@@ -173,14 +181,19 @@ class CallCarrier:
     async def _write(self, transfer: Transfer, part: memoryview) -> None:
         if transfer.body is not None:
             transfer.take(part)
-            return
+        else:
+            await self._undisturbed(self._on_disk(transfer.take, part))
+
+    async def _undisturbed(self, writing: Awaitable[T]) -> T:
+        """Wait for what writes to its end, whatever is ordered meanwhile."""
         self._writing = True
         try:
-            await self._on_disk(transfer.take, part)
+            result = await writing
         finally:
             self._writing = False
         if self._closing is not None:
             raise asyncio.CancelledError
+        return result
 
     def _lower_now(self, transfer: Transfer) -> None:
         if (end := self._ends.pop(transfer, None)) is not None:
@@ -203,7 +216,8 @@ class CallCarrier:
         idle = isinstance(error, ConnectionLost) and self._served > 0
         for transfer in self._queue:
             is_stale = idle and not transfer.first_byte_at
-            transfer.finish()
+            if not isinstance(error, InternalError):
+                transfer.finish()
             self._tell(transfer, Broke(transfer, error, stale=is_stale))
         self._queue.clear()
 

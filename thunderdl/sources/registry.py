@@ -21,8 +21,22 @@ def _data(ground: Ground) -> Access:
     return InlineData(ground)
 
 
+def _ftp(ground: Ground) -> Access:
+    from thunderdl.sources.ftp.access import Ftp
+
+    return Ftp(ground)
+
+
+def _sftp(ground: Ground) -> Access:
+    from thunderdl.sources.sftp.access import SecureFiles
+
+    return SecureFiles(ground)
+
+
 # All but the web's, which :mod:`thunderdl.sources.http` speaks: the rest is built on it.
-SCHEMES: dict[str, Make] = {"file": _file, "data": _data}
+SCHEMES: dict[str, Make] = {
+    "ftp": _ftp, "ftps": _ftp, "ftpes": _ftp, "sftp": _sftp, "file": _file, "data": _data
+}  # fmt: skip
 
 
 class Registry:

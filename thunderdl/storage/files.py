@@ -24,10 +24,13 @@ import sys
 
 from thunderdl.errors import DiskFull, StorageError, TargetExists, TargetLocked
 from thunderdl.options import Exists
+from thunderdl.storage.marks import Mark
 from thunderdl.storage.paths import free_name
 
 JOURNAL_SUFFIX = ".journal"
 PART_SUFFIX = ".part"
+
+Bytes = bytes | bytearray | memoryview
 
 _OPEN_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _FRESH_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -223,13 +226,16 @@ class PartFile:
         """The owner has marked everything since the last barrier missing; it may be written and synced again."""
         self._sync_failed = False
 
-    def commit(self, exists: Exists) -> str:
-        """Put it on the disk and under its final name, and close it; the path that it got.
+    def commit(self, exists: Exists, mark: Mark | None = None) -> str:
+        """Put it on the disk and under its final name, and close it; the path that it got. ``mark``: puts on what it
+        tells of where it came from.
 
         ``exists`` decides where something has taken the name meanwhile: OVERWRITE replaces it (and gives no more
         permissions than it had), RENAME takes a free name beside it, REFUSE and SKIP raise TargetExists and
         leave the part file open. Raises StorageError; the part file is then still there.
         """
+        if mark is not None:
+            mark(self.fd)
         self.sync()
         try:
             if not _has_name(self.fd, self.target if self.published else self.path):
@@ -262,7 +268,7 @@ class PartFile:
         return f"<PartFile {self.path!r} {state}>"
 
 
-def write_small(target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
+def write_small(target: str, data: Bytes, exists: Exists, mark: Mark | None = None) -> str:
     """A whole small file at once: part file, bytes, fsync, final name; the path that it got.
 
     The name itself is on the disk only after :func:`sync_folder`, which the caller does for many files together.
@@ -273,35 +279,37 @@ def write_small(target: str, data: bytes | bytearray | memoryview, exists: Exist
     try:
         fd = os.open(path, _FRESH_FLAGS, _MODE)
     except FileExistsError:
-        return _write_small_over(target, data, exists)
+        return _write_small_over(target, data, exists, mark)
     except OSError as error:
         raise storage_fault(path, error) from error
     try:
         lock(path, fd)
-        return _fill_and_publish(fd, path, target, data, exists)
+        return _fill_and_publish(fd, path, target, data, exists, mark)
     except OSError as error:
         raise storage_fault(path, error) from error
     finally:
         close_quietly(fd)
 
 
-def _write_small_over(target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
+def _write_small_over(target: str, data: Bytes, exists: Exists, mark: Mark | None) -> str:
     """The same where a part file is there already: left by a crash, or of another process."""
     part = PartFile.open(target)
     try:
         os.ftruncate(part.fd, 0)
-        return _fill_and_publish(part.fd, part.path, target, data, exists)
+        return _fill_and_publish(part.fd, part.path, target, data, exists, mark)
     except OSError as error:
         raise storage_fault(part.path, error) from error
     finally:
         part.close()
 
 
-def _fill_and_publish(fd: int, path: str, target: str, data: bytes | bytearray | memoryview, exists: Exists) -> str:
+def _fill_and_publish(fd: int, path: str, target: str, data: Bytes, exists: Exists, mark: Mark | None) -> str:
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(fd, rest) :]
+        if mark is not None:
+            mark(fd)
         sync_data(fd)
         return _publish(path, target, exists, fd)
     except BaseException:

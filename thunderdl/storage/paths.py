@@ -26,6 +26,7 @@ FALLBACK = "download"
 INDEX = "index.html"
 _MAX_EXTENSION_BYTES = 32
 _MAX_RENAMES = 2**20
+_NO_QUERY = ("ftp", "file")
 
 # Most names of large batches: judged by one match and one look-up, not by the long way (measured 4 times faster).
 _PLAIN = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_ .,+=@()\[\]-]{0,238}[A-Za-z0-9_,+=@()\[\]-])?")
@@ -72,10 +73,18 @@ def name_from_url(url: str) -> str:
     Query and fragment do not count. ``%2F`` and ``%5C`` become ``_``: data, not separators (wcurl's
     CVE-2025-11563). Bytes that are not UTF-8 are read as Latin-1.
     """
-    _, scheme_ends, rest = url.partition("://")
+    scheme, scheme_ends, rest = url.partition("://")
     if not scheme_ends:
-        return FALLBACK
-    path = rest.partition("#")[0].partition("?")[0].partition("/")[2]
+        scheme, _, rest = url.partition(":")
+        if scheme.lower() != "file":
+            return FALLBACK
+    rest = rest.partition("#")[0]
+    if scheme.lower().startswith(_NO_QUERY):
+        # There a ? is a part of the name (RFC 1738 section 3.2), and ;type= is none (section 3.2.2).
+        rest = re.sub(r";type=[A-Za-z]$", "", rest)
+    else:
+        rest = rest.partition("?")[0]
+    path = rest.partition("/")[2]
     segment = path[path.rfind("/") + 1 :]
     if not segment:
         return INDEX

@@ -21,6 +21,17 @@ class SharedLimit:
             self.limiter.change(rate_bytes_per_s)
             self.limited = rate_bytes_per_s is not None
 
+    def count(self) -> dict[Flow, int]:
+        """What each flow was granted since this was last asked; from the first time on it is counted."""
+        with self.lock:
+            served, self.limiter.served = self.limiter.served, {}
+        return served or {}
+
+    def count_no_more(self) -> None:
+        """Nobody asks any more."""
+        with self.lock:
+            self.limiter.served = None
+
     def meter(self, *, weight: float = 1.0) -> Meter:
         """For one more download, without a limit of its own."""
         return Meter(self, weight)

@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from thunderdl.core.inward import is_inward
 from thunderdl.errors import (
     ConnectFailed,
     NoSuchHost,
+    RedirectRefused,
     SourceError,
     TimedOut,
     TlsFailure,
@@ -23,7 +25,7 @@ from thunderdl.errors import (
     printable,
     shown_url,
 )
-from thunderdl.sources.http.dialing import Reach, dial
+from thunderdl.sources.http.dialing import LeadsInward, Reach, dial
 from thunderdl.sources.http.nested_tls import NestedTls
 from thunderdl.sources.http.wire import Endpoint
 
@@ -47,18 +49,20 @@ class TlsSettings:
     ) -> None:  # fmt: skip
         self._ca, self._insecure, self._own, self._certificate = ca, insecure, make, certificate
         self.shown_to: set[str] = set()
-        self._made: dict[bool, ssl.SSLContext] = {}
+        self._made: dict[tuple[bool, str], ssl.SSLContext] = {}
         self._lock = threading.Lock()
 
-    def context(self, origin: str = "") -> ssl.SSLContext:
-        """The one for connections to ``origin``; for a proxy's own, none is given."""
+    def context(self, origin: str = "", protocol: str = "http/1.1") -> ssl.SSLContext:
+        """The one for connections to ``origin``; for a proxy's own, none is given. ``protocol``: what it is for, as
+        ALPN calls it; vsftpd 3.0.4 hangs up on a client that names another."""
         shows = self._certificate is not None and origin in self.shown_to
         with self._lock:
-            if shows not in self._made:
-                self._made[shows] = self._own() or self._make(self._certificate if shows else None)
-            return self._made[shows]
+            if (shows, protocol) not in self._made:
+                made = self._own() or self._make(self._certificate if shows else None, protocol)
+                self._made[shows, protocol] = made
+            return self._made[shows, protocol]
 
-    def _make(self, certificate: Certificate | None) -> ssl.SSLContext:
+    def _make(self, certificate: Certificate | None, protocol: str) -> ssl.SSLContext:
         context = ssl.create_default_context()
         if self._ca:
             try:
@@ -74,7 +78,7 @@ class TlsSettings:
             context.verify_mode = ssl.CERT_NONE
         if certificate is not None:
             certificate.load_into(context)
-        context.set_alpn_protocols(["http/1.1"])
+        context.set_alpn_protocols([protocol])
         return context
 
 
@@ -108,15 +112,12 @@ class Certificate:
 
 def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None) -> Wire:
     """A connected, non-blocking socket to ``endpoint``, TLS done. Raises a SourceError that says what failed."""
-    url, timeout_s, reach = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S), reach or Reach()
-    sock: Wire
-    if endpoint.proxy:
-        sock = _proxied(endpoint, endpoint.proxy, tls, reach, timeout_s)
-    else:
-        sock = _direct(endpoint.host, endpoint.port, url, reach, timeout_s)
+    url, timeout_s = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S)
+    plain = tcp(endpoint, tls, timeout_s, reach)
+    sock: Wire = plain
     try:
         if endpoint.scheme == "https":
-            sock = _wrapped(sock, tls.context(url), endpoint.host)
+            sock = _wrapped(plain, tls.context(url), endpoint.host)
         sock.setblocking(False)
         return sock
     except BaseException as error:
@@ -130,6 +131,14 @@ def _wrapped(sock: socket.socket, context: ssl.SSLContext, host: str) -> Wire:
     nested = NestedTls(sock, context, host)
     nested.do_handshake()
     return nested
+
+
+def tcp(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None) -> socket.socket:
+    """A connected, blocking socket, through the proxy where there is one. Raises a SourceError."""
+    url, timeout_s, reach = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S), reach or Reach()
+    if endpoint.proxy:
+        return _proxied(endpoint, endpoint.proxy, tls, reach, timeout_s)
+    return _direct(endpoint.host, endpoint.port, url, reach, timeout_s, outside=endpoint.outside)
 
 
 # With their usual ports.
@@ -147,9 +156,11 @@ def check_proxy(proxy: str) -> None:
         raise UsageError(f"--proxy {shown_url(proxy)} is no proxy; write http://HOST:PORT or socks5://HOST:PORT.")
 
 
-def _direct(host: str, port: int, where: str, reach: Reach, timeout_s: float) -> socket.socket:
+def _direct(
+    host: str, port: int, where: str, reach: Reach, timeout_s: float, *, outside: bool = False
+) -> socket.socket:
     try:
-        sock = dial(host, port, reach, timeout_s)
+        sock = dial(host, port, reach, timeout_s, outside=outside)
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
@@ -159,6 +170,8 @@ def _direct(host: str, port: int, where: str, reach: Reach, timeout_s: float) ->
 
 def _proxied(endpoint: Endpoint, proxy_url: str, tls: TlsSettings, reach: Reach, timeout_s: float) -> socket.socket:
     """To the proxy, and by a tunnel of it to the server where one is needed."""
+    if endpoint.outside and _names_inward(endpoint.host):
+        raise connect_fault(endpoint.origin, LeadsInward())
     parts, where = urlsplit(proxy_url), f"proxy {shown_url(proxy_url)}"
     host, port = parts.hostname or "", parts.port or _PROXIES[parts.scheme]
     sock = _direct(host, port, where, reach, timeout_s)
@@ -167,6 +180,12 @@ def _proxied(endpoint: Endpoint, proxy_url: str, tls: TlsSettings, reach: Reach,
             sock = tls.context().wrap_socket(sock, server_hostname=host)
         if endpoint.scheme == "http" and parts.scheme in ("http", "https"):
             # Plain http needs no tunnel: many proxies allow CONNECT to port 443 alone.
+            return sock
+        if endpoint.scheme not in ("http", "https") and parts.scheme in ("http", "https"):
+            # A server that greets first may be heard with the proxy's answer: no byte of that may get lost.
+            from thunderdl.sources.http.tunnel import open_tunnel
+
+            open_tunnel(sock, parts, endpoint.host, endpoint.port, where)
             return sock
         return _tunnelled(endpoint, _tunnel(parts, sock), reach, where, timeout_s)
     except BaseException as error:
@@ -221,6 +240,8 @@ def connect_fault(url: str, error: BaseException) -> BaseException:
     """The error of our tree for what the system said while connecting; what is none of its own comes back."""
     if isinstance(error, SourceError):
         return error
+    if isinstance(error, LeadsInward):
+        return RedirectRefused(url, "it leads into this machine or its network", "name it with -m if you trust it")
     if isinstance(error, ssl.SSLCertVerificationError):
         return TlsFailure(url, f"its certificate is not valid: {error.verify_message}", _tls_advice(error))
     if isinstance(error, TimeoutError):
@@ -236,6 +257,13 @@ def connect_fault(url: str, error: BaseException) -> BaseException:
     if isinstance(error, OSError):
         return ConnectFailed(url, f"could not connect ({error.strerror or type(error).__name__})")
     return error
+
+
+def _names_inward(host: str) -> bool:
+    """Of a name that a proxy looks up, as much as can be told: addresses in each form of inet_aton, and this host."""
+    with contextlib.suppress(OSError):
+        host = socket.inet_ntoa(socket.inet_aton(host))
+    return is_inward(host) or host.lower().rstrip(".").rpartition(".")[2] == "localhost"
 
 
 def _tls_advice(error: ssl.SSLCertVerificationError) -> str:

@@ -22,7 +22,7 @@ from thunderdl.sources.http.nested_tls import NestedTls
 
 if TYPE_CHECKING:
     from thunderdl.errors import ThunderdlError
-    from thunderdl.sources.http.head import Body, Parser
+    from thunderdl.sources.http.head import Body, Parser, ResponseHead
     from thunderdl.sources.http.mover import Mover
     from thunderdl.sources.http.transfer import Store, Transfer
 
@@ -47,15 +47,23 @@ LEGAL: dict[Phase, frozenset[Phase]] = {
 class Connection:
     """A :class:`thunderdl.sources.base.Carrier`, the mover's verbs as its own.
 
+    ``heard``: is told instead of the transfers' own ``notify``. ``flows_on``: no answers but a file comes, in order, to
+    its end; a transfer takes a part of it, and what is behind that waits for the next. ``ends_at``: how long that file
+    is, where that was stated.
     ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
 
     __slots__ = (
-        "carry", "left_bytes", "mover", "outbox", "parser", "phase", "queue", "served", "sock", "used", "waits_until",
-        "watched",
+        "carry", "ends_at", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "peer", "phase", "queue",
+        "served", "sock", "used", "waits_until", "watched",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket | NestedTls) -> None:
-        self.sock = sock
+    def __init__(
+        self, sock: socket.socket | NestedTls, *, heard: Callable[[object], None] | None = None,
+        flows_on: bool = False, ends_at: int | None = None,
+    ) -> None:  # fmt: skip
+        self.sock, self.heard, self.flows_on, self.ends_at = sock, heard, flows_on, ends_at
+        # The address at its other end; "" where that is not known.
+        self.peer = _peer_of(sock)
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""
@@ -84,6 +92,10 @@ class Connection:
         if self.mover is not None:
             self.mover.ask(self, transfer)
 
+    def answer(self, transfer: Transfer, head: ResponseHead) -> None:
+        if self.mover is not None:
+            self.mover.answer(self, transfer, head)
+
     def proceed(
         self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None
     ) -> None:  # fmt: skip
@@ -106,3 +118,13 @@ class Connection:
             and self.phase is not Phase.CLOSED
             and self.sock.pending() > 0
         )
+
+
+def _peer_of(sock: socket.socket | NestedTls) -> str:
+    if not isinstance(sock, socket.socket):
+        return ""
+    try:
+        name = sock.getpeername()
+    except OSError:
+        return ""
+    return str(name[0]) if isinstance(name, tuple) else ""

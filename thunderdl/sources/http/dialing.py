@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from thunderdl.core.inward import is_inward
 from thunderdl.errors import UsageError, printable
 from thunderdl.reach import IpVersion, Resolve
 
@@ -27,6 +28,10 @@ _IP_BOUND_IF, _IPV6_BOUND_IF = 25, 125
 _FAMILIES = {IpVersion.ANY: socket.AF_UNSPEC, IpVersion.V4: socket.AF_INET, IpVersion.V6: socket.AF_INET6}
 _KIND_OF_ADDRESS = {4: socket.AF_INET, 6: socket.AF_INET6}
 Place = tuple[socket.AddressFamily, Any]
+
+
+class LeadsInward(OSError):
+    """Every address of a host that may be on the internet alone is an inward one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +86,16 @@ def _alternating(places: Iterable[Place]) -> Iterable[Place]:
                 del by_kind[kind]
 
 
-def dial(host: str, port: int, reach: Reach, timeout_s: float) -> socket.socket:
-    """A connected socket that waits for ``timeout_s`` at most. Raises OSError; UsageError for a wrong interface."""
-    sock = _race(deque(reach.places(host, port)), reach, time.monotonic() + timeout_s)
+def dial(host: str, port: int, reach: Reach, timeout_s: float, *, outside: bool = False) -> socket.socket:
+    """A connected socket that waits for ``timeout_s`` at most. ``outside``: to an address of the internet alone.
+    Raises OSError, LeadsInward; UsageError for a wrong interface."""
+    places = reach.places(host, port)
+    if outside:
+        # The very addresses that are connected to next: no other look-up comes between.
+        places = [place for place in places if not is_inward(str(place[1][0]))]
+        if not places:
+            raise LeadsInward(errno.EACCES, host)
+    sock = _race(deque(places), reach, time.monotonic() + timeout_s)
     sock.settimeout(timeout_s)
     return sock
 

@@ -35,3 +35,6 @@ class Lowered(NamedTuple):
 
     transfer: Transfer
     end: int
+
+
+Event = Headed | Finished | Broke | Lowered

@@ -35,7 +35,8 @@ from thunderdl.model import Validators
 MAX_HEAD_BYTES = 100 * 1024
 _ARCHIVES = (b".gz", b".tgz", b".svgz")
 _TAG_OF_DATE = r'"[0-9a-f]{1,16}-[0-9a-f]{1,16}"'
-END_OF_HEAD = b"\r\n\r\n"
+# A bare LF ends a line, too (RFC 9112 section 2.2): small devices and old scripts send it, browsers and curl take it.
+END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -142,6 +143,8 @@ class Parser:
         self.url = url
         self._callbacks = _Fields()
         self._parser = httptools.HttpResponseParser(self._callbacks)
+        # "Dangerous" where messages are passed on and another reader may see other borders; here nothing is.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
 
     def head(self, raw: bytes, request: bytes) -> ResponseHead:
         """``raw``: up to and with the empty line; ``request``: what it answers."""
@@ -188,6 +191,15 @@ class Expectation:
 
 def status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError | None:
     """The error that a status stands for; None for 200, 206 and redirects."""
+    fault = _status_fault(url, head, date_now)
+    if fault is not None:
+        fault.status = head.status
+    if isinstance(fault, AccessDenied):
+        fault.challenges = tuple(head.all("www-authenticate"))
+    return fault
+
+
+def _status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError | None:
     status = head.status
     if status in (200, 206) or 300 <= status < 400:
         return None
@@ -202,7 +214,7 @@ def status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError |
 
 
 _ADVICE = {
-    401: "give a user name and password with --netrc, or a token with --header",
+    401: "give a user name with --user, a password with --netrc, or a token with THUNDERDL_TOKEN",
     403: "the link may need cookies (--cookies), a header, or a fresh copy of itself",
     407: "give the proxy's user name and password in --proxy",
 }

@@ -16,20 +16,20 @@ import contextlib
 import heapq
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 
-from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
+from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError
 from thunderdl.sources.http.connection import Connection, Phase
-from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
-from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser
+from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
+from thunderdl.sources.http.faults import StoreFault, fault_of
+from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser, ResponseHead
+from thunderdl.sources.http.reading import WOULD_BLOCK, receive
 from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 
 BUFFER_BYTES = 1024 * 1024
-_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 # Held while a command finds its mover or a connection changes hands: for a microsecond, a few times a second.
 _HANDS = threading.Lock()
@@ -43,7 +43,7 @@ class Mover:
         self._selector = selectors.DefaultSelector()
         self._commands: deque[tuple[Connection, Callable[[Mover], None]]] = deque()
         self._events: deque[tuple[Callable[[object], None], object]] = deque()
-        self._view = memoryview(bytearray(BUFFER_BYTES))
+        self._view = memoryview(bytearray(BUFFER_BYTES + 1))
         self._again: list[Connection] = []
         self._waiting: list[tuple[float, int, Connection]] = []
         self._bell, self._bell_far = socket.socketpair()
@@ -66,6 +66,10 @@ class Mover:
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
         self._order(connection, lambda mover: mover._ask(connection, transfer))
+
+    def answer(self, connection: Connection, transfer: Transfer, head: ResponseHead) -> None:
+        """Let ``transfer`` have what comes next on a connection that flows on: this is its head."""
+        self._order(connection, lambda mover: mover._answer(connection, transfer, head))
 
     def proceed(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover | None = None
@@ -154,7 +158,7 @@ class Mover:
             try:
                 command(self)
             except Exception as error:
-                self._break(connection, _fault_of(error))
+                self._break(connection, fault_of(error))
 
     def _patience(self) -> float | None:
         if self._again or self._commands:
@@ -168,10 +172,10 @@ class Mover:
             if mask & selectors.EVENT_READ and connection.phase is not Phase.CLOSED:
                 self._turn(connection)
         except Exception as error:
-            self._break(connection, _fault_of(error))
+            self._break(connection, fault_of(error))
 
     def _turn(self, connection: Connection) -> None:
-        if connection.phase is Phase.IDLE:
+        if connection.phase is Phase.IDLE and not connection.flows_on:
             # An idle connection that turns readable was closed by the server, or is out of step.
             self._break(connection, ConnectionLost("", "closed while idle"))
         elif connection.phase is Phase.HEAD:
@@ -183,7 +187,7 @@ class Mover:
 
     def _ask(self, connection: Connection, transfer: Transfer) -> None:
         if connection.phase is Phase.CLOSED:
-            self._post(transfer, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
+            self._post(connection, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
             return
         # Behind another one, the time to the first byte would say nothing of the path.
         transfer.asked_at = 0.0 if connection.queue else time.monotonic()
@@ -197,13 +201,14 @@ class Mover:
         while connection.outbox:
             try:
                 sent = connection.sock.send(connection.outbox)
-            except _WOULD_BLOCK:
+            except WOULD_BLOCK:
                 break
             del connection.outbox[:sent]
         self._watch(connection)
 
     def _watch(self, connection: Connection) -> None:
-        parked = connection.phase is Phase.PARKED or connection.waits_until > 0
+        waits = connection.waits_until > 0 or (connection.flows_on and connection.phase is Phase.IDLE)
+        parked = waits or connection.phase is Phase.PARKED
         events = (0 if parked else selectors.EVENT_READ) | (selectors.EVENT_WRITE if connection.outbox else 0)
         if events == connection.watched:
             return
@@ -226,24 +231,24 @@ class Mover:
     def _read_head(self, connection: Connection) -> None:
         carried, got, ended = len(connection.carry), 0, False
         self._view[:carried] = connection.carry
-        if END_OF_HEAD not in connection.carry:
+        if not END_OF_HEAD.search(connection.carry):
             # A head is small: a read no larger than this leaves the body for the wide reads that follow.
-            got, ended = self._receive(connection, self._view[carried : carried + 64 * 1024])
+            got, ended = receive(connection.sock, self._view[carried : carried + 64 * 1024])
         filled = carried + got
         transfer = connection.queue[0]
         if filled and not transfer.first_byte_at:
             transfer.first_byte_at = time.monotonic()
         raw = bytes(self._view[: min(filled, MAX_HEAD_BYTES)])
-        found = raw.find(END_OF_HEAD)
-        if found < 0:
+        found = END_OF_HEAD.search(raw)
+        if found is None:
             if filled >= MAX_HEAD_BYTES:
                 raise BadResponse("", f"the answer's head is larger than {MAX_HEAD_BYTES // 1024} KiB")
             if ended:
                 raise ConnectionLost("", "closed before it answered")
             connection.carry = bytes(self._view[:filled])
             return
-        connection.carry = bytes(self._view[found + 4 : filled])
-        self._headed(connection, transfer, raw[: found + 4])
+        connection.carry = bytes(self._view[found.end() : filled])
+        self._headed(connection, transfer, raw[: found.end()])
 
     def _headed(self, connection: Connection, transfer: Transfer, raw: bytes) -> None:
         connection.parser = Parser("")
@@ -252,7 +257,21 @@ class Mover:
             # 100 Continue and 103 Early Hints: the answer proper is still to come.
             if connection.carry:
                 self._again.append(connection)
-        elif transfer.opening:
+        else:
+            self._judge(connection, transfer, head)
+
+    def _answer(self, connection: Connection, transfer: Transfer, head: ResponseHead) -> None:
+        if connection.phase is Phase.CLOSED:
+            self._post(connection, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
+            return
+        connection.queue.append(transfer)
+        connection.move(Phase.HEAD)
+        self._watch(connection)
+        transfer.head, transfer.first_byte_at = head, time.monotonic()
+        self._judge(connection, transfer, head)
+
+    def _judge(self, connection: Connection, transfer: Transfer, head: ResponseHead) -> None:
+        if transfer.opening:
             self._open(connection, transfer)
         else:
             assert transfer.judge is not None
@@ -274,7 +293,7 @@ class Mover:
             return
         connection.move(Phase.PARKED)
         self._watch(connection)
-        self._post(transfer, Headed(transfer))
+        self._post(connection, Headed(transfer))
 
     def _hand_over(
         self, connection: Connection, transfer: Transfer, body: Body, store: Store, onto: Mover
@@ -321,20 +340,34 @@ class Mover:
             room = self._granted(connection, transfer, room)
             if not room:
                 return
-        got, ended = self._fill(connection, transfer, room)
+        if room and connection.ends_at is not None and transfer.position + room >= connection.ends_at:
+            got, ended = self._fill_to_end(connection, transfer, room)
+        else:
+            got, ended = self._fill(connection, transfer, room)
         if got:
             self._take(transfer, self._view[:got])
             if connection.left_bytes is not None:
                 connection.left_bytes -= got
         self._after_body(connection, transfer, ended=ended)
 
-    def _fill(self, connection: Connection, transfer: Transfer, room: int) -> tuple[int, bool]:
-        """Up to ``room`` bytes at the head of the buffer: what was carried, then what the socket has."""
+    def _fill_to_end(self, connection: Connection, transfer: Transfer, room: int) -> tuple[int, bool]:
+        """The last byte counts once the end is seen behind it: more would mean that this is another file, or another
+        part of it, and what is written and recorded is believed."""
+        got, ended = self._fill(connection, transfer, room, spare=1)
+        if got > room:
+            raise BadResponse("", "sends more than the size that it stated")
+        if got == room and not ended:
+            got -= 1
+            connection.carry = bytes(self._view[got : got + 1])
+        return got, ended
+
+    def _fill(self, connection: Connection, transfer: Transfer, room: int, spare: int = 0) -> tuple[int, bool]:
+        """Up to ``room`` bytes at the head of the buffer, and ``spare``: what was carried, then what the socket has."""
         carried = min(len(connection.carry), room)
         if carried:
             self._view[:carried] = connection.carry[:carried]
             connection.carry = connection.carry[carried:]
-        got, ended = self._receive(connection, self._view[carried:room])
+        got, ended = receive(connection.sock, self._view[carried : room + spare])
         if carried + got < room and transfer.meter.limited:
             transfer.meter.give_back(room - carried - got)
         return carried + got, ended
@@ -346,13 +379,13 @@ class Mover:
                 # Shorter than asked is in order (RFC 9110 section 14.2): the rest is for another lease.
                 transfer.end = transfer.position
             transfer.whole = left == 0
-            self._complete(connection, transfer, clean=left == 0 and not ended)
+            self._complete(connection, transfer, clean=(left == 0 or connection.flows_on) and not ended)
         elif ended and left is None:
             transfer.whole, transfer.end = True, transfer.position
             self._complete(connection, transfer, clean=False)
         elif ended:
             raise ConnectionLost("", "closed in the middle of the body")
-        elif connection.buffered or connection.carry:
+        elif connection.buffered or (connection.carry and not connection.flows_on):
             self._again.append(connection)
 
     def _read_chunked(self, connection: Connection, transfer: Transfer) -> None:
@@ -379,7 +412,7 @@ class Mover:
         try:
             transfer.take(view)
         except OSError as error:
-            raise _StoreError(error) from error
+            raise StoreFault(error) from error
 
     def _complete(self, connection: Connection, transfer: Transfer, *, clean: bool) -> None:
         transfer.finish()
@@ -387,31 +420,15 @@ class Mover:
         reusable = clean and head is not None and head.keep_alive
         connection.queue.popleft()
         connection.served += 1
-        self._post(transfer, Finished(transfer, reusable))
+        self._post(connection, Finished(transfer, reusable))
         if not reusable:
             self._break(connection, ConnectionLost("", "closed after the body"), fresh=True)
         elif connection.queue:
             self._expect_head(connection)
         else:
             connection.move(Phase.IDLE)
-
-    # -- reading
-
-    def _receive(self, connection: Connection, view: memoryview) -> tuple[int, bool]:
-        """Fill ``view`` as far as the socket has bytes: (how many, whether the peer has closed)."""
-        got, size = 0, len(view)
-        receive = connection.sock.recv_into
-        while got < size:
-            try:
-                count = receive(view[got:])
-            except _WOULD_BLOCK:
-                return got, False
-            except ssl.SSLZeroReturnError:
-                return got, True
-            if count == 0:
-                return got, True
-            got += count
-        return got, False
+            if connection.flows_on:
+                self._watch(connection)
 
     def _granted(self, connection: Connection, transfer: Transfer, want: int) -> int:
         granted, wait_s = transfer.meter.take(id(connection), min(want, 256 * 1024))
@@ -436,7 +453,7 @@ class Mover:
         if connection.phase is Phase.CLOSED or transfer not in connection.queue:
             return
         transfer.end = min(transfer.end, max(end, transfer.position))
-        self._post(transfer, Lowered(transfer, transfer.end))
+        self._post(connection, Lowered(transfer, transfer.end))
         if transfer is connection.queue[0] and transfer.position >= transfer.end and connection.phase is Phase.BODY:
             self._after_body(connection, transfer, ended=False)
 
@@ -456,7 +473,7 @@ class Mover:
             if not isinstance(error, InternalError):
                 # After a bug position and hash need not belong together: what has no record is fetched again.
                 transfer.finish()
-            self._post(transfer, Broke(transfer, error, stale=stale))
+            self._post(connection, Broke(transfer, error, stale=stale))
 
     def _break_all(self, bug: Exception) -> None:
         # First, so that what was ordered meanwhile is among those who are told.
@@ -474,23 +491,5 @@ class Mover:
         self.attached.discard(connection)
         connection.sock.close()
 
-    def _post(self, transfer: Transfer, event: object) -> None:
-        self._events.append((transfer.notify, event))
-
-
-class _StoreError(OSError):
-    """A write that failed, told apart from a socket that failed."""
-
-    def __init__(self, cause: OSError) -> None:
-        super().__init__(cause.errno, cause.strerror)
-        self.cause = cause
-
-
-def _fault_of(error: Exception) -> ThunderdlError | OSError:
-    """What to tell of it: a write that failed as the system said it, a bug as a bug."""
-    if isinstance(error, _StoreError):
-        return error.cause
-    if not isinstance(error, OSError):
-        return foreseen(error)
-    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-    return ConnectionLost("", f"the connection broke ({reason or type(error).__name__})")
+    def _post(self, connection: Connection, event: Event) -> None:
+        self._events.append((connection.heard or event.transfer.notify, event))

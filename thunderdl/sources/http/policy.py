@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import LoadError, MozillaCookieJar
+from http.cookiejar import Cookie as StoredCookie
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,10 +28,13 @@ from thunderdl.errors import (
     TimedOut,
     UsageError,
 )
+from thunderdl.formats.cookies import Cookie
 from thunderdl.sources.http.connect import connect_fault
+from thunderdl.sources.http.redirects import MAX_REDIRECTS
+from thunderdl.sources.http.suffixes import is_public_suffix
+from thunderdl.sources.http.transport import OwnTransport
 from thunderdl.sources.http.wire import parse_url
 
-MAX_REDIRECTS = 20
 # What a redirect to another origin may carry along.
 _ANYWHERE = frozenset({"user-agent", "accept", "accept-language", "accept-encoding", "range"})
 # What the wire adds by itself.
@@ -50,13 +54,15 @@ class Policy:
     """``settings``: keyword arguments of ``httpx.AsyncClient``, the user's own; they win over ours."""
 
     def __init__(
-        self, *, context: ssl.SSLContext, proxy: str | None, cookies: str | None, timeout_s: float,
-        settings: Mapping[str, Any],
+        self, *, transport: OwnTransport, cookies: Iterable[Cookie], timeout_s: float, settings: Mapping[str, Any]
     ) -> None:  # fmt: skip
         ours: dict[str, Any] = {
-            "verify": context, "proxy": proxy, "timeout": timeout_s, "trust_env": False, "headers": {},
-            "cookies": load_cookies(cookies) if cookies else None,
+            "timeout": timeout_s, "trust_env": False, "headers": {}, "cookies": jar_of(cookies),
         }  # fmt: skip
+        if not {"transport", "mounts"} & settings.keys():
+            # What these say is in our connections already.
+            settings = {name: value for name, value in settings.items() if name not in ("verify", "cert", "proxy")}
+            ours["transport"] = transport
         try:
             self.client = httpx.AsyncClient(**{**ours, **settings, "follow_redirects": False})
         except (TypeError, ValueError, ImportError) as error:
@@ -170,6 +176,10 @@ def _fault(url: str, error: httpx.HTTPError) -> SourceError:
     where = _origin_of(error) or url
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, SourceError):
+            # From a connection of ours, which names a proxy where that is to blame.
+            cause.url = where if not cause.url.startswith("proxy ") else cause.url
+            return cause
         if isinstance(cause, ssl.SSLError | socket.gaierror | ConnectionError):
             found = connect_fault(where, cause)
             if isinstance(found, SourceError):
@@ -195,12 +205,21 @@ def context_of(settings: Mapping[str, Any]) -> ssl.SSLContext | None:
     return httpx.create_ssl_context(verify=verify, cert=settings.get("cert"), trust_env=False)
 
 
-def load_cookies(path: str) -> MozillaCookieJar:
-    """Cookies of a Netscape file; UsageError where it is none."""
-    jar = MozillaCookieJar(path)
-    try:
-        jar.load(ignore_discard=True, ignore_expires=False)
-    except (LoadError, OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no Netscape cookie file"
-        raise UsageError(f"--cookies {path}: {reason}.") from None
+class _Suffixes(DefaultCookiePolicy):
+    """The standard library knows no public suffixes."""
+
+    def set_ok_domain(self, cookie: StoredCookie, request: Any) -> bool:
+        is_super = cookie.domain_specified and is_public_suffix(cookie.domain.lstrip("."))
+        return not is_super and bool(super().set_ok_domain(cookie, request))
+
+
+def jar_of(cookies: Iterable[Cookie]) -> CookieJar:
+    """Cookies of ours as httpx takes them."""
+    jar = CookieJar(_Suffixes())
+    for each in cookies:
+        domain = f".{each.domain}" if each.is_for_below else each.domain
+        jar.set_cookie(StoredCookie(
+            0, each.name, each.value, None, False, domain, True, each.is_for_below, each.path, True, each.is_secure,
+            None if each.expires is None else int(each.expires), each.expires is None, None, None, {},
+        ))  # fmt: skip
     return jar

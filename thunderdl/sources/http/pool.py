@@ -18,7 +18,7 @@ from thunderdl.errors import Cancelled
 from thunderdl.sources.http.connect import TlsSettings, Wire, connect
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
-from thunderdl.sources.http.dialing import Reach
+from thunderdl.sources.http.dialing import Place, Reach
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.wire import Endpoint
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from thunderdl.sources.base import Access, Carrier
 
 CONNECT_THREADS = 32
+LOOK_UP_THREADS = 4
 # A host that has answered so lately works.
 WORKED_S = 5.0
 MAX_ENDPOINTS_KNOWN = 1024
@@ -53,6 +54,7 @@ class Pool:
         self._idle_in_all = 0
         self._worked_at: dict[Endpoint, float] = {}
         self._threads = DaemonThreads[Wire](CONNECT_THREADS, "thunderdl-connect")
+        self._look_ups = DaemonThreads[list[Place]](LOOK_UP_THREADS, "thunderdl-names")
 
     @property
     def taken(self) -> Mapping[str, int]:
@@ -206,19 +208,28 @@ class Pool:
         """
         if (access := self._access(endpoint.scheme)) is not None:
             return await access.connect(endpoint, timeout_s)
+        connection = Connection(await self.dial(endpoint, timeout_s))
+        (self._movers[0] if for_opening else self.least_busy()).attach(connection)
+        return connection
+
+    async def dial(self, endpoint: Endpoint, timeout_s: float) -> Wire:
+        """The socket of a new connection. Raises a SourceError."""
         making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s, self._reach))
         try:
-            sock = await asyncio.wrap_future(making)
+            return await asyncio.wrap_future(making)
         except asyncio.CancelledError:
             # The thread cannot be stopped; what it makes after all is closed there.
             making.add_done_callback(_close_unwanted)
             raise
-        connection = Connection(sock)
-        (self._movers[0] if for_opening else self.least_busy()).attach(connection)
-        return connection
+
+    async def addresses(self, endpoint: Endpoint) -> list[str]:
+        """Those that the host's name stands for now. Raises OSError."""
+        found = self._look_ups.submit(lambda: self._reach.places(endpoint.host, endpoint.port))
+        return [str(place[1][0]) for place in await asyncio.wrap_future(found)]
 
     def close(self) -> None:
         """Close what is idle and end the threads."""
+        self._look_ups.close()
         if self._later is not None:
             self._later.cancel()
         for kept in self._idle.values():

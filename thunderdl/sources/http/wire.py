@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote, urlsplit
 
@@ -27,13 +27,15 @@ _SAFE = "/%:@!$&'()*+,;=~-._?[]|^`{}\"<>\\"
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where connections go: two URLs with equal endpoints may share one. ``proxy``: its URL, or None. ``login``: user
-    and password, where a protocol logs in with the connection rather than with each request."""
+    and password, where a protocol logs in with the connection rather than with each request. ``outside``: only an
+    address of the public internet may be connected to."""
 
     scheme: str
     host: str
     port: int
     proxy: str | None = None
     login: tuple[str, str] | None = field(default=None, repr=False)
+    outside: bool = False
 
     @property
     def authority(self) -> str:
@@ -53,6 +55,10 @@ class Address:
     target: str
     user: str | None = None
     password: str = ""
+
+    def staying(self, *, outside: bool) -> Address:
+        """The same, to be connected to on the public internet alone, or anywhere."""
+        return replace(self, endpoint=replace(self.endpoint, outside=outside)) if outside else self
 
     @property
     def url(self) -> str:
@@ -92,8 +98,17 @@ def parse_url(url: str, proxy: str | None = None, ports: Mapping[str, int] = _WE
         raise InvalidUrl(url, "it names no host")
     endpoint = Endpoint(scheme, host, ports[scheme] if port is None else port, proxy)
     target = quote(parts.path or "/", safe=_SAFE) + (f"?{quote(parts.query, safe=_SAFE)}" if parts.query else "")
-    user = unquote(parts.username) if parts.username is not None else None
+    # "http://:@host/" names nobody.
+    user = unquote(parts.username or "") if parts.username or parts.password else None
     return Address(endpoint, target, user, unquote(parts.password or ""))
+
+
+def ascii_host(name: str) -> str:
+    """A host's name as connections use it: ASCII, in lower case. ValueError where it is none."""
+    try:
+        return _ascii_host(name, name.lower())
+    except InvalidUrl as error:
+        raise ValueError(error.reason) from None
 
 
 def _ascii_host(url: str, host: str) -> str:
@@ -120,34 +135,46 @@ def basic_auth(user: str, password: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A GET that can be repeated for any range. ``head``: request line and fields, without Range and last line."""
+    """A GET that can be repeated for any range. ``head``: request line and fields, without Range and last line;
+    ``sign``: gives one more field, another for each request."""
 
     address: Address
     head: bytes
+    sign: Callable[[], str] | None = None
 
     def range(self, start: int, end: int, if_range: str | None = None) -> bytes:
         """The bytes to send for ``[start, end)``."""
         condition = f"If-Range: {if_range}\r\n".encode("latin-1") if if_range else b""
-        return b"%bRange: bytes=%d-%d\r\n%b\r\n" % (self.head, start, end - 1, condition)
+        return b"%b%bRange: bytes=%d-%d\r\n%b\r\n" % (self.head, self._signed(), start, end - 1, condition)
 
     def whole(self) -> bytes:
         """The bytes to send for all of it."""
-        return self.head + b"\r\n"
+        return self.head + self._signed() + b"\r\n"
 
     def fields(self) -> list[tuple[bytes, bytes]]:
         """The fields to repeat where somebody else makes the connection: all but Host and the proxy's."""
-        lines = [line.partition(b": ") for line in self.head.split(b"\r\n")[2:] if line]
+        lines = [line.partition(b": ") for line in (self.head + self._signed()).split(b"\r\n")[2:] if line]
         return [(name, value) for name, _, value in lines if name.lower() != b"proxy-authorization"]
 
+    def plain_fields(self) -> list[tuple[str, str]]:
+        """The same as text."""
+        return [(name.decode("utf-8", "surrogateescape"), value.decode("utf-8", "surrogateescape"))
+                for name, value in self.fields()]  # fmt: skip
 
-def build_request(address: Address, fields: list[tuple[str, str]]) -> Request:
+    def _signed(self) -> bytes:
+        return f"{self.sign()}\r\n".encode("utf-8", "surrogateescape") if self.sign else b""
+
+
+def build_request(
+    address: Address, fields: list[tuple[str, str]], sign: Callable[[], str] | None = None
+) -> Request:  # fmt: skip
     """``fields``: all but Host, Range and those of the connection; the caller has checked that none holds a newline."""
     endpoint = address.endpoint
     # A proxy for plain http is spoken to in absolute form (RFC 9112 section 3.2.2), a tunnel as the server itself.
     forwarded = endpoint.scheme == "http" and (endpoint.proxy or "").startswith("http")
     target = address.url if forwarded else address.target
     line = f"GET {target} HTTP/1.1\r\n".encode("utf-8", "surrogateescape")
-    return Request(address, line + _field_block(endpoint, tuple(fields), forwarded))
+    return Request(address, line + _field_block(endpoint, tuple(fields), forwarded), sign)
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,14 +8,16 @@ that such data could say (paths, peers, flags, limits) is set anew, since the fi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import libtorrent as lt
 
 from thunderdl.errors import printable, shown_url
+from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.host import Host, SwarmFault
-from thunderdl.sources.swarm.torrent import Torrent
+from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
 
 _WANTED, _NOT_WANTED = 4, 0
 # All is written first, which takes a slow disk its time; whoever stops does not wait for ever.
@@ -30,7 +32,7 @@ _CHECKING = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """``folder``: where the files go; ``wanted``: indexes of files; ``resume``: what :meth:`Collector.save` gave an
-    earlier run, None to look at every byte that is there; ``download_limit``: bytes/s, 0 for none."""
+    earlier run, None to look at every byte that is there."""
 
     folder: str
     wanted: frozenset[int]
@@ -39,7 +41,6 @@ class Plan:
     peers: tuple[tuple[str, int], ...] = ()
     trackers: tuple[str, ...] = ()
     sequential: bool = False
-    download_limit: int = 0
     pex: bool = True
 
 
@@ -74,16 +75,20 @@ class Collector:
         self.on_disk_fault: Callable[[str, int, str], None] = lambda path, code, words: None
         self.on_note: Callable[[str], None] = lambda note: None
         self.seen = Seen()
+        # Those known when it was last saved, by the ports that they listen at.
+        self.met: tuple[tuple[str, int], ...] = ()
         self.rechecked = False
         self._saved: asyncio.Future[bytes | None] | None = None
-        self._has_web_seeds = False
-        self._by_peer: dict[tuple[str, int], int] = {}
-        self._peer_bytes = 0
+        self._has_web_seeds = self._is_paused = False
+        self._by_peers = PeerBytes()
+        self._limit, self._received = 0, PeerBytes()
 
     async def start(self, plan: Plan) -> None:
         """Begin, or go on. Raises SwarmFault."""
         self._has_web_seeds = bool(plan.web_seeds)
-        self._handle = await self._host.add(_params(self.torrent, plan), self._hear)
+        params = _params(self.torrent, plan)
+        params.download_limit = self._limit or -1
+        self._handle = await self._host.add(params, self._hear)
 
     async def look(self) -> Seen:
         """See how things are; a few times a second. Raises SwarmFault."""
@@ -94,20 +99,36 @@ class Collector:
                 raise SwarmFault(f"the torrent has stopped: {printable(str(error))}.") from None
         return self.seen
 
+    def limit_downloads(self, bytes_per_s: int) -> None:
+        """Let no more than this come from now on, from peers and web seeds; 0 for no limit."""
+        self._limit = bytes_per_s
+        if self._handle is not None:
+            self._host.limit(self._handle, bytes_per_s)
+
+    async def received_bytes(self) -> int:
+        """What has come since :meth:`start`, of use or not."""
+        if self._handle is not None:
+            # One that libtorrent has given up is looked at elsewhere.
+            with contextlib.suppress(RuntimeError):
+                self._received.see(await self._host.call(self._handle.get_peer_info))
+        return self._received.total
+
     async def save(self) -> bytes | None:
         """What the next run can go on from, of what is written by now; None while nothing is known."""
         if self._handle is None or self.seen.checking:
             return None
         saved: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self._saved = saved
-        # With hashes of pieces that peers have sent; the list of files is in the torrent.
-        self._handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache)
+        # With hashes of pieces that peers have sent; the list of files is in the torrent, and needed at the end alone.
+        more = lt.save_resume_flags_t.save_info_dict if self._is_paused else 0
+        self._handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache | more)
         done, _ = await asyncio.wait({saved}, timeout=_SAVE_S)
         return saved.result() if done else None
 
     def pause(self) -> None:
         """Let nothing more come."""
         if self._handle is not None:
+            self._is_paused = True
             self._handle.unset_flags(lt.torrent_flags.auto_managed)
             self._handle.pause()
 
@@ -130,7 +151,7 @@ class Collector:
         wasted = status.total_redundant_bytes + status.total_failed_bytes
         down = status.total_payload_download - wasted
         checking = status.state in _CHECKING
-        from_peers = self._from_peers(peers)
+        from_peers = self._by_peers.see(peers)
         return Seen(
             checking=checking, finished=not checking and status.is_finished, done_bytes=status.total_wanted_done,
             pieces=tuple(status.pieces), down_bytes=down, wasted_bytes=wasted, up_bytes=status.total_payload_upload,
@@ -142,20 +163,16 @@ class Collector:
             reachable=bool(peers) and any(handle.piece_availability()),
         )  # fmt: skip
 
-    def _from_peers(self, peers: Iterable[lt.peer_info]) -> int:
-        for peer in peers:
-            before = self._by_peer.get(peer.ip, 0)
-            # One that has come back begins from nothing.
-            self._peer_bytes += peer.total_download - (before if before <= peer.total_download else 0)
-            self._by_peer[peer.ip] = peer.total_download
-        return self._peer_bytes
-
     def _hear(self, alert: object) -> None:
         if isinstance(alert, lt.torrent_finished_alert):
             self.on_finished()
         elif isinstance(alert, lt.save_resume_data_alert):
             # At once: what an alert refers to is gone with the next ones.
+            self.met = tuple(alert.params.peers)
             self._keep(lt.write_resume_data_buf(alert.params))
+            if self._is_paused and self.torrent.info_hash_v2:
+                # Of a magnet link of v2 the piece layers came with the pieces; whoever has it from us asks for them.
+                self.torrent = replace(self.torrent, metainfo=metainfo_of(alert.params))
         elif isinstance(alert, lt.save_resume_data_failed_alert):
             self._keep(None)
         elif isinstance(alert, lt.file_error_alert):
@@ -184,16 +201,19 @@ def _params(torrent: Torrent, plan: Plan) -> lt.add_torrent_params:
     params.ti, params.save_path, params.part_file_dir = fresh.ti, plan.folder, ""
     params.renamed_files, params.file_priorities, params.piece_priorities = fresh.renamed_files, priorities, []
     params.url_seeds, params.http_seeds, params.dht_nodes = list(plan.web_seeds), [], []
-    params.trackers, params.tracker_tiers = list(dict.fromkeys((*torrent.trackers, *plan.trackers))), []
+    params.trackers, params.tracker_tiers = torrent.announced_to(plan.trackers), []
     params.peers, params.banned_peers = list(dict.fromkeys((*plan.peers, *torrent.peers))), []
     params.storage_mode = lt.storage_mode_t.storage_mode_sparse
-    params.download_limit, params.upload_limit = plan.download_limit or -1, -1
+    params.upload_limit = -1
     params.max_connections, params.max_uploads = -1, -1
     # The trackers and seeds named above, and none that the torrent itself names beside them.
     params.flags = lt.torrent_flags.override_trackers | lt.torrent_flags.override_web_seeds
     params.flags |= lt.torrent_flags.update_subscribe | lt.torrent_flags.apply_ip_filter
     if plan.sequential:
         params.flags |= lt.torrent_flags.sequential_download
+    if torrent.private:
+        # libtorrent keeps to it by itself (BEP 27); that it is said here makes it last whatever comes.
+        params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
     if not plan.pex:
         params.flags |= lt.torrent_flags.disable_pex
     return params

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -26,6 +27,10 @@ END_S = 0.2
 AHEAD_S = 0.3
 BLOCK_BYTES = 16 * 1024
 MIN_ASKED, MAX_ASKED = 32, 500
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+# How often a limit is given out. libtorrent has a peer wait until it may receive all that it was asked for, at most for
+# 20 turns: with 500 ms of its own, 100 ms, 20 ms a limit of 4 MB/s came in lumps of up to 9, 5 and 1.6 MB.
+TURN_MS, LIMITED_TURN_MS = 500, 20
 
 
 class SwarmFault(ThunderdlError):
@@ -51,6 +56,7 @@ class Host:
         self._utp, self._pex, self._adding, self._closed = settings.utp, settings.pex, 0, False
         self._hearers: list[tuple[lt.torrent_handle, Hear]] = []
         self._asked = MAX_ASKED
+        self._limited: set[lt.torrent_handle] = set()
         self.listen_errors: list[str] = []
         self.session: lt.session = lt.session(cast(Any, settings_pack(settings)))
         self.session.set_peer_class_filter(_limits_for_all())
@@ -72,6 +78,7 @@ class Host:
         try:
             handle: lt.torrent_handle = await self.call(self.session.add_torrent, params)
             self._hearers.append((handle, hear))
+            self._note_limit(handle, params.download_limit)
             return handle
         except RuntimeError as error:
             said = str(error).partition(" [")[0]
@@ -85,6 +92,7 @@ class Host:
     async def remove(self, handle: lt.torrent_handle) -> None:
         """Stop a torrent and forget it; its files stay."""
         self._hearers = [each for each in self._hearers if each[0] != handle]
+        self._note_limit(handle, 0)
         await self.call(self.session.remove_torrent, handle)
 
     def ask_ahead(self, peer_bytes_per_s: float) -> None:
@@ -98,11 +106,29 @@ class Host:
             self._asked = blocks
             self.session.apply_settings({"max_out_request_queue": blocks})
 
+    def limit(self, handle: lt.torrent_handle, bytes_per_s: int) -> None:
+        """Let no more than this come for a torrent from now on; 0 for no limit."""
+        handle.set_download_limit(bytes_per_s or -1)
+        self._note_limit(handle, bytes_per_s)
+
+    def _note_limit(self, handle: lt.torrent_handle, bytes_per_s: int) -> None:
+        was_limited = bool(self._limited)
+        if bytes_per_s > 0:
+            self._limited.add(handle)
+        else:
+            self._limited.discard(handle)
+        if was_limited != bool(self._limited):
+            self.session.apply_settings({"tick_interval": LIMITED_TURN_MS if self._limited else TURN_MS})
+
     def reach_further(self) -> None:
         """Try peers over uTP, too, where TCP found nobody."""
         if self._utp:
             self._utp = False
             self.session.apply_settings({"enable_outgoing_utp": True})
+
+    def limit_uploads(self, bytes_per_s: int | None) -> None:
+        """Send no more than this over all torrents from now on; None for no limit."""
+        self.session.apply_settings({"upload_rate_limit": bytes_per_s or 0})
 
     def port(self) -> int:
         """Where peers may connect to."""
@@ -154,19 +180,24 @@ def free_listen(port: int | None, address: str = "") -> str:
     usual ones. Raises UsageError where ``port`` was named and is taken."""
     ports = [port] if port else [*DEFAULT_PORTS, 0]
     for each in ports:
-        if each == 0 or _is_free(address, each):
-            hosts = [address] if address else ["0.0.0.0", "[::]"]
+        hosts = [address] if address else ["0.0.0.0", "[::]"]
+        if each == 0 or all(_is_free(host, each) for host in hosts):
             return ",".join(f"{host}:{each}" for host in hosts)
     raise UsageError(f"port {port} is in use or not allowed; choose another with --port.")
 
 
 def _is_free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind) as trial:
-            if kind == socket.SOCK_STREAM:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
+        try:
+            with socket.socket(family, kind) as trial:
+                if kind == socket.SOCK_STREAM:
+                    trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    # As libtorrent does: IPv4 has a socket of its own.
+                    trial.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 trial.bind((address.strip("[]"), port))
-            except OSError:
-                return False
+        except OSError as error:
+            # A machine without IPv6 has nobody on it who could take the port.
+            return family == socket.AF_INET6 and error.errno in _NO_IPV6
     return True

@@ -6,13 +6,12 @@ import asyncio
 import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, cast
 
 import libtorrent as lt
 
 from thunderdl.errors import shown_url
 from thunderdl.sources.swarm.host import Host, SwarmFault
-from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, load
+from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, bare, load, metainfo_of
 
 LOOK_S = 0.5
 
@@ -30,6 +29,37 @@ def parse(link: str) -> lt.add_torrent_params:
         raise BadTorrent(shown_url(link)[:200], f"no usable magnet link ({said})") from None
 
 
+def info_hashes(link: str) -> tuple[str, ...]:
+    """What the link names, hexadecimal. Raises BadTorrent."""
+    named = parse(link).info_hashes
+    return (*([str(named.v1)] if named.has_v1() else []), *([str(named.v2)] if named.has_v2() else []))
+
+
+def named_by(link: str, metainfo: bytes) -> Torrent | None:
+    """The torrent of a magnet link whose metadata was kept. None for any other: all that the link names it by must be
+    its own, and of what is kept nothing counts that its hash does not prove. Raises BadTorrent for the link."""
+    params, where = parse(link), shown_url(link)[:200]
+    try:
+        torrent = load(bare(load(metainfo, where).metainfo), where)
+    except BadTorrent:
+        return None
+    wanted = params.info_hashes
+    if wanted.has_v1() and str(wanted.v1) != torrent.info_hash_v1:
+        return None
+    if wanted.has_v2() and str(wanted.v2) != torrent.info_hash_v2:
+        return None
+    return _as_linked(torrent, params, ())
+
+
+def _as_linked(torrent: Torrent, params: lt.add_torrent_params, met: Iterable[tuple[str, int]]) -> Torrent:
+    """With the trackers, web seeds and peers that the link names, and peers met on the way to it."""
+    return replace(
+        torrent, trackers=tuple(dict.fromkeys(params.trackers)), web_seeds=tuple(params.url_seeds),
+        # Who was met by the DHT before it was known that the torrent is private is not asked for more (BEP 27).
+        peers=tuple(dict.fromkeys((*params.peers, *(() if torrent.private else met)))),
+    )  # fmt: skip
+
+
 async def metadata_of(
     host: Host, link: str, *, timeout_s: float, peers: Iterable[tuple[str, int]] = (), trackers: Iterable[str] = ()
 ) -> Torrent:  # fmt: skip
@@ -37,7 +67,7 @@ async def metadata_of(
 
     ``timeout_s``: how long nobody may be there; while peers are connected it is waited for ten times as long.
     """
-    params = parse(link)
+    named, params = parse(link), parse(link)
     params.peers = [*params.peers, *peers]
     params.trackers = [*params.trackers, *trackers]
     params.flags |= lt.torrent_flags.upload_mode | lt.torrent_flags.default_dont_download
@@ -51,7 +81,7 @@ async def metadata_of(
             came.set_result(None)
         elif isinstance(alert, lt.save_resume_data_alert) and not saved.done():
             # At once: what an alert refers to is gone with the next ones.
-            saved.set_result(_metainfo(alert.params))
+            saved.set_result(metainfo_of(alert.params))
 
     with tempfile.TemporaryDirectory(prefix="thunderdl-") as folder:
         # Nothing is written there: no piece is asked for.
@@ -61,13 +91,9 @@ async def metadata_of(
             await _wait(host, handle, came, link, timeout_s)
             # With the piece layers, as far as peers have sent them.
             handle.save_resume_data(lt.save_resume_flags_t.save_info_dict)
-            torrent = load(await saved, shown_url(link)[:200])
-            # Whoever sent it, and whoever is named, is asked for the pieces, too.
-            known = [*params.peers, *(peer.ip for peer in await host.call(handle.get_peer_info))]
-            return replace(
-                torrent, trackers=tuple(params.trackers), web_seeds=tuple(params.url_seeds),
-                peers=tuple(dict.fromkeys(known)),
-            )  # fmt: skip
+            torrent = load(bare(await saved), shown_url(link)[:200])
+            # Whoever sent it is asked for the pieces, too.
+            return _as_linked(torrent, named, [peer.ip for peer in await host.call(handle.get_peer_info)])
         finally:
             await host.remove(handle)
 
@@ -88,12 +114,3 @@ async def _wait(
                 f"{shown_url(link)[:120]}: nobody sent what it names within {timeout_s:g} seconds; "
                 "wait longer with --timeout, or give peers or trackers with --peer and --tracker."
             )
-
-
-def _metainfo(params: lt.add_torrent_params) -> bytes:
-    try:
-        return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))
-    except RuntimeError:
-        # Of a piece layer some hashes have come and some not: then without any; they come again with the pieces.
-        assert params.ti is not None
-        return b"d4:info" + params.ti.info_section() + b"e"

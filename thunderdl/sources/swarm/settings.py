@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import libtorrent as lt
 
@@ -19,7 +19,7 @@ DEFAULT_PORTS = range(6881, 6891)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwarmSettings:
     """What a user may choose. ``listen``: interfaces as ``address:port``, comma-separated; ``encryption``: prefer,
-    require or off; rates in bytes/s, 0 for no limit; ``proxy``: URL or None."""
+    require or off; ``proxy``: URL or None."""
 
     listen: str
     user_agent: str
@@ -29,8 +29,6 @@ class SwarmSettings:
     utp: bool = True
     upnp: bool = False
     encryption: str = "prefer"
-    download_limit: int = 0
-    upload_limit: int = 0
     proxy: str | None = None
 
 
@@ -52,7 +50,6 @@ def settings_pack(chosen: SwarmSettings) -> dict[str, object]:
         "enable_outgoing_utp": False, "enable_incoming_utp": chosen.utp,
         "mixed_mode_algorithm": 0,
         "in_enc_policy": incoming, "out_enc_policy": outgoing, "allowed_enc_level": 3,
-        "download_rate_limit": chosen.download_limit, "upload_rate_limit": chosen.upload_limit,
         # We ask for few pieces at a time and for more when they come: between the two nobody is to hang up.
         "close_redundant_connections": False,
         # What peers were asked for cannot be given to a mirror any more: a second of it, not three.
@@ -78,8 +75,10 @@ def _proxy(url: str) -> dict[str, object]:
     return {
         "proxy_type": with_login if parts.username else plain,
         "proxy_hostname": parts.hostname or "", "proxy_port": parts.port or (1080 if "socks" in parts.scheme else 8080),
-        "proxy_username": parts.username or "", "proxy_password": parts.password or "",
+        "proxy_username": unquote(parts.username or ""), "proxy_password": unquote(parts.password or ""),
         "proxy_hostnames": True, "proxy_peer_connections": True, "proxy_tracker_connections": True,
+        # Multicast goes through no proxy: it would tell the local network what is fetched, and answers come directly.
+        "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
     }  # fmt: skip
 
 

@@ -7,9 +7,9 @@ tests); here its answers become our values, and its error codes our sentences.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
 from urllib.parse import quote
 
 import libtorrent as lt
@@ -48,7 +48,8 @@ class TorrentFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Torrent:
     """``files``: without padding and links; ``info_hash``: hexadecimal, v1 and v2, "" where there is none;
-    ``metainfo``: the .torrent file, bencoded; ``peers``: address and port of those that are known already."""
+    ``metainfo``: the .torrent file, bencoded; ``peers``: address and port of those that are known already;
+    ``told_by``: where it is from."""
 
     name: str
     files: tuple[TorrentFile, ...]
@@ -64,6 +65,7 @@ class Torrent:
     comment: str
     metainfo: bytes
     peers: tuple[tuple[str, int], ...] = ()
+    told_by: str = field(default="", compare=False)
 
     @property
     def is_single(self) -> bool:
@@ -76,6 +78,15 @@ class Torrent:
         name = quote(self.files[0].path)
         web = (url for url in self.web_seeds if url.lower().startswith(("http://", "https://")))
         return tuple(url + name if url.endswith("/") else url for url in web) if self.is_single else ()
+
+    def announced_to(self, more: Iterable[str]) -> list[str]:
+        """Its trackers, with those that the user names beside them; a private torrent has its own alone (BEP 27)."""
+        return list(dict.fromkeys(self.trackers if self.private else (*self.trackers, *more)))
+
+    @property
+    def info_hashes(self) -> tuple[str, ...]:
+        """Those that it has."""
+        return tuple(filter(None, (self.info_hash_v1, self.info_hash_v2)))
 
     @property
     def magnet(self) -> str:
@@ -93,7 +104,16 @@ def load(metainfo: bytes, where: str) -> Torrent:
         raise BadTorrent(where, f"no usable torrent ({_said(error)})") from None
     if params.ti is None:
         raise BadTorrent(where, "no usable torrent (it holds no file list)")
-    return _values(params, params.ti, metainfo)
+    return _values(params, params.ti, metainfo, where)
+
+
+def bare(metainfo: bytes) -> bytes:
+    """Of a .torrent file what its info-hash proves, and nothing else: no tracker, no web seed, no node of a DHT."""
+    params = lt.load_torrent_buffer(metainfo)
+    assert params.ti is not None
+    layers = _layers(metainfo)
+    told = b"12:piece layers" + lt.bencode(cast(Any, layers)) if layers else b""
+    return b"d4:info" + params.ti.info_section() + told + b"e"
 
 
 def read_metainfo(path: str) -> bytes:
@@ -107,7 +127,17 @@ def read_metainfo(path: str) -> bytes:
         raise BadTorrent(path, printable(error.strerror or str(error))) from None
 
 
-def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes) -> Torrent:
+def metainfo_of(params: lt.add_torrent_params) -> bytes:
+    """The .torrent of a torrent that came from peers, with the piece layers where they are known by now."""
+    try:
+        return lt.bencode(cast(Any, lt.write_torrent_file(params, lt.write_flags.allow_missing_piece_layer)))
+    except RuntimeError:
+        # Of a piece layer some hashes have come and some not: then without any; they come again with the pieces.
+        assert params.ti is not None
+        return b"d4:info" + params.ti.info_section() + b"e"
+
+
+def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes, told_by: str) -> Torrent:
     files = info.layout()
     hashes = info.info_hashes()
     listed = tuple(
@@ -128,7 +158,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
         piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, listed, metainfo),
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
         trackers=tuple(params.trackers), web_seeds=_web_seeds(metainfo), private=info.priv(),
-        comment=params.comment, metainfo=metainfo,
+        comment=params.comment, metainfo=metainfo, told_by=told_by,
     )  # fmt: skip
 
 

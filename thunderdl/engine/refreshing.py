@@ -1,0 +1,131 @@
+"""Asking for a new URL where a link has expired: a callable of the program's, or a command of the user's.
+
+The command is run without a shell, what it is about is in its environment: no name or URL of a server's becomes a
+part of a command line. What it prints is data: the first line is a URL or nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import shlex
+import signal
+
+from thunderdl.errors import InvalidUrl, LinkExpired, printable
+from thunderdl.model import ExpiredLink
+from thunderdl.options import Options, Refresh
+from thunderdl.sources.http.wire import parse_url
+
+REFRESH_TIMEOUT_S = 60.0
+# What a server says of a link that holds no more; of some that never did.
+EXPIRED = frozenset({401, 403, 410})
+# In a row, without a byte in between.
+MAX_REFRESHES = 3
+MAX_OUTPUT_BYTES = 64 * 1024
+_TAIL_CHARS = 200
+
+
+class RefreshFailed(Exception):
+    """``args[0]``: a clause that says why there is no new URL."""
+
+
+def expired(url: str, reason: str) -> LinkExpired:
+    """The error for a link that could not be renewed. ``reason``: a clause."""
+    return LinkExpired(url, f"the link has expired: {reason[:600]}", "a new one goes to thunderdl resume --url")
+
+
+def can_refresh(options: Options) -> bool:
+    """Whether there is anybody to ask."""
+    return options.refresh is not None or options.refresh_cmd is not None
+
+
+async def new_url(options: Options, link: ExpiredLink) -> str:
+    """Another URL for what ``link`` was. Raises RefreshFailed."""
+    if options.refresh is not None:
+        found = await _by_callable(options.refresh, link)
+    else:
+        found = await _by_command(options.refresh_cmd or "", link)
+    try:
+        parse_url(found)
+    except InvalidUrl as error:
+        raise RefreshFailed(f"what came back is no URL ({error.reason})") from None
+    return found
+
+
+async def _by_callable(refresh: Refresh, link: ExpiredLink) -> str:
+    try:
+        async with asyncio.timeout(REFRESH_TIMEOUT_S):
+            # In a thread: one that is not async may well wait for the network.
+            answer = refresh(link) if inspect.iscoroutinefunction(refresh) else await asyncio.to_thread(refresh, link)
+            found = await answer if inspect.isawaitable(answer) else answer
+    except TimeoutError:
+        raise RefreshFailed(f"refresh gave none within {REFRESH_TIMEOUT_S:g} seconds") from None
+    except Exception as error:
+        raise RefreshFailed(f"refresh raised {type(error).__name__}: {_tail(str(error))}") from error
+    if not isinstance(found, str):
+        raise RefreshFailed(f"refresh gave no text but {type(found).__name__}")
+    return found.strip()
+
+
+async def _by_command(command: str, link: ExpiredLink) -> str:
+    size = "" if link.size_bytes is None else str(link.size_bytes)
+    told = {"THUNDERDL_URL": link.url, "THUNDERDL_NAME": link.name, "THUNDERDL_SIZE": size}
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *shlex.split(command), env={**os.environ, **told}, start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        raise RefreshFailed(f"--refresh-cmd could not be run ({getattr(error, 'strerror', None) or error})") from None
+    try:
+        async with asyncio.timeout(REFRESH_TIMEOUT_S):
+            out, complaint = await asyncio.gather(_start_of(process.stdout), _end_of(process.stderr))
+            code = await process.wait()
+    except TimeoutError:
+        raise RefreshFailed(f"--refresh-cmd did not end within {REFRESH_TIMEOUT_S:g} seconds") from None
+    finally:
+        await _end(process)
+    if code != 0:
+        said = f": {complaint}" if complaint else ""
+        raise RefreshFailed(f"--refresh-cmd failed with code {code}{said}")
+    return _first_line(out)
+
+
+def _first_line(out: bytes) -> str:
+    lines = out.decode("utf-8", "replace").splitlines()
+    if not lines or not (url := lines[0].strip()):
+        raise RefreshFailed("--refresh-cmd printed no URL")
+    return url
+
+
+async def _start_of(stream: asyncio.StreamReader | None) -> bytes:
+    """What is read first; the rest is read too, so that nobody waits for us, and dropped."""
+    assert stream is not None
+    kept = b""
+    while part := await stream.read(MAX_OUTPUT_BYTES):
+        kept = kept if len(kept) >= MAX_OUTPUT_BYTES else kept + part
+    return kept[:MAX_OUTPUT_BYTES]
+
+
+async def _end_of(stream: asyncio.StreamReader | None) -> str:
+    assert stream is not None
+    kept = b""
+    while part := await stream.read(MAX_OUTPUT_BYTES):
+        kept = (kept + part)[-MAX_OUTPUT_BYTES:]
+    return _tail(kept.decode("utf-8", "replace"))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """The command and all that it started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+
+
+def _tail(text: str) -> str:
+    """The end of it as a part of one sentence."""
+    words = " ".join(text.split())
+    return printable(words[-_TAIL_CHARS:]).rstrip(".").replace(". ", "; ")

@@ -1,0 +1,127 @@
+"""The carrier of SFTP: the channel is read, hashed and written by one thread, a slice of time after another.
+
+Between slices the loop applies what was ordered meanwhile. A thread that waits longer is woken by the end of the
+channel. Measured (1 GiB on loopback): through the loop and a disk thread for each MiB 2.3 s, in slices 1.6 s: while
+somebody else writes, ``ssh`` has only the 208 KiB of a socket to go on with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError
+from thunderdl.sources.answering import Facts, answer, path_asked
+from thunderdl.sources.carrying import CallCarrier
+from thunderdl.sources.http.head import ResponseHead
+from thunderdl.sources.http.transfer import Transfer
+from thunderdl.sources.sftp.channel import ChannelClosed
+from thunderdl.sources.sftp.remote_file import RemoteFile
+
+if TYPE_CHECKING:
+    from thunderdl.sources.base import OnDisk
+
+# An order waits for so long; a change of threads costs 0.1 ms.
+SLICE_S = 0.05
+T = TypeVar("T")
+
+
+class InThread(Protocol):
+    """Runs what blocks in a thread of its own."""
+
+    def __call__(self, work: Callable[[], T]) -> Awaitable[T]: ...
+
+
+class RemoteOrigin:
+    """The :class:`thunderdl.sources.carrying.Origin`. ``end``: called when the connection is at its end; ``lost``:
+    says why the channel closed."""
+
+    def __init__(
+        self, file: RemoteFile, in_thread: InThread, *,
+        end: Callable[[], None], lost: Callable[[], Awaitable[SourceError]],
+    ) -> None:  # fmt: skip
+        self._file, self._in_thread, self._end, self._lost = file, in_thread, end, lost
+        self._is_ended = False
+
+    async def head(self, transfer: Transfer) -> ResponseHead:
+        return await self._call(lambda: self._head(transfer))
+
+    async def read(self, position: int, most_bytes: int) -> memoryview:
+        raise NotImplementedError
+
+    async def pump(self, transfer: Transfer, room: int) -> int | None:
+        """Have up to ``room`` bytes hashed and written; 0 at the end of the file, None where nothing came just now."""
+        return await self._call(lambda: self._pump(transfer, room))
+
+    def close(self) -> None:
+        self._is_ended = True
+        self._end()
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return await self._in_thread(work)
+        except ChannelClosed:
+            raise (ConnectionLost("", "closed") if self._is_ended else await self._lost()) from None
+
+    def _head(self, transfer: Transfer) -> ResponseHead:
+        found = self._file.open(_remote_path(path_asked(transfer)))
+        if found.is_folder or found.is_special:
+            raise BadResponse("", f"it is {'a folder; name one file in it' if found.is_folder else 'no regular file'}")
+        if found.size_bytes is None:
+            raise BadResponse("", "the server does not tell its size")
+        head = answer(Facts(size_bytes=found.size_bytes, modified=found.modified), transfer)
+        if head.status in (200, 206):
+            self._file.begin(transfer.start, transfer.start + (head.content_length or 0))
+        return head
+
+    def _pump(self, transfer: Transfer, room: int) -> int | None:
+        done, until = 0, time.monotonic() + SLICE_S
+        while done < room and (patience_s := until - time.monotonic()) > 0:
+            view = self._file.read(room - done, transfer.end, patience_s)
+            if view is None:
+                return done or None
+            if not view:
+                return done
+            transfer.take(view)
+            done += len(view)
+        return done
+
+
+class RemoteCarrier(CallCarrier):
+    """A CallCarrier whose origin writes by itself."""
+
+    # A slice of time ends each step.
+    most_bytes = 1 << 62
+
+    def __init__(self, origin: RemoteOrigin, on_disk: OnDisk) -> None:
+        super().__init__(origin, on_disk)
+        self._remote = origin
+
+    def close(self, error: ThunderdlError) -> None:
+        super().close(error)
+        # Also where a thread is at work: it may be waiting for what never comes.
+        self._remote.close()
+
+    async def _bring(self, transfer: Transfer, room: int) -> int:
+        while True:
+            got = await self._pumped(transfer, room)
+            if got is not None:
+                return got
+            self._lower_now(transfer)
+            if (room := min(room, transfer.end - transfer.position)) <= 0:
+                return 0
+
+    async def _pumped(self, transfer: Transfer, room: int) -> int | None:
+        try:
+            return await self._undisturbed(self._remote.pump(transfer, room))
+        except SourceError:
+            if self._closing is not None:
+                raise asyncio.CancelledError from None
+            raise
+
+
+def _remote_path(path: bytes) -> bytes:
+    """``/~/NAME`` lies in the user's home, as for curl; the server resolves a relative path from there."""
+    return path[3:] if path.startswith(b"/~/") else path

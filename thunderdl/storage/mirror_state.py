@@ -1,0 +1,158 @@
+"""What a mirrored folder remembers of its files, in ``.thunderdl-mirror``: a line of JSON for each.
+
+Nothing here is needed to be right, only to be quick: a line counts where the file is as it says, and one that is lost
+or torn costs a question to the server. Invariants:
+
+1. A line is appended after its file has its final name; the whole is written anew by rename alone.
+2. One run at a time has a folder, by flock on this file.
+3. It is a plain file of the folder itself: no link is followed (bad-inputs N8), and what is in it is checked (L5).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Callable
+
+from thunderdl.core.mirroring import Kept
+from thunderdl.errors import StorageError
+from thunderdl.storage.files import close_quietly, ensure_folder, lock, storage_fault, sync_data
+
+STATE_NAME = ".thunderdl-mirror"
+_NEW = ".thunderdl-mirror.new"
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_MODE = 0o644
+_HEAD = '["thunderdl mirror", 1]'
+MAX_BYTES = 512 * 2**20
+MAX_ROWS = 2**20
+_LONGEST_TEXT = 1024
+_LARGEST = 2**63
+_ATTEMPTS = 100
+
+
+class MirrorState:
+    """``rows``: by name. Open with :meth:`open`, end with :meth:`close`."""
+
+    def __init__(self, folder: str, fd: int, rows: dict[str, Kept]) -> None:
+        self._folder, self._fd, self.rows = folder, fd, rows
+        self._is_stale = False
+
+    @classmethod
+    def open(cls, folder: str) -> MirrorState:
+        """Lock the folder and read what it remembers. Blocking. Raises StorageError, TargetLocked."""
+        ensure_folder(folder)
+        path = os.path.join(folder, STATE_NAME)
+        for _ in range(_ATTEMPTS):
+            try:
+                fd = os.open(path, _FLAGS, _MODE)
+            except OSError as error:
+                raise storage_fault(path, error) from error
+            try:
+                _check(path, fd)
+                lock(path, fd)
+                if _is_named(path, fd):
+                    return cls(folder, fd, read_rows(folder))
+            except OSError as error:
+                close_quietly(fd)
+                raise storage_fault(path, error) from error
+            except BaseException:
+                close_quietly(fd)
+                raise
+            close_quietly(fd)
+        raise StorageError(path, "it is being replaced all the time", "stop the other run")
+
+    def keep(self, name: str, kept: Kept) -> None:
+        """Remember a file. Raises StorageError."""
+        if self.rows.get(name) == kept:
+            return
+        self.rows[name], self._is_stale = kept, True
+        self._append(_line(name, kept))
+
+    def _append(self, line: str) -> None:
+        try:
+            # A line that a crash has torn is ended first: it must not swallow this one.
+            os.write(self._fd, f"\n{line}\n".encode())
+        except OSError as error:
+            raise storage_fault(os.path.join(self._folder, STATE_NAME), error) from error
+
+    def close(self, is_wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """Write it anew without what is not wanted any more, and unlock. Blocking."""
+        rows = {name: kept for name, kept in self.rows.items() if is_wanted(name)}
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            # Where that cannot be done the lines as they were appended serve as well.
+            if self._is_stale or len(rows) < len(self.rows):
+                with contextlib.suppress(OSError):
+                    _rewrite(self._folder, rows)
+        finally:
+            close_quietly(fd)
+
+
+def read_rows(folder: str) -> dict[str, Kept]:
+    """What the folder remembers, later lines first to count; lines that are none are passed over."""
+    rows: dict[str, Kept] = {}
+    try:
+        fd = os.open(os.path.join(folder, STATE_NAME), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return rows
+    with open(fd, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(fd).st_mode) or os.fstat(fd).st_size > MAX_BYTES:
+            return rows
+        for raw in stream:
+            if (row := _row(raw)) is not None and (row[0] in rows or len(rows) < MAX_ROWS):
+                rows[row[0]] = row[1]
+    return rows
+
+
+def _row(raw: bytes) -> tuple[str, Kept] | None:
+    if len(raw) > 8 * _LONGEST_TEXT:
+        return None
+    try:
+        fields = json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, list) or len(fields) != 6 or not isinstance(fields[0], str):
+        return None
+    name, size, mtime, *texts = fields
+    if not all(type(number) is int and 0 <= number < _LARGEST for number in (size, mtime)):
+        return None
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts):
+        return None
+    return name, Kept(size, mtime, *texts)
+
+
+def _line(name: str, kept: Kept) -> str:
+    return json.dumps([name, *(part[:_LONGEST_TEXT] if isinstance(part, str) else part for part in kept)])
+
+
+def _rewrite(folder: str, rows: dict[str, Kept]) -> None:
+    new = os.path.join(folder, _NEW)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(new)
+    with open(new, "x", encoding="utf-8", opener=_opener) as stream:
+        stream.write(_HEAD + "\n")
+        stream.writelines(_line(name, kept) + "\n" for name, kept in rows.items())
+        stream.flush()
+        sync_data(stream.fileno())
+    os.replace(new, os.path.join(folder, STATE_NAME))
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
+
+
+def _check(path: str, fd: int) -> None:
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise StorageError(path, "it is no file of its own", "remove it, or choose another folder")
+
+
+def _is_named(path: str, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd))
+    except FileNotFoundError:
+        return False

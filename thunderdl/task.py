@@ -1,0 +1,225 @@
+"""One download under way, as the library shows it: what was asked for, and the task that brings it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from thunderdl.engine.download import Download
+from thunderdl.engine.offers import Offer, metalink_named
+from thunderdl.engine.pacing import checked_limit
+from thunderdl.engine.session import Session
+from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
+from thunderdl.formats.links import names_torrent
+from thunderdl.formats.old_links import is_ed2k, is_wrapped, opened, parse_ed2k
+from thunderdl.model import Explanation, Progress, Result, Status
+from thunderdl.options import Options, Priority
+
+if TYPE_CHECKING:
+    from thunderdl.sources.swarm.torrent import Torrent
+    from thunderdl.timetable import Timetable
+
+PROGRESS_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
+    a metalink says of it, where that is known; ``url`` may be the metalink's; ``new_url``: where the URL has expired
+    since it was begun, another link of the same file.
+
+    Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
+    the file. Raises InvalidUrl for rubbish in either.
+    """
+
+    url: str
+    mirrors: tuple[str, ...] = ()
+    options: Options | None = None
+    offer: Offer | None = None
+    new_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if any(map(is_wrapped, (self.url, *self.mirrors))):
+            object.__setattr__(self, "url", opened(self.url))
+            object.__setattr__(self, "mirrors", tuple(map(opened, self.mirrors)))
+        if is_ed2k(self.url):
+            parse_ed2k(self.url)
+
+
+class Task:
+    """A download under way. Await it for its Result; iterate over it for its Progress, ten times a second."""
+
+    def __init__(self, session: Session, request: Request, options: Options) -> None:
+        self._session, self._request, self._options = session, request, options
+        self._torrent: Torrent | None = None
+        self._joining: asyncio.Task[None] | None = None
+        self._offer = request.offer
+        self._download = self._new_download()
+        self._over: asyncio.Future[Result] = session.loop.create_future()
+        self._run: asyncio.Task[Result] | None = None
+        # What the run is being stopped for, None while it is not.
+        self._wanted: Status | None = None
+        self.resume()
+
+    def progress(self) -> Progress:
+        """A snapshot of now."""
+        return self._download.progress()
+
+    def explain(self) -> str:
+        """Why each source is used as it is now, slow, on probation, banned or left alone: a line each."""
+        return "\n".join(f"{shown_url(each.url)}: {each.told}" for each in self.explanations())
+
+    def explanations(self) -> tuple[Explanation, ...]:
+        """The same as values, in the order of the URLs."""
+        return self._download.explanations()
+
+    @property
+    def over(self) -> asyncio.Future[Result]:
+        """Done once it has ended. Not to be cancelled; see :meth:`outcome`."""
+        return self._over
+
+    def is_long(self) -> bool:
+        """Whether it has proven to take long: it ran for some time, and much is left."""
+        return self._download.is_long()
+
+    async def outcome(self) -> Result:
+        """How it ended; never raises for a download that failed (see ``Result.error``)."""
+        return await asyncio.shield(self._over)
+
+    def pause(self) -> None:
+        """Stop for now; what is there is kept. Nothing happens where it has ended or is paused."""
+        self._stop(Status.PAUSED)
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        if self._run is not None and self._wanted is Status.PAUSED:
+            # It is still on its way out: begin again from there.
+            self._wanted = Status.ACTIVE
+        elif self._run is None and not self._over.done():
+            if self._download.status is not Status.QUEUED:
+                self._download = self._new_download()
+            self._run = self._session.loop.create_task(self._download.run())
+            self._run.add_done_callback(self._ended)
+
+    def cancel(self) -> None:
+        """Stop for good; the part file and its journal stay, so that the same request goes on from there."""
+        if self._run is None and not self._over.done():
+            self._over.set_result(self._stopped())
+        else:
+            self._stop(Status.CANCELLED)
+
+    async def add_torrent(self, reference: str) -> None:
+        """Have the peers of a torrent join, which became known only now: a path, a URL, a magnet link. What is there
+        stays, compared with the torrent's piece hashes.
+
+        Raises UsageError where it is of another file, or names several; ThunderdlError where it cannot be had. Nothing
+        happens then, nor where the download has ended.
+        """
+        await self._add_torrent(reference)
+
+    async def _add_torrent(self, reference: str, told_by: str = "") -> None:
+        from thunderdl.engine.torrents import torrent_of
+
+        torrent = await torrent_of(self._session, reference, self._options, told_by)
+        size, target = self._download.version.size, self._download.target
+        if not torrent.is_single or torrent.piece_hashes is None:
+            raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")
+        if size is not None and size != torrent.size_bytes:
+            raise UsageError(
+                f"{shown_url(reference)[:200]}: it is of another file: {torrent.size_bytes} bytes, not {size}."
+            )
+        self._torrent, self._offer = torrent, self._download.offer
+        if target is not None:
+            folder, name = os.path.split(target.path)
+            self._options = replace(self._options, dir=folder or ".", out=name)
+        if self._run is not None and self._wanted is None:
+            self.pause()
+            self.resume()
+
+    def change_limit(self, limit: int | str | Timetable | None) -> None:
+        """Another limit for this download alone, from now on: as ``Options.task_limit``, text as on the command
+        line, None for none. Raises UsageError."""
+        settled = checked_limit("task_limit", limit)
+        self._options = replace(self._options, task_limit=settled)
+        self._download.candidates.pace.change(settled)
+
+    def change_priority(self, priority: Priority) -> None:
+        """Another share of connections and limits beside the other downloads, from now on."""
+        self._options = replace(self._options, priority=priority)
+        self._download.candidates.pace.weigh(priority.weight)
+
+    def _stop(self, status: Status) -> None:
+        if self._run is None or self._run.done() or self._wanted is Status.CANCELLED:
+            return
+        before, self._wanted = self._wanted, status
+        if before is None:
+            # Once only: a second cancellation would cut short how the first one leaves part file and journal.
+            self._run.cancel()
+
+    def _ended(self, run: asyncio.Task[Result]) -> None:
+        self._run = None
+        wanted, self._wanted = self._wanted, None
+        if not run.cancelled():
+            # A bug in one download is that download's failure alone.
+            bug = run.exception()
+            failed = self._download.result(None, (), bug if isinstance(bug, Exception) else Cancelled())
+            self._over.set_result(run.result() if bug is None else replace(failed, status=Status.FAILED))
+        elif wanted is Status.PAUSED:
+            self._download.status = Status.PAUSED
+        elif wanted is Status.ACTIVE:
+            self.resume()
+        else:
+            self._over.set_result(self._stopped())
+
+    def _stopped(self) -> Result:
+        self._download.status = Status.CANCELLED
+        return self._download.result(None, (), Cancelled())
+
+    def _new_download(self) -> Download:
+        request, options = self._request, self._options
+        if names_torrent(request.url) and options.follow:
+            return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
+        if (metalink := metalink_named(request.url, options)) or self._offer is not None:
+            urls = request.mirrors if metalink in (request.url, None) else (request.url, *request.mirrors)
+            download = Download(
+                self._session, urls, options, request.url, self._torrent, self._offer, metalink or request.url
+            )
+        else:
+            download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
+        if request.new_url is not None:
+            download.candidates.replace_origin(request.new_url)
+        download.on_torrents = self._join_peers
+        return download
+
+    def _join_peers(self, references: tuple[str, ...]) -> None:
+        """Have peers join of the first of these torrents that can be had."""
+        if self._joining is None and self._options.torrent is None:
+            self._joining = self._session.loop.create_task(self._join_any(references))
+            self._over.add_done_callback(lambda _: self._joining and self._joining.cancel())
+
+    async def _join_any(self, references: tuple[str, ...]) -> None:
+        for reference in references:
+            try:
+                await self._add_torrent(reference, self._download.url)
+            except ThunderdlError as error:
+                self._download.notes.append(f"its torrent is not used: {str(error).rstrip('.')}")
+            else:
+                return
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        return self._result().__await__()
+
+    async def _result(self) -> Result:
+        result = await self.outcome()
+        if result.error is not None:
+            raise result.error
+        return result
+
+    async def __aiter__(self) -> AsyncIterator[Progress]:
+        while not self._over.done():
+            yield self.progress()
+            await asyncio.wait({self._over}, timeout=PROGRESS_S)
+        yield self.progress()
