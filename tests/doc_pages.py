@@ -16,7 +16,7 @@ from pathlib import Path
 import thunderdl
 from thunderdl import client, errors, mirroring, model, options, reach, timetable
 from thunderdl.cli import reference
-from thunderdl.engine import creating, seeding
+from thunderdl.engine import asking, creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
 from thunderdl.sources.swarm import torrent
 
@@ -25,7 +25,7 @@ _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
     model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ExpiredLink, model.ContentKey, options.Exists,
-    options.Priority, timetable.Timetable, reach.IpVersion, reach.Resolve, client.Info, client.Totals, creating.Created,
+    options.Priority, timetable.Timetable, reach.IpVersion, reach.Resolve, asking.Info, client.Totals, creating.Created,
     seeding.SeedProgress, torrent.Torrent, torrent.TorrentFile,
 )  # fmt: skip
 

@@ -26,7 +26,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The lower may be imported by the higher; those of one number are siblings and leave each other alone.
 LAYERS = {
     "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "options": 2, "option_texts": 2.5, "core": 3,
-    "formats": 3, "sources": 4, "verify": 4, "storage": 4, "replay": 4, "engine": 5, "task": 6,
+    "formats": 3, "sources": 4, "verify": 4, "signatures": 4, "storage": 4, "replay": 4, "engine": 5, "task": 6,
     "client": 7, "leftovers": 8, "mirroring": 8, "cli": 9,
 }  # fmt: skip
 # Here the public names and the command are put together.
@@ -47,6 +47,7 @@ HOMES = {
     "browser_cookie3": ("thunderdl.sources.http",),
     "keyring": ("thunderdl.engine",),
     "libtorrent": ("thunderdl.sources.swarm",),
+    "cryptography": ("thunderdl.signatures",),
     "xxhash": ("thunderdl.formats.fast_digest",),
     "blake3": ("thunderdl.formats.hashes",),
     "http_sf": ("thunderdl.formats.structured_fields",),

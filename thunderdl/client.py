@@ -11,28 +11,26 @@ async with thunderdl.Client(options) as client:
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.feeding import Feeder, origin_of
-from thunderdl.engine.naming import suggested_target
-from thunderdl.engine.opening import First, open_source, release
+from thunderdl.engine.offers import metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
-from thunderdl.errors import ThunderdlError, UsageError, shown_url
+from thunderdl.errors import ThunderdlError, UsageError
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.formats.links import names_metalink
 from thunderdl.formats.old_links import is_ed2k, opened
-from thunderdl.model import Digest, Result, Validators
+from thunderdl.model import Digest, Result
 from thunderdl.options import Options, Priority
 from thunderdl.task import Request, Task
 
 if TYPE_CHECKING:
-    from thunderdl.engine.opening import Opening
+    from thunderdl.engine.asking import Info
     from thunderdl.engine.seeding import Seeding
+    from thunderdl.formats.metalink_model import Metalink
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
@@ -47,23 +45,6 @@ class Totals:
     files_failed: int = 0
     bytes_done: int = 0
     rate_bytes_per_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Info:
-    """What a server says of a URL. ``ranges``: whether it can be fetched in parallel and resumed; ``digests``: of
-    the whole, as the server states them; ``server``, ``content_type``: as sent, "" where absent."""
-
-    url: str
-    final_url: str
-    name: str
-    size_bytes: int | None
-    ranges: bool
-    validators: Validators
-    digests: tuple[Digest, ...]
-    protocol: str
-    server: str
-    content_type: str
 
 
 class Client:
@@ -125,19 +106,16 @@ class Client:
 
     async def files_of(self, request: Request) -> list[Request]:
         """A request for each file that a metalink names. Raises UsageError for what is no metalink, ThunderdlError."""
-        from thunderdl.engine.metalinks import metalink_of, offers_of
+        from thunderdl.engine.metalinks import metalink_of
 
         session, options = self._running_session(), request.options or self.options
-        offers = offers_of(await metalink_of(session, request.url, options), request.url, options)
-        if len(offers) > 1 and (options.out is not None or request.mirrors):
-            raise UsageError(f"{shown_url(request.url)}: it names {len(offers)} files; choose one with --files.")
-        return [replace(request, offer=offer) for offer in offers]
+        reference = metalink_named(request.url, options) or request.url
+        return _requests_of(await metalink_of(session, reference, options), reference, request, options)
 
     async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
         """The requests, a metalink's files in its place."""
         async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
-            follows = (request.options or self.options).follow
-            if request.offer is not None or not (follows and names_metalink(request.url)):
+            if request.offer is not None or not metalink_named(request.url, request.options or self.options):
                 yield request
                 continue
             try:
@@ -167,6 +145,8 @@ class Client:
         session = self._running_session()
         from thunderdl.engine.streaming import stream
 
+        if (options or self.options).signed_by is not None or changes.get("signed_by") is not None:
+            raise UsageError("signed_by: of a stream nobody can take the bytes back; download it to a file.")
         changed = _changed(options or self.options, changes)
         parts = stream(session, tuple(map(opened, (url, *mirrors))), changed, window_bytes)
         try:
@@ -179,22 +159,10 @@ class Client:
     async def info(self, url: str) -> Info:
         """Ask for a URL without downloading it. Raises ThunderdlError."""
         session, url = self._running_session(), opened(url)
-        from thunderdl.formats.digest_fields import repr_digests
+        from thunderdl.engine.asking import asked
 
         session.access.named.update(filter(None, [source_origin(url)]))
-        opening = await open_source(session, url, self.options, First(), session.pacing.pace(self.options).meter)
-        try:
-            head = opening.head
-            fields = [(name, value.decode("latin-1")) for name, value in head.fields]
-            target = suggested_target(url, head, self.options)
-            return Info(
-                url=url, final_url=opening.final_url, name=os.path.basename(target.path),
-                size_bytes=head.total_bytes, ranges=head.status == 206, validators=head.validators,
-                digests=repr_digests(fields), protocol=_protocol_of(opening), server=head.get("server") or "",
-                content_type=head.get("content-type") or "",
-            )  # fmt: skip
-        finally:
-            release(session, opening)
+        return await asked(session, url)
 
     async def seed(
         self, path: str, *, options: Options | None = None,
@@ -218,6 +186,12 @@ class Client:
         from thunderdl.engine.torrents import torrent_of
 
         return await torrent_of(session, reference, self.options)
+
+    async def metalink(self, reference: str) -> Metalink:
+        """What is in a metalink, by its path or URL. Raises UsageError for what is none, ThunderdlError."""
+        from thunderdl.engine.metalinks import metalink_of
+
+        return await metalink_of(self._running_session(), reference, self.options)
 
     def tasks(self) -> tuple[Task, ...]:
         """Those that have not ended, oldest first."""
@@ -273,6 +247,22 @@ class Client:
         self._ended.bytes_done += result.bytes
 
 
+def requests_in(document: bytes, name: str, request: Request, options: Options) -> list[Request]:
+    """A request for each file of a metalink that is at hand, called ``name`` in sentences. Raises UsageError."""
+    from thunderdl.engine.metalinks import parsed
+
+    return _requests_of(parsed(document, name), name, request, request.options or options)
+
+
+def _requests_of(metalink: Metalink, told_by: str, request: Request, options: Options) -> list[Request]:
+    from thunderdl.engine.metalinks import offers_of, sole
+
+    offers = offers_of(metalink, told_by, options)
+    if options.out is not None or request.mirrors or request.url not in (told_by, options.metalink):
+        sole(offers, told_by)
+    return [replace(request, offer=offer) for offer in offers]
+
+
 async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:
     for request in requests:
         yield request
@@ -291,11 +281,6 @@ def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
-
-
-def _protocol_of(opening: Opening) -> str:
-    scheme = opening.endpoint.scheme
-    return f"HTTP/{opening.head.http_version}" if scheme in ("http", "https") else scheme.upper()
 
 
 async def download(

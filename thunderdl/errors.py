@@ -21,6 +21,7 @@
     │       └── RangesUnsupported  6   answered 200 to a range
     ├── ContentChanged             8   the resource is another version than the one begun
     ├── BadContent                 7   bytes do not match a hash that was given
+    ├── BadSignature               7   not signed as the user wants it
     ├── StorageError               9   disk, folder, journal
     │   ├── DiskFull               9
     │   ├── TargetLocked          11   another process is at work on it
@@ -213,6 +214,19 @@ class BadContent(ThunderdlError):
         return f"{printable(self.where)}: expected {self.expected}, found {self.found}{by}."
 
 
+class BadSignature(ThunderdlError):
+    """``what``: the file; ``reason``: a clause."""
+
+    exit_code = 7
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what, self.reason = what, reason
+
+    def __str__(self) -> str:
+        return f"{shown_url(self.what)}: {shown_url(self.reason)}."
+
+
 class StorageError(ThunderdlError):
     """``path``: the file or folder; ``reason``: a clause; ``advice``: what to do, or empty."""
 
@@ -271,6 +285,7 @@ class DownloadFailed(ThunderdlError):
     _TELLING = (
         InternalError,
         BadContent,
+        BadSignature,
         ContentChanged,
         StorageError,
         AccessDenied,

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 
 from thunderdl.client import Request
+from thunderdl.engine.offers import METALINK_PREFIX
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
 from thunderdl.formats.links import names_metalink, names_torrent
@@ -23,17 +24,27 @@ def request_from_journal(path: str, options: Options) -> Request:
     """The request that goes on from the journal at ``path``. Raises JournalUnusable, StorageError, UsageError."""
     header = read_header(path)
     by_torrent = names_torrent(header.url)
-    by_document = by_torrent or names_metalink(header.url)
+    metalink = _metalink_of(header.url, path)
+    by_document = by_torrent or metalink is not None
     if header.piece_hash is not None and not by_document and options.piece_hashes is None:
         raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
     folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
-    if names_metalink(header.url):
+    if metalink is not None:
         # Which of its files it is; what a pattern would read otherwise stands for any character.
         chosen = re.sub(r"[*?\[,]", "?", header.name) or None
         settled = replace(options, dir=folder or ".", out=name, files=chosen)
-        return Request(header.url, header.mirrors, settled)
+        return Request(metalink, header.mirrors, replace(settled, metalink=metalink))
     checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
     return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
+
+
+def _metalink_of(url: str, path: str) -> str | None:
+    """The metalink that a download was begun from, None where it was begun otherwise."""
+    if not url.startswith(METALINK_PREFIX):
+        return url if names_metalink(url) else None
+    if (reference := url.removeprefix(METALINK_PREFIX)) == "-":
+        raise UsageError(f"{printable(path)}: begun from a metalink on standard input; run the same command as then.")
+    return reference
 
 
 def request_from_folder(path: str, options: Options) -> Request:

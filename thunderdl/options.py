@@ -76,6 +76,8 @@ class Kind(enum.Enum):
     DIGEST = "ALGO=HEX"
     PIECE_HASHES = "FILE"
     TORRENT = "FILE|URL|MAGNET"
+    METALINK = "FILE|URL|-"
+    DOCUMENT = "FILE|URL"
     FILES = "LIST"
     PEER = "HOST:PORT"
     TRACKER = "TRACKER"
@@ -154,6 +156,12 @@ class Options:
     )  # fmt: skip
     checksum_files: bool = _option(
         True, "Look for checksum files beside a download (X.sha256, SHA256SUMS) and check with them.", Kind.SWITCH
+    )  # fmt: skip
+    signed_by: str | None = _option(
+        None, "Key that must have signed the file: minisign's public key, or an OpenPGP keyring.", Kind.PATH, once=True
+    )
+    save_signatures: bool = _option(
+        False, "Save the signatures that a metalink holds beside the file.", Kind.SWITCH
     )  # fmt: skip
     piece_hashes: PieceHashes | None = _option(
         None, "Digests of the pieces, from a file.", Kind.PIECE_HASHES, once=True
@@ -260,8 +268,21 @@ class Options:
     torrent: str | None = _option(
         None, "Torrent of the same file: its peers join the URLs.", Kind.TORRENT, short="t", once=True
     )
+    metalink: str | None = _option(
+        None, "Metalink that tells of the file, whatever the document is called; - for standard input.", Kind.METALINK,
+        short="M", once=True,
+    )  # fmt: skip
+    mirror_list: str | None = _option(
+        None,
+        "List of mirrors (base URLs, as projects publish them) to find the file on, too.",
+        Kind.DOCUMENT,
+        once=True,
+    )
     follow: bool = _option(
-        True, "Download what a .torrent names, not the .torrent itself.", Kind.SWITCH, aria2="follow-torrent"
+        True,
+        "Download what a .torrent or metalink names, not the document itself.",
+        Kind.SWITCH,
+        aria2="follow-torrent",
     )
     files: str | None = _option(
         None, "Files of a torrent: numbers as 1,3-5, or patterns as '*.iso'; info lists them.", Kind.FILES,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.download import Download
-from thunderdl.engine.offers import Offer
+from thunderdl.engine.offers import Offer, metalink_named
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
-from thunderdl.formats.links import names_metalink, names_torrent
+from thunderdl.formats.links import names_torrent
 from thunderdl.formats.old_links import is_ed2k, is_wrapped, opened, parse_ed2k
 from thunderdl.model import Explanation, Progress, Result, Status
 from thunderdl.options import Options, Priority
@@ -28,8 +28,8 @@ PROGRESS_S = 0.1
 @dataclass(frozen=True, slots=True)
 class Request:
     """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
-    a metalink says of it; ``url`` is the metalink's then; ``new_url``: where the URL has expired since it was begun,
-    another link of the same file.
+    a metalink says of it, where that is known; ``url`` may be the metalink's; ``new_url``: where the URL has expired
+    since it was begun, another link of the same file.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -182,9 +182,10 @@ class Task:
         request, options = self._request, self._options
         if names_torrent(request.url) and options.follow:
             return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        if self._offer is not None or (names_metalink(request.url) and options.follow):
+        if (metalink := metalink_named(request.url, options)) or self._offer is not None:
+            urls = request.mirrors if metalink in (request.url, None) else (request.url, *request.mirrors)
             download = Download(
-                self._session, request.mirrors, options, request.url, self._torrent, self._offer, request.url
+                self._session, urls, options, request.url, self._torrent, self._offer, metalink or request.url
             )
         else:
             download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)

@@ -4,7 +4,7 @@ import json
 
 from tests.cli.fakes import NAUGHTY
 from thunderdl.cli.info import json_of, rows_of
-from thunderdl.client import Info
+from thunderdl.engine.asking import Info
 from thunderdl.errors import printable
 from thunderdl.model import Digest, Validators
 

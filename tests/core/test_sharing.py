@@ -116,6 +116,17 @@ def test_slots_are_kept_while_openings_need_them() -> None:
     assert not kept._needed
 
 
+def test_of_many_hosts_no_more_are_kept_than_were_needed_at_once() -> None:
+    """One after the other of 40 hosts opened something: that needs one slot, not 40."""
+    kept = Kept()
+    for at in range(40):
+        told = kept.look({f"h{at}": 1}, [f"h{at}"], NOW + at * 0.01)
+        assert told == {f"h{at}": 1}
+    assert sum(kept.look({"h1": 1, "h2": 1, "x": 1}, ["x"], NOW + 0.5).values()) == 3
+    assert sum(kept.look({}, [], NOW + 0.6).values()) == 3
+    assert kept.look({}, [], NOW + 9) == {}
+
+
 def test_more_is_wanted_by_who_has_all_it_may_have() -> None:
     appetite = Appetite()
     assert appetite.wants_more(8, 8, NOW)

@@ -103,6 +103,9 @@ def test_the_first_mirror_is_dead(tmp_path: Path, pair: list[LoopbackServer]) ->
     result = fetch(document, tmp_path / "out", retries=2)
     assert content_of(result) == CONTENT
     assert any(note.startswith(f"{gone[0]} is not used") for note in result.notes)
+    # The same port twice counts once.
+    assert any(f" mirrors of {document} are not used: " in note for note in result.notes)
+    assert any(note.endswith(f"; saved by 1 mirror of {document}, {pair[0].url('/f')}") for note in result.notes)
 
 
 def test_dark_mirrors_hold_nobody_up(tmp_path: Path, pair: list[LoopbackServer]) -> None:
@@ -209,3 +212,37 @@ def test_what_is_no_metalink(tmp_path: Path, document: str) -> None:
 
 def test_no_url_that_can_be_used(tmp_path: Path) -> None:
     failed(fetch(write(tmp_path, metalink(a_file(["rsync://h/f"]))), tmp_path / "out"), UsageError, 2, "names no URL")
+
+
+def test_who_saved_a_download_whose_first_link_is_dead(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document, gone = write(tmp_path, metalink(a_file([server.url("/f") for server in pair]))), dead()
+    result = fetch(gone, tmp_path / "out", metalink=document)
+    assert content_of(result) == CONTENT
+    told = " ".join(result.notes)
+    assert f"{gone} is not used: " in told
+    assert f"saved by 2 mirrors of {document}, most from http://127.0.0.1:" in told
+
+
+def test_who_saved_a_small_one(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    pair[0].resources["/s"] = Resource(body=b"small")
+    gone = dead()
+    result = fetch(gone, tmp_path, mirrors=[pair[0].url("/s")])
+    assert content_of(result) == b"small"
+    (note,) = result.notes
+    assert note.startswith(f"{gone} is not used: ")
+    assert note.endswith(f"; saved by 1 mirror, {pair[0].url('/s')}")
+
+
+def test_a_dark_mirror_is_not_waited_for_while_others_bring_it_and_asked_again_when_they_fail(
+    tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.engine.candidates.SILENT_S", 0.05)
+    four = [f"/{at}" for at in range(4)]
+    # Each brings something and then has it no more; the dark one has it at its second chance.
+    pair[0].resources |= {path: generated(SIZE, seed=1, behaviour=m.after(3, m.status(404))) for path in four}
+    pair[1].resources["/f"] = generated(SIZE, seed=1, behaviour=m.first(1, m.stall_after(0)))
+    document = write(tmp_path, metalink(a_file([*map(pair[0].url, four), pair[1].url("/f")])))
+    result = fetch(document, tmp_path / "out", timeout=60.0, task_limit=2 * 1024 * 1024)
+    pair[1].release.set()
+    assert content_of(result) == CONTENT
+    assert len(pair[1].requests) > 1

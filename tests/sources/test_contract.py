@@ -17,7 +17,8 @@ from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, 
 from tests.servers.exchange import Resource
 from tests.servers.loopback import Limits, LoopbackServer
 from tests.sources.kinds import NAME, Faulty, Kind, kind_called
-from thunderdl.client import Client, Info
+from thunderdl.client import Client
+from thunderdl.engine.asking import Info
 from thunderdl.errors import BadContent, ConnectionLost, InvalidUrl, NotFound, TimedOut
 from thunderdl.model import Status
 from thunderdl.options import Options

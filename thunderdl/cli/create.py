@@ -1,4 +1,4 @@
-"""``thunderdl create``: a torrent of a file or folder, and the link that names it."""
+"""``thunderdl create``: a torrent of a file or folder, and the link that names it; or a metalink of several."""
 
 from __future__ import annotations
 
@@ -22,24 +22,33 @@ VERSIONS = ("v1", "v2", "hybrid")
 
 def create(typed: Typed) -> int:
     """Make it, tell of it."""
+    if typed.is_on("as_metalink"):
+        from thunderdl.cli.create_metalink import create_metalink
+
+        return create_metalink(typed)
+    return _create_torrent(typed)
+
+
+def _create_torrent(typed: Typed) -> int:
     from thunderdl.engine.creating import create_torrent
 
+    _check(typed)
     # Not those of the settings: what is published names what its maker typed.
     trackers = [_tracker(url) for url in typed.texts("trackers")]
     exists = settings.load(typed.settings()).options().exists
     quiet, as_json = typed.is_on("quiet"), typed.is_on("json")
     with Gauge("hashing", shown=not quiet and sys.stderr.isatty()) as gauge:
         created = create_torrent(
-            typed.text("path") or "", typed.text("torrent_out"), version=_version(typed),
-            piece_length=_piece_length(typed.text("piece_length")),
+            typed.texts("paths")[0], typed.text("torrent_out"), version=_version(typed),
+            piece_length=piece_length(typed.text("piece_length")),
             trackers=trackers, web_seeds=typed.texts("web_seeds"),
-            private=typed.is_on("private"), comment=_comment(typed.text("comment")), exists=exists,
+            private=typed.is_on("private"), comment=text_of(typed, "comment"), exists=exists,
             on_hashed=gauge.show,
         )  # fmt: skip
     if not quiet or as_json:
         write_line(sys.stdout, _as_json(created) if as_json else _told(created))
     if created.left_out and not quiet:
-        sys.stderr.write(f"{_left_out(created.left_out)}\n")
+        sys.stderr.write(f"{left_out(created.left_out)}\n")
     return 0
 
 
@@ -50,7 +59,8 @@ def _version(typed: Typed) -> str:
     return chosen[0] if chosen else "hybrid"
 
 
-def _piece_length(text: str | None) -> int:
+def piece_length(text: str | None) -> int:
+    """Bytes of ``--piece-length``, 0 where it was not given. Raises UsageError."""
     if text is None:
         return 0
     try:
@@ -66,15 +76,25 @@ def _tracker(url: str) -> str:
         raise UsageError(f"--tracker: {printable(url)[:200]!r}: {error}.") from None
 
 
-def _comment(text: str | None) -> str:
+def text_of(typed: Typed, name: str) -> str:
+    """What was typed, empty where nothing was. Raises UsageError for control characters."""
+    text = typed.text(name)
     try:
         return parse_text(text) if text is not None else ""
     except ValueError as error:
-        raise UsageError(f"--comment: {error}.") from None
+        raise UsageError(f"--{name.replace('_', '-')}: {error}.") from None
+
+
+def _check(typed: Typed) -> None:
+    of_metalinks = ("urls_there", "torrents_there", "publisher", "publisher_url", "identity", "file_version", "origin")
+    if any(name in typed.values for name in of_metalinks):
+        raise UsageError("--url, --torrent, --publisher, --identity, --file-version, --origin belong to --metalink.")
+    if len(typed.texts("paths")) > 1:
+        raise UsageError("a torrent is of one file or folder; give one path, or make a metalink with --metalink.")
 
 
 def _told(created: Created) -> str:
-    count, pieces = _count(created.files, "file"), _count(created.pieces, "piece")
+    count, pieces = counted(created.files, "file"), counted(created.pieces, "piece")
     word, what = ("skipped", "it exists already: ") if created.skipped else ("saved", "")
     lines = [
         f"{word} {printable(created.path)}  {what}{count}, {size(created.size_bytes)}, "
@@ -85,11 +105,13 @@ def _told(created: Created) -> str:
     return "\n".join([*lines, created.magnet])
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _left_out(paths: tuple[str, ...]) -> str:
+def left_out(paths: tuple[str, ...]) -> str:
+    """The sentence that tells of them."""
     rest = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"left out, being links or devices: {printable(paths[0])}{rest}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries
+from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
 from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
 from thunderdl.cli.passwords import with_password
@@ -32,14 +32,14 @@ def get(typed: Typed) -> int:
     if typed.is_on("glob"):
         named = _globbed(urls, mirrors, list_path, options)
     else:
-        urls = tuple(map(checked_target, urls))
+        urls = tuple(url if url == "-" else checked_target(url) for url in urls)
         _check(urls, mirrors, list_path, options)
         if typed.is_on("ask_password"):
             from thunderdl.cli.asking import Asked
 
             asked = Asked()
             urls, mirrors = asked.all(urls), asked.all(mirrors)
-        named = _requests(urls, mirrors)
+        named = _named(urls, mirrors, options)
     view, tally = view_of(typed), Tally()
     if list_path is None:
         return asyncio.run(_download(options, named, view, tally))
@@ -114,6 +114,26 @@ def _requests(urls: Sequence[str], mirrors: tuple[str, ...]) -> Iterator[Request
     return (_request(url, mirrors) for url in urls)
 
 
+def _named(urls: Sequence[str], mirrors: tuple[str, ...], options: Options) -> Iterator[Request]:
+    """What the URLs name, and a metalink; beside one the URLs are more sources of its file."""
+    if "-" in (options.metalink, *urls):
+        return _piped_in(urls, mirrors, options)
+    if options.metalink is not None:
+        return _requests((options.metalink,), (*urls, *mirrors))
+    return _requests(urls, mirrors)
+
+
+def _piped_in(urls: Sequence[str], mirrors: tuple[str, ...], options: Options) -> Iterator[Request]:
+    """What the metalink on standard input names; the URLs beside it are more sources."""
+    from thunderdl.client import requests_in
+    from thunderdl.formats.metalink_model import MAX_DOCUMENT_BYTES
+
+    document = read_stdin(MAX_DOCUMENT_BYTES, "a metalink")
+    settled = replace(options, metalink="-")
+    request = _request("-", (*(url for url in urls if url != "-"), *mirrors), settled)
+    return iter(requests_in(document, "standard input", request, settled))
+
+
 def _globbed(
     urls: Sequence[str], mirrors: tuple[str, ...], list_path: str | None, options: Options
 ) -> Iterator[Request]:  # fmt: skip
@@ -167,8 +187,9 @@ def _check(
     urls: Sequence[str], mirrors: Sequence[str], input_list: str | None, options: Options, *, count: int = 1
 ) -> None:  # fmt: skip
     """Refuse what cannot work before anything is tried."""
-    if not urls and input_list is None:
+    if not urls and input_list is None and options.metalink is None:
         raise UsageError("no URL was given; write thunderdl URL, or -i FILE for a list of them.")
+    _check_stdin(urls, input_list, options)
     of_one_file = {
         "--mirror": bool(mirrors),
         "--out": options.out is not None,
@@ -176,21 +197,39 @@ def _check(
         "--piece-hashes": options.piece_hashes is not None,
         "--torrent": options.torrent is not None,
         "--files": options.files is not None,
+        "--metalink": options.metalink is not None,
+        "--signed-by": options.signed_by is not None,
+        "--mirror-list": options.mirror_list is not None,
     }
     named = [flag for flag, is_given in of_one_file.items() if is_given]
-    if named and (len(urls) != 1 or count > 1 or input_list is not None):
+    several = len(urls) > 1 or (not urls and options.metalink is None) or count > 1 or input_list is not None
+    if named and several:
         raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
     for url in urls:
-        checked_sources(url, mirrors, options.torrent)
-    if (
-        options.files is not None
-        and options.torrent is None
-        and not (names_torrent(urls[0]) or names_metalink(urls[0]))
-    ):
-        raise UsageError(
-            "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
-        )
+        if url != "-":
+            checked_sources(url, mirrors, options.torrent)
+    _check_documents(urls, options)
     if options.out == "-":
         raise UsageError("-o -: a download in parallel ranges has no order for standard output; name a file.")
     if options.exists is Exists.OVERWRITE and options.out is not None and os.path.isdir(options.out):
         raise UsageError(f"--out {printable(options.out)} is a folder; use --dir for it.")
+
+
+def _check_stdin(urls: Sequence[str], input_list: str | None, options: Options) -> None:
+    by_stdin = [what for what, named in (("URL", "-" in urls), ("--metalink", options.metalink == "-")) if named]
+    if len(by_stdin) + (input_list == "-") > 1 or urls.count("-") > 1:
+        raise UsageError("-: standard input can be read once only; name it for one thing.")
+
+
+def _check_documents(urls: Sequence[str], options: Options) -> None:
+    if (
+        options.files is not None
+        and options.torrent is None
+        and options.metalink is None
+        and not (urls[0] == "-" or names_torrent(urls[0]) or names_metalink(urls[0]))
+    ):
+        raise UsageError(
+            "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
+        )
+    if options.mirror_list is not None and "://" not in options.mirror_list and not os.path.exists(options.mirror_list):
+        raise UsageError(f"--mirror-list {printable(options.mirror_list)}: there is no such file.")

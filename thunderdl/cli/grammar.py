@@ -243,7 +243,15 @@ _DOWNLOAD = Flag(
     help="Which download of the trace; without it the largest.",
 )
 _CREATING = (
-    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent here.", "PATH"),
+    Flag("torrent_out", ("-o", "--out"), Takes.VALUE, "Where to write it, in place of NAME.torrent or .meta4.", "PATH"),
+    Flag("as_metalink", ("--metalink",), Takes.NOTHING, "Make a metalink, of any number of files and folders."),
+    Flag("urls_there", ("--url",), Takes.VALUES, "Mirror for the metalink, a folder with a slash at its end.", "URL"),
+    Flag("torrents_there", ("--torrent",), Takes.VALUES, "Torrent or magnet link for the metalink.", "URL|MAGNET"),
+    Flag("publisher", ("--publisher",), Takes.VALUE, "Who publishes it, for the metalink.", "NAME"),
+    Flag("publisher_url", ("--publisher-url",), Takes.VALUE, "The publisher's page.", "URL"),
+    Flag("identity", ("--identity",), Takes.VALUE, "What it is, for the metalink: the product's name.", "TEXT"),
+    Flag("file_version", ("--file-version",), Takes.VALUE, "Its version, for the metalink.", "TEXT"),
+    Flag("origin", ("--origin",), Takes.VALUE, "Where the metalink itself will be found.", "URL"),
     Flag("v1", ("--v1",), Takes.NOTHING, "For clients that know BitTorrent v1 alone."),
     Flag("v2", ("--v2",), Takes.NOTHING, "For clients that know BitTorrent v2 alone."),
     Flag("hybrid", ("--hybrid",), Takes.NOTHING, "For both; this is what is made without a flag."),
@@ -311,9 +319,14 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="info",
             target="thunderdl.cli.info:info",
-            help="Show what a server says of a URL, or what is in a torrent.",
-            flags=(*_options(*_REACH, *_PEERS), _JSON),
-            argument=Argument(name="url", metavar="URL", help="A URL, a .torrent file, a magnet link.", least=1),
+            help="Show what a server says of a URL, or what is in a torrent or metalink.",
+            flags=(*_options("follow", *_REACH, *_PEERS), _JSON),
+            argument=Argument(
+                name="url",
+                metavar="URL",
+                help="A URL, a .torrent or metalink, a magnet link; - for a metalink on standard input.",
+                least=1,
+            ),
         ),
         Command(
             name="verify",
@@ -334,9 +347,11 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="create",
             target="thunderdl.cli.create:create",
-            help="Make a torrent of a file or folder, and print the magnet link that names it.",
+            help="Make a torrent of a file or folder, and print the magnet link that names it; or a metalink.",
             flags=(*_CREATING, *_options("trackers", "exists"), _QUIET, _JSON),
-            argument=Argument(name="path", metavar="PATH", help="The file or folder.", least=1),
+            argument=Argument(
+                name="paths", metavar="PATH…", help="The file or folder; several for a metalink.", least=1, many=True
+            ),
         ),
         Command(
             name="seed",

@@ -178,6 +178,19 @@ def is_pipe(path: str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
+def read_stdin(most_bytes: int, what: str) -> bytes:
+    """The document that is on standard input. Raises UsageError where nothing is, or more than ``most_bytes``."""
+    try:
+        document = sys.stdin.buffer.read(most_bytes + 1) if sys.stdin is not None else b""
+    except (OSError, ValueError) as error:
+        raise UsageError(f"standard input cannot be read: {printable(str(error))}.") from error
+    if not document:
+        raise UsageError(f"standard input is empty; {what} was to come from there.")
+    if len(document) > most_bytes:
+        raise UsageError(f"standard input is longer than the {most_bytes} bytes that {what} may have.")
+    return document
+
+
 def open_list(path: str) -> tuple[str, AbstractContextManager[TextIO]]:
     """The list's name for messages and its text, ``-`` for standard input; UsageError if it cannot be opened."""
     if path == "-":

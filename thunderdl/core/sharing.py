@@ -113,10 +113,12 @@ def wanted_lanes(source: Source, *, wants_more: bool) -> int:
 
 
 class Kept:
-    """How many slots are kept for openings, by host: as many as were needed of late where one had to wait."""
+    """How many slots are kept for openings, by host: as many as were needed of late where one had to wait; of all hosts
+    together as many as were needed at once (a metalink of 100 mirrors had 45 kept for 20 that were opening)."""
 
     def __init__(self) -> None:
         self._needed: dict[str, tuple[int, float]] = {}
+        self._at_once: tuple[int, float] = (0, 0.0)
 
     def look(self, opening: Mapping[str, int], waiting: Iterable[str], now: float) -> Mapping[str, int]:
         """``opening``: how many are opening or wait to, by host; ``waiting``: hosts at which one has to wait."""
@@ -130,7 +132,20 @@ class Kept:
                 self._needed[host] = (count, now)
                 if not count:
                     del self._needed[host]
-        return {host: needed for host, (needed, _) in self._needed.items()}
+        return self._bounded(opening, now)
+
+    def _bounded(self, opening: Mapping[str, int], now: float) -> Mapping[str, int]:
+        """No more than were needed at once; hosts where less is opening now than was give way."""
+        kept = {host: needed for host, (needed, _) in self._needed.items()}
+        count, (most, since) = sum(opening.get(host, 0) for host in kept), self._at_once
+        if count >= most or now - since > KEEP_S:
+            self._at_once = most, _ = count, now
+        over = sum(kept.values()) - most
+        for host, needed in list(kept.items()):
+            spare = max(0, min(over, needed - opening.get(host, 0)))
+            kept[host] -= spare
+            over -= spare
+        return {host: needed for host, needed in kept.items() if needed}
 
 
 class Appetite:

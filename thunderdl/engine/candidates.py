@@ -24,7 +24,7 @@ from thunderdl.engine.opening import (
 )
 from thunderdl.engine.refreshing import EXPIRED, MAX_REFRESHES, RefreshFailed, can_refresh, expired, new_url
 from thunderdl.engine.session import Session
-from thunderdl.errors import DownloadFailed, SourceError, ThunderdlError, clause, foreseen, shown_url
+from thunderdl.errors import DownloadFailed, SourceError, ThunderdlError, TimedOut, clause, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
@@ -40,13 +40,20 @@ MOST_YOUNG, YOUNG_S = 24, 0.5
 MOST_IN_USE = 48
 MOST_TRIED = 1000
 TEND_S = 0.05
+# Of strangers' mirrors those are not waited for any longer that have been silent for so long, where so many others are
+# in use: a dark one holds a connection for the whole timeout otherwise. Where the others fail they are asked once more.
+SILENT_S, ENOUGH_IN_USE = 2.0, 4
+# Where enough are in use, one that was down is asked again so much later.
+PATIENT_TIMES = 8
 
 
 @dataclass(slots=True)
 class Candidate:
     """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
     user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
-    the user (curl's CVE-2021-22923); ``told_by``: which one, a path or URL. ``asked_at``: loop time, None before."""
+    the user (curl's CVE-2021-22923); ``is_stranger``: nor by a document that the user named; ``told_by``: who named it,
+    a path or URL. ``wants_proof``: refused since nothing showed that it has the same bytes. ``asked_at``: loop time,
+    None before."""
 
     id: int
     url: str
@@ -56,6 +63,8 @@ class Candidate:
     source: OpenSource | None = None
     notes: list[str] = field(default_factory=list)
     is_foreign: bool = False
+    is_stranger: bool = False
+    wants_proof: bool = False
     told_by: str = ""
     asked_at: float | None = None
     # What took the place of the URL, which had expired.
@@ -98,14 +107,21 @@ class Candidates:
             Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
             for number, url in enumerate(dict.fromkeys(urls), 1)
         ]
-        self._bench: deque[tuple[str, str]] = deque()
+        self._bench: deque[Candidate] = deque()
         self._known = {candidate.url for candidate in self.all}
         self._tending: asyncio.Task[None] | None = None
+        # Brings more of them, perhaps.
+        self._coming: asyncio.Task[None] | None = None
+        # Whether any bytes can be told from the right ones, whoever brings them.
+        self.is_proven = False
         # Whether a source is still of use; who drives them knows.
         self.is_used: Callable[[int], bool] = lambda source: True
         self.add_foreign(foreign, told_by)
         self.attempts: list[ThunderdlError] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._opening: dict[int, asyncio.Task[None]] = {}
+        # Foreign ones that were silent while others brought the file.
+        self._dropped: list[Candidate] = []
         self._late: Callable[[Candidate], Awaitable[None]] | None = None
         # The origin has answered, or failed for the first time.
         self._origin_heard = asyncio.Event()
@@ -122,7 +138,11 @@ class Candidates:
     @property
     def still_opening(self) -> bool:
         """Whether one more may still turn out to be a source."""
-        return any(not task.done() for task in self._tasks) or self._tending is not None
+        return any(not task.done() for task in self._tasks) or self._tending is not None or self._is_coming
+
+    @property
+    def _is_coming(self) -> bool:
+        return self._coming is not None and not self._coming.done()
 
     @property
     def untried(self) -> int:
@@ -147,7 +167,7 @@ class Candidates:
 
         Raises the error of the only one, or DownloadFailed with those of all.
         """
-        if len(self.all) == 1 and not self._bench:
+        if len(self.all) == 1 and not self._bench and not self._is_coming:
             await self._open(self.all[0], first_range)
         else:
             self._begin_all(first_range)
@@ -158,14 +178,29 @@ class Candidates:
                     await self._origin_heard.wait()
         return self._opened()
 
-    def add_foreign(self, urls: Iterable[str], told_by: str) -> None:
+    def add_foreign(self, urls: Iterable[str], told_by: str, *, is_stranger: bool = False) -> None:
         """More URLs of the same file, that ``told_by`` has named; those of whom most is hoped first."""
+        options = of_stranger(self._options)
         for url in urls:
             if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
                 self._known.add(url)
-                self._bench.append((url, told_by))
+                self._bench.append(
+                    Candidate(0, url, options, is_foreign=True, is_stranger=is_stranger, told_by=told_by)
+                )
         if not self.all and self._bench:
             self._next_from_the_bench()
+
+    def await_more(self, coming: asyncio.Task[None]) -> None:
+        """More of them may be added as long as ``coming`` runs: nothing is hopeless before it ends."""
+        self._coming = coming
+
+    def reconsider(self, first_range: FirstRange) -> None:
+        """Ask those once more that nothing spoke for: something does now."""
+        for candidate in self.all:
+            if candidate.wants_proof:
+                candidate.wants_proof, candidate.error = False, None
+                candidate.notes.clear()
+                self._begin(candidate, first_range)
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
         """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
@@ -184,12 +219,14 @@ class Candidates:
 
     def _begin(self, candidate: Candidate, first_range: FirstRange) -> None:
         candidate.asked_at = self._session.loop.time()
-        self._tasks.append(asyncio.create_task(self._open(candidate, first_range)))
+        task = asyncio.create_task(self._open(candidate, first_range))
+        self._tasks.append(task)
+        if candidate.is_foreign:
+            self._opening[candidate.id] = task
 
     def _next_from_the_bench(self) -> Candidate:
-        url, told_by = self._bench.popleft()
-        options = of_stranger(self._options)
-        candidate = Candidate(len(self.all) + 1, url, options, is_foreign=True, told_by=told_by)
+        candidate = self._bench.popleft()
+        candidate.id = len(self.all) + 1
         self.all.append(candidate)
         return candidate
 
@@ -198,16 +235,51 @@ class Candidates:
         while self._bench and len(self.all) < MOST_TRIED:
             while self._bench and self._wants_more():
                 self._begin(self._next_from_the_bench(), first_range)
+            self._drop_silent()
             await asyncio.sleep(TEND_S)
+        await self._watch_silent()
         self._tending = None
+
+    async def _watch_silent(self) -> None:
+        """Until none is asked any more that might be dark."""
+        while any(self._is_silent(each) for each in self.all if each.is_foreign):
+            self._drop_silent()
+            await asyncio.sleep(TEND_S * 4)
+
+    def _drop_silent(self) -> None:
+        late = self._session.loop.time() - SILENT_S
+        silent = [
+            each for each in self.all if each.is_foreign and self._is_silent(each) and (each.asked_at or late) < late
+        ]
+        if silent and self._in_use() >= ENOUGH_IN_USE:
+            for candidate in silent:
+                candidate.error = TimedOut(candidate.url, f"no answer within {SILENT_S:g} s, while others brought it")
+                self.attempts.append(candidate.error)
+                self._dropped.append(candidate)
+                if (task := self._opening.pop(candidate.id, None)) is not None:
+                    task.cancel()
+
+    def ask_dropped(self) -> bool:
+        """Ask those once more that were not waited for, now that nobody else is left; whether there were any."""
+        dropped, self._dropped = self._dropped, []
+        for candidate in dropped:
+            candidate.error = None
+            self._begin(candidate, from_the_start)
+        return bool(dropped)
+
+    @staticmethod
+    def _is_silent(candidate: Candidate) -> bool:
+        return candidate.opening is None and candidate.error is None and candidate.source is None
+
+    def _in_use(self) -> int:
+        return sum(1 for each in self.all if each.source is not None and self.is_used(each.id))
 
     def _wants_more(self) -> bool:
         young = self._session.loop.time() - YOUNG_S
-        silent = (each for each in self.all if each.opening is None and each.error is None and each.source is None)
-        asked = sum(1 for each in silent if (each.asked_at or 0.0) > young)
+        asked = sum(1 for each in self.all if self._is_silent(each) and (each.asked_at or 0.0) > young)
         if asked >= MOST_YOUNG or len(self.all) >= MOST_TRIED:
             return False
-        return sum(1 for each in self.all if each.source is not None and self.is_used(each.id)) < MOST_IN_USE
+        return self._in_use() < MOST_IN_USE
 
     async def next_after(self, failed: Candidate) -> Candidate:
         """Another candidate, for what ``failed`` could not bring. Raises as :meth:`first` does."""
@@ -225,7 +297,7 @@ class Candidates:
     def close(self) -> None:
         """Give up what is not open yet, and what was opened for nothing."""
         self.pace.close()
-        for task in filter(None, (self._tending, *self._tasks)):
+        for task in filter(None, (self._coming, self._tending, *self._tasks)):
             task.cancel()
         for candidate in self.all:
             if candidate.opening is not None and candidate.source is None:
@@ -256,7 +328,8 @@ class Candidates:
 
     async def _any_opened(self) -> None:
         while not any(candidate.opening for candidate in self.all):
-            pending = {task for task in (self._tending, *self._tasks) if task is not None and not task.done()}
+            tasks = (self._coming, self._tending, *self._tasks)
+            pending = {task for task in tasks if task is not None and not task.done()}
             if not pending:
                 return
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -287,7 +360,9 @@ class Candidates:
                 down_since = now if down_since is None else down_since
                 if not is_passing(error) or is_hopeless(failures, now - down_since, self._options.retries):
                     return
-                await asyncio.sleep(back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25)))
+                wait_s = back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25))
+                is_spare = candidate.is_foreign and self._in_use() >= ENOUGH_IN_USE
+                await asyncio.sleep(wait_s * PATIENT_TIMES if is_spare else wait_s)
                 continue
             candidate.error = None
             self._note_origin(candidate)

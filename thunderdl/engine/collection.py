@@ -171,7 +171,10 @@ class Collection(Ranged):
     def _check_options(self) -> None:
         """Refuse what cannot be done for a folder; what was asked for is never left out silently."""
         options = self._options
-        asked = {"--piece-hashes": options.piece_hashes is not None, "--key": options.key}
+        asked = {
+            "--piece-hashes": options.piece_hashes is not None, "--key": options.key,
+            "--signed-by": options.signed_by is not None,
+        }  # fmt: skip
         if not self._torrent.is_single:
             asked["--checksum"] = options.checksum is not None
         if named := [flag for flag, is_given in asked.items() if is_given]:

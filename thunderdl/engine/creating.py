@@ -55,16 +55,16 @@ def create_torrent(
         raise UsageError(f"{printable(version)!r} is no version of torrents; choose v1, v2 or hybrid.")
     name = os.path.basename(os.path.abspath(path))
     try:
-        target = _settled(out if out is not None else f"{name}.torrent", exists)
+        target = settled_path(out if out is not None else f"{name}.torrent", exists)
     except Skipped as skipped:
         return replace(_created(skipped.path, load(read_metainfo(skipped.path), skipped.path)), skipped=True)
-    _check_folder(target)
+    check_folder(target)
     made = make(path, Recipe(
         format=Format(version), piece_length=piece_length, trackers=trackers, web_seeds=web_seeds, private=private,
         comment=comment, leave_out=frozenset((os.path.abspath(target), f"{os.path.abspath(target)}.part")),
         on_hashed=on_hashed or (lambda done, whole: None),
     ))  # fmt: skip
-    written = _write(target, made.torrent.metainfo, exists)
+    written = write_beside(target, made.torrent.metainfo, exists)
     return replace(_created(written, made.torrent), left_out=made.left_out)
 
 
@@ -79,7 +79,8 @@ def _created(path: str, torrent: Torrent) -> Created:
     )  # fmt: skip
 
 
-def _settled(out: str, exists: Exists) -> str:
+def settled_path(out: str, exists: Exists) -> str:
+    """Where to write, by the policy for names that exist. Raises TargetExists, Skipped."""
     return settled_target(Target(out), Options(exists=exists)).path
 
 
@@ -89,8 +90,8 @@ def _check_web_seeds(urls: Sequence[str]) -> None:
             raise UsageError(f"{printable(url)[:200]!r} is no web seed; write its URL, http:// or https://.")
 
 
-def _check_folder(target: str) -> None:
-    """Before hours of hashing, not after them."""
+def check_folder(target: str) -> None:
+    """Raise StorageError where nothing can be written: before hours of hashing, not after them."""
     folder = os.path.dirname(target) or "."
     if not os.path.isdir(folder):
         raise StorageError(target, "its folder does not exist", "make the folder, or choose another place with -o")
@@ -98,9 +99,10 @@ def _check_folder(target: str) -> None:
         raise StorageError(target, "permission denied", "choose another place with -o")
 
 
-def _write(target: str, metainfo: bytes, exists: Exists) -> str:
+def write_beside(target: str, document: bytes, exists: Exists) -> str:
+    """A finished document at the place that was chosen; where it got to. Raises StorageError."""
     try:
-        written = write_small(target, metainfo, exists)
+        written = write_small(target, document, exists)
         sync_folder(os.path.dirname(written))
     except StorageError as error:
         # Advice is written for downloads, which have --dir.

@@ -1,13 +1,14 @@
-"""Small documents that tell of a download: fetched into memory, never longer than they may be."""
+"""Small documents that tell of a download: brought into memory, never longer than they may be."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from thunderdl.errors import BadResponse
+from thunderdl.errors import BadResponse, StorageError, UsageError, printable
 from thunderdl.options import Options
 
 if TYPE_CHECKING:
@@ -48,7 +49,17 @@ async def fetched(session: Session, url: str, options: Options, *, most_bytes: i
     from thunderdl.engine.streaming import stream
 
     # What the user gave to check the file with is not for what tells of it.
-    plain = replace(options, torrent=None, checksum=None, piece_hashes=None, out=None, files=None)
+    plain = replace(
+        options,
+        torrent=None,
+        metalink=None,
+        mirror_list=None,
+        signed_by=None,
+        checksum=None,
+        piece_hashes=None,
+        out=None,
+        files=None,
+    )
     parts, total = list[bytes](), 0
     async for part in stream(session, (url,), plain, _WINDOW_BYTES, told_by):
         total += len(part)
@@ -56,3 +67,14 @@ async def fetched(session: Session, url: str, options: Options, *, most_bytes: i
             raise BadResponse(url, f"it is larger than the {most_bytes} bytes that it may have")
         parts.append(part)
     return b"".join(parts)
+
+
+def read(path: str, most_bytes: int) -> bytes:
+    """What is in the file at ``path``; blocks. Raises UsageError for more than ``most_bytes``, StorageError."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > most_bytes:
+                raise UsageError(f"{printable(path)}: larger than the {most_bytes} bytes that it may have.")
+            return file.read(most_bytes)
+    except OSError as error:
+        raise StorageError(path, error.strerror or "cannot be read") from None

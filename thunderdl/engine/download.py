@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,13 @@ from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
+from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
-from thunderdl.formats.links import is_magnet
+from thunderdl.formats.links import is_magnet, is_metalink_type, names_metalink
 from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
@@ -33,6 +33,8 @@ from thunderdl.sources.http.transfer import COLLECT_BYTES
 if TYPE_CHECKING:
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
+    from thunderdl.engine.signing import Signed
+    from thunderdl.formats.metalink_model import Signature
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.storage.marks import Mark
 
@@ -54,19 +56,22 @@ class Download:
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
         self.notes: list[str] = []
-        # Whose word the checksum of the whole is, where the user gave none.
-        self.told_by: Offer | None = None
+        # Whose word the hashes are.
+        self.proof = Proof()
         if options.checksum is None and urls and (given := fragment_digests(urls[0])):
             self.options = replace(options, checksum=given[0])
+        self.candidates = Candidates(session, urls, self.options)
+        self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
-        self.candidates = Candidates(
-            session, urls, self.options, offer.urls if offer else (), offer.told_by if offer else ""
-        )  # fmt: skip
         self.url = url or self.candidates.origin.url
         self.torrent = torrent
         # What the first answer's header fields said.
         self.stated: Offer | None = None
+        # Whose signature is wanted.
+        self._signed: Signed | None = None
+        # What the user's list of mirrors says.
+        self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
         self.status = Status.QUEUED
@@ -117,8 +122,10 @@ class Download:
             error, self.status = foreseen(caught), Status.FAILED
             await self._leave()
         self.candidates.close()
-        if self.status is Status.COMPLETE and self.ranged is not None:
-            self.notes += list(self.ranged.losses())
+        if self.status is Status.COMPLETE:
+            if path is not None and self.options.save_signatures and self.signatures:
+                await self._save_signatures(path)
+            self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
         await self._write_trace()
         remarks = self.session.access.keeping.remarks
         self.notes += remarks
@@ -160,6 +167,8 @@ class Download:
     async def _download(self) -> tuple[str, tuple[str, ...]]:
         if self._metalink is not None:
             await self._begin_offer(self._metalink)
+        await self._load_key()
+        self._begin_list()
         if self.torrent is not None or self.options.torrent is not None:
             return await self._by_torrent(self.options.torrent or "")
         if (known := self._known_version()) is not None:
@@ -186,6 +195,8 @@ class Download:
         finally:
             if self._loading is not None:
                 self._loading.cancel()
+        if self.offer is None and self.options.follow and _is_metalink(first):
+            return await self._followed(first)
         self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
@@ -194,25 +205,57 @@ class Download:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
 
+    async def _followed(self, first: Candidate) -> tuple[str, tuple[str, ...]]:
+        """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
+        self.candidates.close()
+        others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
+        self._metalink, self.candidates = first.url, Candidates(self.session, others, self.options)
+        return await self._download()
+
+    @property
+    def lasting_name(self) -> str:
+        """What the journal calls it: enough to begin again from."""
+        if self._metalink is None or names_metalink(self._metalink):
+            return self._metalink or self.url
+        return METALINK_PREFIX + self._metalink
+
     def _hear(self, first: Candidate) -> None:
         """Take what the header fields of the first answer say of the content."""
         from thunderdl.engine.finding import offer_of_answer
 
         if first.opening is None:
             return
-        offer = self.stated = trusted(offer_of_answer(first.url, first.opening, self.notes), self.options)
-        self._enrich(offer)
-        self.candidates.add_foreign(offer.urls, offer.told_by)
-        if offer.torrents and (self.version.size or 0) >= PEERS_FROM_BYTES:
+        insecure = self.options.insecure
+        offer = self.stated = offer_of_answer(first.url, first.opening, self.notes, insecure=insecure)
+        self.enriched_by(offer)
+        self.candidates.add_foreign(offer.urls, offer.told_by, is_stranger=True)
+        self.offer_torrents(offer)
+
+    def enriched_by(self, offer: Offer) -> Options:
+        """The options with what the offer adds to them."""
+        before, self.options = self.options, enriched(self.options, offer, self.notes)
+        self.proof = self.proof.after(before, self.options, offer)
+        self.settle_proof()
+        return self.options
+
+    def settle_proof(self) -> None:
+        """Let strangers bring what can be checked."""
+        self.candidates.is_proven = self.proof.lets_strangers_bring(self.options)
+
+    @property
+    def told_by(self) -> Offer | None:
+        """Whose word the checksum of the whole is, None for the user's."""
+        return self.proof.checksum_by
+
+    def offer_torrents(self, offer: Offer) -> None:
+        """Have peers join of torrents that a stranger names, where they are worth it and their bytes can be told."""
+        size = self.version.size or offer.size or 0
+        if offer.torrents and size >= PEERS_FROM_BYTES and (offer.is_authentic or self.candidates.is_proven):
             self.on_torrents(offer.torrents)
 
-    def _enrich(self, offer: Offer) -> None:
-        before, self.options = self.options, enriched(self.options, offer, self.notes)
-        if self.options.checksum is not before.checksum:
-            self.told_by = offer
-
     def _take_offer(self, offer: Offer) -> None:
-        self._enrich(offer)
+        self.enriched_by(offer)
+        self.candidates.add_foreign(offer.urls, offer.told_by)
         if offer.name and self.options.out is None:
             self.options = replace(self.options, out=offer.name)
 
@@ -223,14 +266,74 @@ class Download:
 
             self.offer = await sole_offer(self.session, metalink, self.options)
             self._take_offer(self.offer)
-            self.candidates.add_foreign(self.offer.urls, self.offer.told_by)
         references = self.offer.torrents
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])
         elif not self.candidates.all and self.torrent is None and self.options.torrent is None:
-            raise UsageError(f"{shown_url(metalink)}: it names no URL of {printable(self.offer.name)} that we can use.")
+            raise UsageError(
+                f"{shown_url(self.offer.told_by)}: it names no URL of {printable(self.offer.name)} that we can use."
+            )
         elif references and (self.offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
             self.on_torrents(references)
+
+    async def _load_key(self) -> None:
+        """Refuse a key that is none before anything is fetched."""
+        if self.options.signed_by is not None and self._signed is None:
+            from thunderdl.engine.signing import Signed
+
+            self._signed = Signed(self, self.options.signed_by)
+            await self._signed.load()
+
+    @property
+    def signatures(self) -> tuple[Signature, ...]:
+        """Those that its metalink holds."""
+        return self.offer.held_signatures if self.offer else ()
+
+    async def signed(self, path: str, body: bytes | None = None) -> tuple[str, ...]:
+        """What to say that was verified, once who signed the file at ``path``, or in memory, is known; nothing where
+        nobody asked. Raises BadSignature, StorageError."""
+        if self._signed is None:
+            return ()
+        from thunderdl.engine.signing import of_file, of_memory
+
+        opened = of_file(path) if body is None else of_memory(body)
+        who = await self._signed.check(self.target.path if self.target else path, opened)
+        return (f"signature={who}",)
+
+    async def _save_signatures(self, path: str) -> None:
+        from thunderdl.engine.signing import save_signatures
+
+        try:
+            saved = await self.session.on_disk(save_signatures, path, self.signatures)
+        except ThunderdlError as error:
+            self.notes.append(f"its signature is not saved: {str(error).rstrip('.')}")
+        else:
+            self.notes += [f"its signature is saved as {printable(each)}" for each in saved]
+
+    def _begin_list(self) -> None:
+        """Look through the user's list of mirrors while the download begins."""
+        named = [each.url for each in self.candidates.all if not each.is_foreign]
+        urls = (*named, *(self.offer.urls if self.offer else ()))
+        if (reference := self.options.mirror_list) is not None and urls:
+            self.candidates.await_more(self.session.loop.create_task(self._take_list(reference, urls[0])))
+
+    async def _take_list(self, reference: str, original: str) -> None:
+        from thunderdl.engine.mirror_lists import offer_of_list
+
+        try:
+            self._listed = await offer_of_list(self.session, reference, original, self.options)
+        except ThunderdlError as error:
+            self.notes.append(f"the mirror list is not used: {str(error).rstrip('.')}")
+            return
+        if self.candidates.is_proven or (self.ranged is not None and self.ranged.driver is not None):
+            self.tend_listed()
+
+    def tend_listed(self) -> None:
+        """Ask the mirrors of the user's list. Without a hash not before the origin has said what the file is: whoever
+        of them were quick would decide that."""
+        if self._listed is not None:
+            self.candidates.add_foreign(self._listed.urls, self._listed.told_by, is_stranger=True)
+            self.candidates.tend(from_the_start)
 
     def _known_version(self) -> Version | None:
         """What it is, where an offer says all that is needed to begin with whoever answers first."""
@@ -316,10 +419,19 @@ class Download:
             opening.connection = None
         self.session.pool.free_slot(opening.endpoint)
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
+        signed = await self.signed(self.target.path, body) if self._signed is not None else ()
         path, verified, self.content_key = await save_small(
             self.session, self.options, self.target, body, self.marker()
         )
-        return path, verified
+        return path, (*verified, *signed)
+
+    def _losses_of_a_small_one(self) -> Iterator[str]:
+        """Nothing is told where the first one brought it at once: of thousands of small files most do."""
+        if not self.candidates.attempts:
+            return iter(())
+        from thunderdl.engine.losses import losses
+
+        return losses(self.candidates, {}, self.notes)
 
     async def _elsewhere(self, first: Candidate, error: BadContent) -> Candidate:
         """A small file was wrong: another candidate, where there is one."""
@@ -330,6 +442,11 @@ class Download:
         found = await self.candidates.next_after(first)
         self.notes.append(f"{shown_url(first.url)} served wrong bytes; fetched again elsewhere")
         return found
+
+
+def _is_metalink(candidate: Candidate) -> bool:
+    opening = candidate.opening
+    return opening is not None and is_metalink_type(opening.head.get("content-type") or "")
 
 
 def _load_ranged() -> None:

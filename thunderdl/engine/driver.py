@@ -35,6 +35,7 @@ from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, want
 from thunderdl.core.trust import Verdict, Version, compare
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
+from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.renewal import Renewal
@@ -74,6 +75,8 @@ class Driver:
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
         self._queue: deque[Event] = deque()
+        # Of those that the user has not named.
+        self._refusals = 0
         self._telling = self._stopped = self._limited = False
         self._caps: dict[str, int] = {}
         # To one host, where there is a reason beside what it allows.
@@ -185,7 +188,7 @@ class Driver:
         opening = candidate.opening
         assert opening is not None
         seen = version_of(opening)
-        why = self._why_refused(seen, opening)
+        why = self._why_refused(candidate, seen, opening)
         if not why and self._is_doubtful(seen):
             candidate.opening = None
             release(self._session, opening)
@@ -199,7 +202,9 @@ class Driver:
             self._admit(candidate, opening)
 
     def _refuse(self, candidate: Candidate, why: str, seen: Version) -> None:
-        self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
+        if not candidate.is_foreign or self._refusals < MOST_NAMED:
+            self._refusals += candidate.is_foreign
+            self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
         candidate.notes.append(why)
         candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
         self._candidates.attempts.append(candidate.error)
@@ -234,7 +239,7 @@ class Driver:
 
         return await same_as_written(self._session, ask, self._sink.store.fd, written)
 
-    def _why_refused(self, seen: Version, opening: Opening) -> str:
+    def _why_refused(self, candidate: Candidate, seen: Version, opening: Opening) -> str:
         if opening.head.coded:
             return "it sends the file compressed"
         if seen.size is None:
@@ -242,12 +247,15 @@ class Driver:
         if seen.size != self._size:
             page = " and is a page of HTML" if (opening.head.get("content-type") or "").startswith("text/html") else ""
             return f"its file has {seen.size} bytes{page}, the others' {self._size}"
-        if self._options.checksum or self._options.piece_hashes:
+        is_checked = bool(self._options.checksum or self._options.piece_hashes)
+        if is_checked and (self._candidates.is_proven or not candidate.is_stranger):
             return ""
         same_date = seen.validators.last_modified == self._version.validators.last_modified is not None
         if compare(self._version, seen) is Verdict.SAME or same_date:
             return ""
-        return "no hash was given, and its validators do not show that it is the same version"
+        candidate.wants_proof = True
+        given = "the hash could be an attacker's own" if is_checked else "no hash was given"
+        return f"{given}, and its validators do not show that it is the same version"
 
     # -- beside other downloads (:class:`thunderdl.engine.sharing.Party`)
 
@@ -320,7 +328,9 @@ class Driver:
 
     def _look_whether_hopeless(self) -> None:
         """No source is left, or none was ever let in."""
-        if not self._candidates.still_opening and not self.begin_again():
+        if self._candidates.still_opening or self._candidates.ask_dropped():
+            return
+        if not self.begin_again():
             self._fault(self._candidates.failure())
 
     def _fault(self, error: ThunderdlError) -> None:

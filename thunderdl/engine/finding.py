@@ -18,6 +18,7 @@ from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, shown_url
 from thunderdl.formats.checksum_files import digests_in
+from thunderdl.formats.links import is_unaltered, scheme_of
 from thunderdl.formats.metalink_http import metalink_http
 from thunderdl.formats.metalink_model import METALINK4, TORRENT
 from thunderdl.formats.sidecars import checksum_candidates
@@ -33,8 +34,9 @@ GRACE_S = 1.0
 _TIMEOUT_S = 10.0
 
 
-def offer_of_answer(url: str, opening: Opening, notes: list[str]) -> Offer:
-    """What the header fields of an answer, and of the redirect before it, say of the file."""
+def offer_of_answer(url: str, opening: Opening, notes: list[str], *, insecure: bool = False) -> Offer:
+    """What the header fields of an answer, and of the redirect before it, say of the file. ``insecure``: certificates
+    are not checked."""
     heads = [head for head in (opening.before, opening.head) if head is not None]
     said = combined(stated_digests(_fields(head), status=head.status) for head in heads)
     links = [metalink_http(_links(head), opening.final_url if head is opening.head else url) for head in heads]
@@ -45,7 +47,14 @@ def offer_of_answer(url: str, opening: Opening, notes: list[str]) -> Offer:
         told_by=url, size=said.size, urls=tuple(mirrors), checksum=next(iter(said.of_file), None),
         torrents=tuple(one.url for one in described if one.mediatype == TORRENT),
         documents=tuple(one.url for one in described if one.mediatype == METALINK4),
+        signatures=tuple(one for each in links for one in each.signatures),
+        is_authentic=_is_authentic(insecure, url, opening.final_url),
     )  # fmt: skip
+
+
+def _is_authentic(insecure: bool, *urls: str) -> bool:
+    """Whether all of it came as its server sent it (trust level E3)."""
+    return all(is_unaltered(url) for url in urls) and not (insecure and any(scheme_of(url) != "http" for url in urls))
 
 
 def _fields(head: ResponseHead) -> list[tuple[str, str]]:
@@ -102,7 +111,8 @@ class Finding:
         name = unquote(urlsplit(self._url).path).rpartition("/")[2]
         alike = offers if len(offers) == 1 else [each for each in offers if each.name.rpartition("/")[2] == name]
         if len(alike) == 1:
-            self._found(replace(alike[0], name=""))
+            is_authentic = _is_authentic(self._options.insecure, self._url, url)
+            self._found(replace(alike[0], name="", is_authentic=is_authentic))
 
     async def _sidecars(self, candidates: tuple[str, ...]) -> None:
         for at in range(0, len(candidates), AT_ONCE):
@@ -128,4 +138,7 @@ class Finding:
         name = unquote(urlsplit(self._url).path).rpartition("/")[2]
         said = digests_in(text, target=name, sidecar=unquote(url.rpartition("/")[2]))
         digest = next(iter(said.of_file), None)
-        return Offer(told_by=url, checksum=digest, is_beside=True) if digest is not None else None
+        if digest is None:
+            return None
+        authentic = _is_authentic(self._options.insecure, url)
+        return Offer(told_by=url, checksum=digest, is_beside=True, is_authentic=authentic)

@@ -36,6 +36,7 @@ class Joint(Ranged):
     def __init__(self, download: Download, torrent: Torrent) -> None:
         super().__init__(download)
         self._options = download.options = replace(download.options, piece_hashes=torrent.piece_hashes)
+        download.settle_proof()
         self._torrent = torrent
         self._exchange: Exchange | None = None
         self._member: Member | None = None

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from thunderdl.engine.documents import fetched
+from thunderdl.engine.documents import fetched, read
 from thunderdl.engine.offers import Offer
-from thunderdl.engine.session import Session
-from thunderdl.errors import StorageError, UsageError, printable, shown_url
+from thunderdl.errors import UsageError, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.formats.metalink import parse_metalink
 from thunderdl.formats.metalink_model import MAX_DOCUMENT_BYTES, Metalink, MetalinkFile
 from thunderdl.options import Options
 from thunderdl.storage.paths import safe_name
+
+if TYPE_CHECKING:
+    from thunderdl.engine.session import Session
 
 
 async def metalink_of(session: Session, reference: str, options: Options, told_by: str = "") -> Metalink:
@@ -23,8 +25,13 @@ async def metalink_of(session: Session, reference: str, options: Options, told_b
     if "://" in reference:
         document = await fetched(session, reference, options, most_bytes=MAX_DOCUMENT_BYTES, told_by=told_by)
     else:
-        document = await session.on_disk(_read, reference)
-    return await session.on_disk(parse_metalink, document, safe_name, shown_url(reference))
+        document = await session.on_disk(read, reference, MAX_DOCUMENT_BYTES)
+    return await session.on_disk(parsed, document, reference)
+
+
+def parsed(document: bytes, told_by: str) -> Metalink:
+    """What is in a document. Raises UsageError of one sentence, which calls it ``told_by``."""
+    return parse_metalink(document, safe_name, shown_url(told_by))
 
 
 def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]:
@@ -38,27 +45,21 @@ def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]
     return [_offer(file, told_by) for file in files]
 
 
+def sole(offers: Sequence[Offer], told_by: str) -> Offer:
+    """The only one. Raises UsageError where there are several."""
+    if len(offers) > 1:
+        raise UsageError(f"{shown_url(told_by)}: it names {len(offers)} files; choose one with --files.")
+    return offers[0]
+
+
 async def sole_offer(session: Session, reference: str, options: Options) -> Offer:
     """What a metalink of one file says, or of the one that is selected. Raises UsageError where it names several."""
-    offers = offers_of(await metalink_of(session, reference, options), reference, options)
-    if len(offers) > 1:
-        raise UsageError(f"{shown_url(reference)}: it names {len(offers)} files; choose one with --files.")
-    return offers[0]
+    return sole(offers_of(await metalink_of(session, reference, options), reference, options), reference)
 
 
 def _offer(file: MetalinkFile, told_by: str) -> Offer:
     urls = tuple(mirror.url for mirror in file.mirrors if scheme_of(mirror.url) in FOREIGN_SCHEMES)
     return Offer(
         told_by=told_by, name=file.name, size=file.size, urls=urls, checksum=next(iter(file.digests), None),
-        piece_hashes=file.pieces, torrents=file.torrents,
+        piece_hashes=file.pieces, torrents=file.torrents, held_signatures=file.signatures, is_authentic=True,
     )  # fmt: skip
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > MAX_DOCUMENT_BYTES:
-                raise UsageError(f"{printable(path)}: too large for a metalink.")
-            return file.read()
-    except OSError as error:
-        raise StorageError(path, error.strerror or "cannot be read") from None

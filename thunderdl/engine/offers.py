@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from thunderdl.errors import shown_url
+from thunderdl.formats.links import names_metalink
+from thunderdl.formats.metalink_model import Signature
 from thunderdl.formats.strength import is_strong
 from thunderdl.model import Digest, PieceHashes
 from thunderdl.options import Options
 
+# Before the name of a metalink in a journal, where the name alone would not tell that it is one.
+METALINK_PREFIX = "metalink:"
 # Smaller files are here before peers are found.
 PEERS_FROM_BYTES = 16 * 1024 * 1024
 
@@ -20,8 +24,10 @@ PEERS_FROM_BYTES = 16 * 1024 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first. ``size``: bytes, None
-    where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``documents``: URLs of
-    metalinks that say more. ``is_beside``: a checksum file, found because we looked for it."""
+    where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of
+    detached ones; ``held_signatures``: those that a metalink holds. ``documents``: URLs of metalinks that say more.
+    ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user named who says it, or the
+    file's own server says it where nobody on the way can have changed it."""
 
     told_by: str
     name: str = ""
@@ -30,14 +36,25 @@ class Offer:
     checksum: Digest | None = None
     piece_hashes: PieceHashes | None = None
     torrents: tuple[str, ...] = ()
+    signatures: tuple[str, ...] = ()
+    held_signatures: tuple[Signature, ...] = ()
     documents: tuple[str, ...] = ()
     is_beside: bool = False
+    is_authentic: bool = False
 
     @property
     def said(self) -> str:
         """Whose word its checksum is, for the sentence that tells that the bytes have another."""
         out = "; --no-checksum-files does without it" if self.is_beside else ""
         return f" (as {shown_url(self.told_by)} says{out})"
+
+
+def metalink_named(url: str, options: Options) -> str | None:
+    """The path or URL of the metalink that tells of a download, by the user's word or by the URL; None where none does.
+
+    ``-``: the document was read from standard input.
+    """
+    return options.metalink or (url if options.follow and names_metalink(url) else None)
 
 
 def enriched(options: Options, offer: Offer, notes: list[str]) -> Options:
@@ -54,13 +71,29 @@ def enriched(options: Options, offer: Offer, notes: list[str]) -> Options:
     return replace(options, **changes) if changes else options  # type: ignore[arg-type]
 
 
-def trusted(offer: Offer, options: Options) -> Offer:
-    """The offer without its mirrors where nothing could prove that they are of the same content: a weak digest tells
-    damage, and no attack."""
-    given = options.checksum or offer.checksum
-    if options.piece_hashes is None and given is not None and not is_strong(given.algorithm):
-        return replace(offer, urls=(), torrents=())
-    return offer
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the bytes can be checked by, and whose word that is; None: the user's own."""
+
+    checksum_by: Offer | None = None
+    pieces_by: Offer | None = None
+
+    def after(self, before: Options, now: Options, offer: Offer) -> Proof:
+        """The same once ``offer`` made ``now`` of ``before``."""
+        return Proof(
+            self.checksum_by if now.checksum is before.checksum else offer,
+            self.pieces_by if now.piece_hashes is before.piece_hashes else offer,
+        )
+
+    def lets_strangers_bring(self, options: Options) -> bool:
+        """Whether bytes of anybody can be told from the right ones. A weak digest tells damage, and no attack; one that
+        came over plain http may be the attacker's own, as the mirrors beside it."""
+        if options.piece_hashes is not None and (self.pieces_by is None or self.pieces_by.is_authentic):
+            return True
+        given = options.checksum
+        if given is None or not is_strong(given.algorithm):
+            return False
+        return self.checksum_by is None or self.checksum_by.is_authentic
 
 
 def _fits(offer: Offer) -> bool:

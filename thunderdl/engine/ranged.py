@@ -14,12 +14,13 @@ from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
+from thunderdl.engine.losses import losses
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
-from thunderdl.engine.offers import PEERS_FROM_BYTES, Offer, enriched, trusted
+from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
-from thunderdl.errors import BadContent, ThunderdlError, clause, shown_url
+from thunderdl.errors import BadContent, ThunderdlError, shown_url
 from thunderdl.model import SourceProgress, Status
 from thunderdl.options import Options
 
@@ -112,6 +113,7 @@ class Ranged:
         from thunderdl.engine.finding import Finding
 
         stated = self._download.stated
+        self._download.tend_listed()
         self._candidates.tend(from_the_start)
         self._finding = Finding(self._session, self._options, self._candidates.origin.url, self.hear)
         is_proven = bool(self._options.checksum or self._options.piece_hashes)
@@ -123,15 +125,19 @@ class Ranged:
         if offer.size not in (None, size) or (pieces is not None and not pieces.fits(size or 0)):
             self._notes.append(f"{shown_url(offer.told_by)} is of another file: {offer.size} bytes, not {size}")
             return
-        offer = trusted(offer, self._options)
-        enlarged = enriched(self._options, offer, self._notes)
-        if enlarged.checksum is not self._options.checksum:
-            self._download.told_by = offer
-        self.expect(enlarged)
-        self._candidates.add_foreign(offer.urls, offer.told_by)
+        was_proven = self._candidates.is_proven
+        self.expect(self._download.enriched_by(offer))
+        if self._candidates.is_proven and not was_proven:
+            self._forget_refusals()
+            self._candidates.reconsider(from_the_start)
+        self._candidates.add_foreign(offer.urls, offer.told_by, is_stranger=True)
         self._candidates.tend(from_the_start)
-        if offer.torrents and (size or 0) >= PEERS_FROM_BYTES:
-            self._download.on_torrents(offer.torrents)
+        self._download.offer_torrents(offer)
+
+    def _forget_refusals(self) -> None:
+        """Those that wanted proof are asked again: what was said of them holds no more."""
+        names = {shown_url(each.url) for each in self._candidates.all if each.wants_proof}
+        self._notes[:] = [note for note in self._notes if note.partition(" is not used: ")[0] not in names]
 
     def expect(self, options: Options) -> None:
         """Hashes became known."""
@@ -156,7 +162,7 @@ class Ranged:
         if not ledger.written.total:
             offer, given = self._download.offer, [c.url for c in self._candidates.all if not c.is_foreign]
             name = offer.name if offer else os.path.basename(ledger.part.target)
-            identity = Identity(url=self._download.url, mirrors=tuple(given), name=name, version=version)
+            identity = Identity(url=self._download.lasting_name, mirrors=tuple(given), name=name, version=version)
             await self._session.on_disk(ledger.begin, identity)
         driver = self._new_driver(ledger)
         driver.start_open(self.first_range)
@@ -201,15 +207,9 @@ class Ranged:
         return b""
 
     def losses(self) -> Iterator[str]:
-        """A note on each source that was of no use, or not to the end, where none tells of it yet."""
+        """Notes on sources that were of no use, or not to the end."""
         books = self.driver.scheduler.roster.sources if self.driver else {}
-        for candidate in self._candidates.all:
-            known, fault = books.get(candidate.id), self._candidates.fault_of(candidate)
-            lost = not known.usable if known else fault is not None
-            name = shown_url(candidate.url)
-            if lost and not any(note.startswith(f"{name} is not used") for note in self._notes):
-                why = (known.note if known else "") or (clause(fault) if fault else "a lasting fault")
-                yield f"{name} is not used{' any more' if known else ''}: {why}"
+        return losses(self._candidates, books, self._notes)
 
     async def _open_ledger(self, target: Target) -> Ledger:
         self._download.target = target
@@ -296,6 +296,7 @@ class Ranged:
             served = tuple(c.url for c in self._candidates.all if c.source and c.source.bytes)
             expected = error.expected + (self._download.told_by.said if self._download.told_by else "")
             raise BadContent(error.where, expected, error.found, served) from None
+        verified += await self._download.signed(ledger.part.path)
         if self._blame is not None:
             self._blame.settle()
         self._download.content_key = await ledger.content_key()

@@ -73,7 +73,7 @@ class Resumption:
             version = version_of(opening)
         identity = Identity(
             url=candidates.origin.url,
-            mirrors=tuple(c.url for c in candidates.all if c is not candidates.origin),
+            mirrors=tuple(c.url for c in candidates.all if c is not candidates.origin and not c.is_foreign),
             name=os.path.basename(self._ledger.part.target),
             version=version,
         )

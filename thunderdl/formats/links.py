@@ -10,6 +10,9 @@ REMOTE_SCHEMES = ("http", "https", "ftp", "ftps", "ftpes", "sftp")
 FOREIGN_SCHEMES = frozenset({"http", "https", "ftp", "ftps", "ftpes"})
 LOCAL_SCHEMES = ("file", "data")
 _MAGNET = re.compile(r"magnet:\?", re.IGNORECASE)
+_UNALTERED = frozenset({"https", "ftps", "ftpes", "sftp", "file", "data"})
+_LOOPBACK = re.compile(r"(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]*)?")
+_METALINK_TYPES = ("application/metalink4+xml", "application/metalink+xml")
 _WEB_SEED = re.compile(r"https?://[^\s/?#\x00-\x20\x7f-\x9f][^\s\x00-\x20\x7f-\x9f\ud800-\udfff]*", re.IGNORECASE)
 
 
@@ -45,6 +48,19 @@ def names_metalink(text: str) -> bool:
     """Whether it is a file or a URL that ends in ``.meta4`` or ``.metalink`` (RFC 5854 section 1; version 3)."""
     path = re.split(r"[?#]", text, maxsplit=1)[0] if "://" in text else text
     return path.lower().endswith((".meta4", ".metalink"))
+
+
+def is_metalink_type(content_type: str) -> bool:
+    """Whether an answer's Content-Type is a metalink's: version 4 (RFC 5854 section 7) or 3."""
+    return content_type.partition(";")[0].strip().lower() in _METALINK_TYPES
+
+
+def is_unaltered(url: str) -> bool:
+    """Whether nobody on the way can have changed what comes from there: over TLS or SSH, or from this machine itself
+    (W3C Secure Contexts section 3.1 draws the same line)."""
+    authority, _ = taken_apart(url)
+    host = authority.rpartition("@")[2].lower()
+    return scheme_of(url) in _UNALTERED or _LOOPBACK.fullmatch(host) is not None
 
 
 def web_seed(text: str) -> str | None:
