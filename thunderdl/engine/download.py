@@ -21,6 +21,7 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, foreseen, printable, shown_url
+from thunderdl.formats.links import REMOTE_SCHEMES, scheme_of
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 
@@ -139,7 +140,8 @@ class Download:
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
             return await ranged.fetch(await self.candidates.first(ranged.first_range))
-        if len(self.candidates.all) > 1:
+        if len(self.candidates.all) > 1 or scheme_of(self.candidates.origin.url) in REMOTE_SCHEMES[2:]:
+            # FTP and its like take many round trips to an answer.
             self._loading = asyncio.create_task(self._load_ahead())
         try:
             first = await self.candidates.first(from_the_start)
