@@ -24,7 +24,7 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
-from thunderdl.formats.links import is_magnet, is_metalink_type, names_metalink
+from thunderdl.formats.links import REMOTE_SCHEMES, is_magnet, is_metalink_type, names_metalink, scheme_of
 from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
@@ -188,7 +188,7 @@ class Download:
             self._hear(first)
             ranged.expect(self.options)
             return await ranged.fetch(first)
-        if len(self.candidates.all) > 1 or self.candidates.untried:
+        if self._is_long_in_coming():
             self._loading = asyncio.create_task(self._load_ahead())
         try:
             first = await self.candidates.first(from_the_start)
@@ -252,6 +252,11 @@ class Download:
         size = self.version.size or offer.size or 0
         if offer.torrents and size >= PEERS_FROM_BYTES and (offer.is_authentic or self.candidates.is_proven):
             self.on_torrents(offer.torrents)
+
+    def _is_long_in_coming(self) -> bool:
+        """Whether there is time before the first answer: mirrors mean a large file, FTP takes many round trips."""
+        several = len(self.candidates.all) > 1 or self.candidates.untried > 0
+        return several or scheme_of(self.candidates.origin.url) in REMOTE_SCHEMES[2:]
 
     def _take_offer(self, offer: Offer) -> None:
         self.enriched_by(offer)

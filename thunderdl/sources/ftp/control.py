@@ -6,7 +6,6 @@ reach the user but the three digits: they may hold the user's name, and anything
 
 from __future__ import annotations
 
-import calendar
 import contextlib
 import re
 import socket
@@ -14,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
 
 from thunderdl.errors import BadResponse, ConnectionLost, TimedOut
@@ -151,7 +151,7 @@ def time_of(reply: Reply) -> float | None:
     if reply.code != 213 or found is None:
         return None
     try:
-        return float(calendar.timegm(time.strptime("".join(found.groups()[:6]), "%Y%m%d%H%M%S")))
+        return datetime(*map(int, found.groups()[:6]), tzinfo=UTC).timestamp()  # type: ignore[arg-type, misc]
     except ValueError:
         return None
 

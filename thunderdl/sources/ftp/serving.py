@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from ftplib import Error as FtplibError
-from ftplib import parse150, parse227, parse229
 from typing import NamedTuple
 
 from thunderdl.errors import (
@@ -29,6 +26,10 @@ from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.wire import Endpoint
 
 ANONYMOUS = ("anonymous", "anonymous@")
+# RFC 2428 section 3: any character may part the fields; RFC 959 section 4.1.2: of the address nothing is used.
+_EXTENDED = re.compile(r"\(([!-~])\1\1(\d{1,5})\1\)", re.ASCII)
+_PASSIVE = re.compile(r"\d{1,3},\d{1,3},\d{1,3},\d{1,3},(\d{1,3}),(\d{1,3})", re.ASCII)
+_SIZE_TOLD = re.compile(r"\((\d{1,19}) bytes\)", re.ASCII | re.IGNORECASE)
 _TOO_MANY = re.compile(r"too many|max|limit|connections|busy|later", re.IGNORECASE)
 # What tells how a transfer ended: its bytes are there by then.
 END_S = 5.0
@@ -121,17 +122,18 @@ class Server:
     def _passive(self) -> socket.socket:
         """A data connection to the host of the control connection, whatever the server says: an address in its answer
         could make us knock at any door (curl CVE-2020-8284)."""
-        peer = self.control.sock.getpeername()
         if self.features.passive != b"PASV":
             reply = self.control.ask(b"EPSV")
             if reply.code == 229:
                 self.features.passive = b"EPSV"
-                return self._data(_port(lambda: parse229(f"229 {reply.text}", peer)[1]))
+                found = _EXTENDED.search(reply.text)
+                return self._data(_port(int(found[2]) if found else 0))
         reply = _alive(self.control.ask(b"PASV"))
         if reply.code != 227:
             raise BadResponse("", f"no passive mode (the server answered {reply.code})")
         self.features.passive = b"PASV"
-        return self._data(_port(lambda: parse227(f"227 {reply.text}")[1]))
+        found = _PASSIVE.search(reply.text)
+        return self._data(_port(int(found[1]) * 256 + int(found[2]) if found else 0))
 
     def _data(self, port: int) -> socket.socket:
         there = replace(self._endpoint, port=port)
@@ -263,11 +265,7 @@ def _alive(reply: Reply) -> Reply:
     return reply
 
 
-def _port(parse: Callable[[], int]) -> int:
-    try:
-        port = parse()
-    except (FtplibError, ValueError, IndexError):
-        port = 0
+def _port(port: int) -> int:
     if not 0 < port < 65536:
         raise BadResponse("", "its answer names no port")
     return port
@@ -275,5 +273,5 @@ def _port(parse: Callable[[], int]) -> int:
 
 def _size_told(reply: Reply) -> int | None:
     """Where SIZE is unknown, the size may be told in passing: "150 Opening ... (123 bytes)"."""
-    found = parse150(f"150 {reply.text}") if reply.code == 150 else None
-    return found if found is None or found < 1 << 63 else None
+    found = _SIZE_TOLD.search(reply.text)
+    return int(found[1]) if found and int(found[1]) < 1 << 63 else None
