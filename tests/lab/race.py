@@ -22,6 +22,8 @@ from tests.lab.scenarios import Happening, Scenario
 from tests.lab.tools import Racer, Wish
 
 MOST_IDEALS = 12
+# A process that only begins takes so long where others run.
+LEAST_LIMIT_S = 10.0
 """A tool is ended after so many times the ideal."""
 _DRAIN_S = 0.3
 """What is on its way when a tool ends has left the queues by then (tbf keeps a frame for 0.1 s at most)."""
@@ -74,7 +76,7 @@ def run(racer: Racer, scenario: Scenario, contents: Contents) -> Run | None:
         ideal = ideal_s(scenario)
         said = home / "said"
         with said.open("wb") as output, _started(command, out, home, output.fileno()) as process:
-            code, seconds = _watched(process, lab, scenario.happenings, MOST_IDEALS * ideal)
+            code, seconds = _watched(process, lab, scenario.happenings, max(MOST_IDEALS * ideal, LEAST_LIMIT_S))
         time.sleep(_DRAIN_S)
         return Run(
             seconds=seconds, of_ideal=seconds / ideal, size_bytes=scenario.size_bytes,
