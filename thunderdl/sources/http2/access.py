@@ -15,6 +15,8 @@ from thunderdl.sources.http2.carrier import StreamCarrier
 from thunderdl.sources.http2.line import Line
 
 ALPN = "h2"
+# A list of 100,000 hosts would leave as many behind.
+MAX_ENDPOINTS_KNOWN = 1024
 Dial = Callable[[Endpoint, float, str], Awaitable[Wire]]
 
 
@@ -40,6 +42,7 @@ class Http2:
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> StreamCarrier | Connection:
         """One more stream; where the server speaks no HTTP/2, a connection that nobody moves yet. Raises a
         SourceError."""
+        self._tidy()
         # Else sixteen lanes that begin at once would make sixteen connections.
         async with self._turns.setdefault(endpoint, asyncio.Lock()):
             known = self._lines.get(endpoint)
@@ -54,6 +57,13 @@ class Http2:
                     return Connection(wire)
                 known = self._lines[endpoint] = _begun(wire), peer_of(wire)
             return StreamCarrier(known[0], self._on_disk, known[1])
+
+    def _tidy(self) -> None:
+        if len(self._turns) + len(self._without) < MAX_ENDPOINTS_KNOWN:
+            return
+        self._without.clear()
+        self._lines = {endpoint: known for endpoint, known in self._lines.items() if not known[0].ended}
+        self._turns = {endpoint: turn for endpoint, turn in self._turns.items() if turn.locked()}
 
     def close(self) -> None:
         """End what is not closed yet."""

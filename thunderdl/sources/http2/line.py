@@ -149,7 +149,8 @@ class Line:
     def _take(self, raw: bytes) -> None:
         try:
             events = self._h2.receive_data(raw)
-        except H2Error as error:
+        except Exception as error:
+            # Whatever a stranger's bytes do to h2: in a callback of the loop nobody would hear of it.
             # Its last words tell the server what was wrong.
             self._flush()
             self._end(f"the server breaks the rules of HTTP/2 ({_shown(error)})")
@@ -213,5 +214,5 @@ class Line:
             stream.on_broken(why)
 
 
-def _shown(error: H2Error) -> str:
+def _shown(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:100]
