@@ -14,6 +14,7 @@ from tests.servers.exchange import generated
 from tests.servers.fake_http2 import Behaviour, FakeHttp2, Fields, Talk, well
 from thunderdl.errors import AccessDenied, ConnectionLost, InternalError, ServerBusy, ThunderdlError, TimedOut
 from thunderdl.model import Result, Status
+from thunderdl.sources.http2.line import STREAM_WINDOW_BYTES
 
 CONTENT = bytes(generated(3_000_000, seed=13).span(0, 3_000_000))
 
@@ -113,6 +114,18 @@ def test_a_connection_that_breaks_in_the_middle_costs_what_was_under_way_alone(
     result, server = run(certificates, tmp_path, breaks_once, retries=3)
     assert content_of(result) == CONTENT
     assert server.connections > 1
+
+
+def test_the_windows_are_wide(certificates: Certificates, tmp_path: Path) -> None:
+    windows: list[int] = []
+
+    def looks(talk: Talk, stream: int, asked: Fields) -> None:
+        windows.append(talk.h2.local_flow_control_window(stream))
+        well(talk, stream, asked)
+
+    result, _ = run(certificates, tmp_path, looks)
+    assert content_of(result) == CONTENT
+    assert set(windows) == {STREAM_WINDOW_BYTES}
 
 
 def test_padding_is_no_content(certificates: Certificates, tmp_path: Path) -> None:

@@ -119,6 +119,12 @@ def test_few_streams_on_one_connection(certificates: Certificates, tmp_path: Pat
         assert content_of(fetch(url, tmp_path, ca=str(certificates.ca_file), http2=True)) == CONTENT
 
 
+def test_a_stream_that_is_longer_than_its_window(certificates: Certificates, tmp_path: Path) -> None:
+    with nginx(tls=certificates.good(), http2=True, directives="max_ranges 0;") as server:
+        url = server.put("f.bin", CONTENT)
+        assert content_of(fetch(url, tmp_path, ca=str(certificates.ca_file), http2=True)) == CONTENT
+
+
 def test_an_unknown_authority(served: Served, tmp_path: Path) -> None:
     result = fetch(served.server.url("/f.bin"), tmp_path, http2=True)
     assert "certificate" in str(result.error)
