@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 from h2.config import H2Configuration
 from h2.connection import H2Connection
+from h2.settings import SettingCodes, Settings
 
 from thunderdl.sources.http2 import line as module
 from thunderdl.sources.http2.line import Line
@@ -50,11 +51,34 @@ def test_a_server_that_asks_and_takes_no_answers(monkeypatch: pytest.MonkeyPatch
         ours, theirs = socket.socketpair()
         with theirs:
             line = Line(cast(ssl.SSLSocket, Deaf(ours)))
-            assert not line.ended
             theirs.sendall(server.data_to_send())
-            async with asyncio.timeout(5):
-                while not line.ended:
-                    await asyncio.sleep(0)
+            await turns()
         return line.ended
 
     assert asyncio.run(run()) == "the server takes no answers"
+
+
+def test_no_more_use_it_than_the_server_wants_streams() -> None:
+    server = H2Connection(H2Configuration(client_side=False))
+    server.local_settings = Settings(client=False, initial_values={SettingCodes.MAX_CONCURRENT_STREAMS: 2})
+    server.initiate_connection()
+
+    async def run() -> list[bool]:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            line = Line(cast(ssl.SSLSocket, Deaf(ours)))
+            theirs.sendall(server.data_to_send())
+            await turns()
+            seen = []
+            for line.users in range(4):
+                seen.append(line.has_room)
+            line.close()
+            return [*seen, line.has_room]
+
+    assert asyncio.run(run()) == [True, True, False, False, False]
+
+
+async def turns() -> None:
+    """Let the loop read what is there."""
+    for _ in range(100):
+        await asyncio.sleep(0)

@@ -25,7 +25,7 @@ from h2.events import (
     StreamEnded,
     StreamReset,
 )
-from h2.exceptions import H2Error
+from h2.exceptions import H2Error, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
 
 from thunderdl.errors import ConnectionLost
@@ -90,6 +90,9 @@ class Line:
         try:
             number = self._h2.get_next_available_stream_id()
             self._h2.send_headers(number, fields, end_stream=True)
+        except TooManyStreamsError:
+            # It wants fewer than before: what is under way goes on.
+            raise ConnectionLost("", "the server wants no further stream") from None
         except H2Error as error:
             self._end(f"HTTP/2 failed ({_shown(error)})")
             raise ConnectionLost("", self.ended) from None
