@@ -41,6 +41,7 @@ HOMES = {
     "httpx": ("thunderdl.sources.http",),
     "httpcore": ("thunderdl.sources.http",),
     "httptools": ("thunderdl.sources.http",),
+    "h2": ("thunderdl.sources.http2",),
     "python_socks": ("thunderdl.sources.http",),
     "idna": ("thunderdl.sources.http",),
     "publicsuffixlist": ("thunderdl.sources.http",),

@@ -222,6 +222,9 @@ class Options:
         IpVersion.ANY, "Connect by IPv4 or IPv6 alone; without it by what answers first.", Kind.IP_VERSION,
         scope="session",
     )  # fmt: skip
+    http2: bool = _option(
+        False, "Speak HTTP/2 to https servers that know it: many streams, one connection.", Kind.SWITCH, scope="session"
+    )
     ca: str | None = _option(
         None, "File or folder of certificates to trust.", Kind.PATH, aria2="ca-certificate", scope="session"
     )

@@ -43,12 +43,19 @@ class RealServer:
 
 
 @contextlib.contextmanager
-def nginx(*, tls: Identity | None = None, limit_rate: str | None = None, directives: str = "") -> Iterator[RealServer]:
-    """``limit_rate``: for each connection, as nginx writes it (``500k``). ``directives``: more for the server block."""
+def nginx(
+    *, tls: Identity | None = None, limit_rate: str | None = None, directives: str = "", http2: bool = False,
+    logged: bool = False,
+) -> Iterator[RealServer]:  # fmt: skip
+    """``limit_rate``: for each connection, as nginx writes it (``500k``). ``directives``: more for the server block;
+    ``http2``: spoken over TLS, too; ``logged``: each request in ``access.log`` beside the folder."""
     program = need("nginx")
 
     def command(root: Path, port: int) -> list[str]:
-        conf = _nginx_conf(root, port, tls, directives + (f"limit_rate {limit_rate};" if limit_rate else ""))
+        more = directives + (f"limit_rate {limit_rate};" if limit_rate else "")
+        conf = _nginx_conf(root, port, tls, more, http2=http2)
+        if logged:
+            conf = conf.replace("access_log off;", f"{_NGINX_LOG} access_log {root}/access.log seen;")
         (root / "conf").write_text(conf)
         return [program, "-p", str(root), "-c", str(root / "conf"), "-e", str(root / "error.log")]
 
@@ -173,9 +180,13 @@ def _free_port() -> int:
         return port
 
 
-def _nginx_conf(root: Path, port: int, tls: Identity | None, directives: str) -> str:
+def _nginx_conf(root: Path, port: int, tls: Identity | None, directives: str, *, http2: bool) -> str:
     secure = "" if tls is None else f"ssl_certificate {tls.chain}; ssl_certificate_key {tls.key};"
-    return _NGINX.format(root=root, port=port, ssl="" if tls is None else " ssl", secure=secure, directives=directives)
+    return _NGINX.format(
+        root=root, port=port, ssl="" if tls is None else " ssl", secure=secure, directives=directives,
+        # As nginx 1.22 writes it; from 1.25.1 on it says that it would like it otherwise.
+        http2=" http2" if http2 else "",
+    )  # fmt: skip
 
 
 _NGINX = """\
@@ -193,13 +204,15 @@ http {{
   keepalive_requests 1000000;
   keepalive_timeout 60s;
   server {{
-    listen 127.0.0.1:{port}{ssl} backlog=511;
+    listen 127.0.0.1:{port}{ssl}{http2} backlog=511;
     {secure}
     {directives}
     root {root}/www;
   }}
 }}
 """
+
+_NGINX_LOG = "log_format seen '$server_protocol $status $connection $http_range';"
 
 _APACHE = """\
 LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so

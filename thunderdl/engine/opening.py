@@ -35,7 +35,6 @@ from thunderdl.errors import (
 from thunderdl.formats.links import scheme_of
 from thunderdl.options import Options
 from thunderdl.sources.http.bucket import Meter
-from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.redirects import MAX_REDIRECTS, STATUSES, next_hop
@@ -311,7 +310,7 @@ async def _ask_on_slot(
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
-        peer = connection.peer if isinstance(connection, Connection) else ""
+        peer = str(getattr(connection, "peer", ""))
         return Opening(url, request, transfer.head, transfer, kept, request.address.url, fresh, peer=peer)
 
 

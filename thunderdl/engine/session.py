@@ -70,6 +70,10 @@ class Session:
             self._movers, self.tls, per_host=options.per_host, in_all=options.connections, reach=self._reach,
             access=self.protocol,
         )  # fmt: skip
+        if options.http2:
+            from thunderdl.sources.http2.access import Http2
+
+            self.pool.http2 = Http2(self.pool.dial, self.on_disk)
         self.sharing = Sharing(self.pool, in_all=options.connections)
         self._disk = ThreadPoolExecutor(DISK_THREADS, "thunderdl-disk")
         self._policies: dict[object, Any] = {}

@@ -54,7 +54,7 @@ class TlsSettings:
 
     def context(self, origin: str = "", protocol: str = "http/1.1") -> ssl.SSLContext:
         """The one for connections to ``origin``; for a proxy's own, none is given. ``protocol``: what it is for, as
-        ALPN calls it; vsftpd 3.0.4 hangs up on a client that names another."""
+        ALPN calls it; vsftpd 3.0.4 hangs up on a client that names another. With h2, HTTP/1.1 is offered, too."""
         shows = self._certificate is not None and origin in self.shown_to
         with self._lock:
             if (shows, protocol) not in self._made:
@@ -78,7 +78,7 @@ class TlsSettings:
             context.verify_mode = ssl.CERT_NONE
         if certificate is not None:
             certificate.load_into(context)
-        context.set_alpn_protocols([protocol])
+        context.set_alpn_protocols([protocol] if protocol != "h2" else [protocol, "http/1.1"])
         return context
 
 
@@ -110,14 +110,19 @@ class Certificate:
             raise UsageError(f"--cert {printable(self._chain)}: {reason}.") from None
 
 
-def connect(endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None) -> Wire:
-    """A connected, non-blocking socket to ``endpoint``, TLS done. Raises a SourceError that says what failed."""
+def connect(
+    endpoint: Endpoint, tls: TlsSettings, timeout_s: float, reach: Reach | None = None, protocol: str = "http/1.1"
+) -> Wire:  # fmt: skip
+    """A connected, non-blocking socket to ``endpoint``, TLS done. Raises a SourceError that says what failed.
+
+    ``protocol``: see :meth:`TlsSettings.context`.
+    """
     url, timeout_s = endpoint.origin, min(timeout_s, CONNECT_TIMEOUT_S)
     plain = tcp(endpoint, tls, timeout_s, reach)
     sock: Wire = plain
     try:
         if endpoint.scheme == "https":
-            sock = _wrapped(plain, tls.context(url), endpoint.host)
+            sock = _wrapped(plain, tls.context(url, protocol), endpoint.host)
         sock.setblocking(False)
         return sock
     except BaseException as error:

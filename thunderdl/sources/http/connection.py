@@ -63,7 +63,7 @@ class Connection:
     ) -> None:  # fmt: skip
         self.sock, self.heard, self.flows_on, self.ends_at = sock, heard, flows_on, ends_at
         # The address at its other end; "" where that is not known.
-        self.peer = _peer_of(sock)
+        self.peer = peer_of(sock)
         self.phase = Phase.IDLE
         self.queue: deque[Transfer] = deque()
         self.carry = b""
@@ -120,7 +120,8 @@ class Connection:
         )
 
 
-def _peer_of(sock: socket.socket | NestedTls) -> str:
+def peer_of(sock: socket.socket | NestedTls) -> str:
+    """The address at the other end; "" where it is not known."""
     if not isinstance(sock, socket.socket):
         return ""
     try:

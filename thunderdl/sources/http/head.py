@@ -159,7 +159,7 @@ class Parser:
             fields=self._callbacks.fields,
             first=self._callbacks.first,
             keep_alive=bool(self._parser.should_keep_alive()),
-            names_archive=request.split(b" ", 2)[1].partition(b"?")[0].lower().endswith(_ARCHIVES),
+            names_archive=names_archive(request),
         )
         if [coding.strip().lower() for coding in head.all("transfer-encoding")] not in ([], ["chunked"]):
             # We send no TE: nothing but chunked may come (RFC 9112 section 7.4), and nothing else is undone here.
@@ -174,6 +174,11 @@ class Parser:
             raise BadResponse(self.url, f"the chunked body is broken ({_first_line(error)})") from None
         parts, self._callbacks.body = self._callbacks.body, []
         return b"".join(parts), self._callbacks.complete
+
+
+def names_archive(request: bytes) -> bool:
+    """Whether the path asked for ends as compressed files do."""
+    return request.split(b" ", 2)[1].partition(b"?")[0].lower().endswith(_ARCHIVES)
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ from thunderdl.sources.http.wire import Endpoint
 
 if TYPE_CHECKING:
     from thunderdl.sources.base import Access, Carrier
+    from thunderdl.sources.http2.access import Http2
 
 CONNECT_THREADS = 32
 LOOK_UP_THREADS = 4
@@ -40,6 +41,8 @@ class Pool:
         self, movers: list[Mover], tls: TlsSettings, *, per_host: int, in_all: int, reach: Reach | None = None,
         access: Callable[[str], Access | None] = lambda scheme: None,
     ) -> None:  # fmt: skip
+        # Shares connections among streams, where the user wants that.
+        self.http2: Http2 | None = None
         self._movers, self._tls, self._access, self._reach = movers, tls, access, reach or Reach()
         self._in_all = in_all
         # What hosts refused, for as long as the session lives.
@@ -208,13 +211,19 @@ class Pool:
         """
         if (access := self._access(endpoint.scheme)) is not None:
             return await access.connect(endpoint, timeout_s)
-        connection = Connection(await self.dial(endpoint, timeout_s))
+        if self.http2 is not None and self.http2.may_serve(endpoint):
+            made = await self.http2.connect(endpoint, timeout_s)
+            if not isinstance(made, Connection):
+                return made
+            connection = made
+        else:
+            connection = Connection(await self.dial(endpoint, timeout_s))
         (self._movers[0] if for_opening else self.least_busy()).attach(connection)
         return connection
 
-    async def dial(self, endpoint: Endpoint, timeout_s: float) -> Wire:
-        """The socket of a new connection. Raises a SourceError."""
-        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s, self._reach))
+    async def dial(self, endpoint: Endpoint, timeout_s: float, protocol: str = "http/1.1") -> Wire:
+        """The socket of a new connection; ``protocol``: what to offer in its handshake. Raises a SourceError."""
+        making = self._threads.submit(lambda: connect(endpoint, self._tls, timeout_s, self._reach, protocol))
         try:
             return await asyncio.wrap_future(making)
         except asyncio.CancelledError:
@@ -236,6 +245,8 @@ class Pool:
             for connection in kept:
                 connection.close(Cancelled())
         self._idle.clear()
+        if self.http2 is not None:
+            self.http2.close()
         self._threads.close()
 
 
