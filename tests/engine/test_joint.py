@@ -214,6 +214,13 @@ def test_nobody_at_all(tmp_path: Path, ground: Ground) -> None:
     assert names(tmp_path) == []
 
 
+def test_a_mirror_without_ranges_that_cannot_bring_the_rest(tmp_path: Path, ground: Ground) -> None:
+    """What peers were to bring lies in the way of its one connection: a sentence, and no waiting for ever."""
+    ground.mirror.resources["/f"] = generated(SIZE, seed=1, behaviour=m.no_ranges)
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), timeout=1.0)
+    failed(result, SwarmFault, 4, "no peer has it", "-m")
+
+
 def test_a_magnet_that_nobody_has(tmp_path: Path) -> None:
     result = joint("magnet:?xt=urn:btih:" + "ab" * 20, tmp_path, timeout=1.0)
     failed(result, SwarmFault, 4, "--timeout")

@@ -48,8 +48,9 @@ class Reserving(Staffing):
 
     @property
     def has_hopeful_source(self) -> bool:
-        """Whether a source is there that may still bring something."""
-        return any(source.usable and not source.exhausted for source in self.roster.sources.values())
+        """Whether a source is there that may still bring something: one without ranges begins at the beginning only."""
+        hopeful = (each for each in self.roster.sources.values() if each.usable and not each.exhausted)
+        return bool(self.roster.leases) or any(each.random_access or 0 in self.missing for each in hopeful)
 
     # -- events
 
