@@ -106,3 +106,18 @@ def test_a_folder_closed_to_us_in_the_middle(tmp_path: Path) -> None:
     inner.parent.mkdir(parents=True)
     with mounted(inner, "size=1m,ro"), scene.seeding() as seed:
         failed(scene.fetch(seed), StorageError, 9, "read-only", "--dir", "Set.part/files/Set")
+
+
+def test_a_disk_that_fails_when_all_seemed_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """libtorrent calls pieces finished before they are written: the last word is that of the disk."""
+    scene = scene_of(tmp_path)
+    save = collection.Collection._save_for_good
+
+    async def failing(self: collection.Collection, *given: object) -> None:
+        await save(self, *given)  # type: ignore[arg-type]
+        self._disk_fault("a", errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(collection.Collection, "_save_for_good", failing)
+    with scene.seeding() as seed:
+        failed(scene.fetch(seed), DiskFull, 9, "the disk is full")
+    assert names(tmp_path / "target") == ["Set.part"]

@@ -300,6 +300,8 @@ class Collection(Ranged):
         # In the files, before anybody moves them; and for another run, where the final name is taken meanwhile.
         await self._save_for_good(collector, folder)
         await collector.stop()
+        if self._late_fault is not None:
+            raise self._late_fault
         verified = await self._verified(folder)
         exists, root = self._options.exists, self._root
         if (mark := marker(self._options, "", Version(), self._notes)) is not None:

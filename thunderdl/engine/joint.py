@@ -55,6 +55,8 @@ class Joint(Ranged):
         await self._begin(ledger, version)
         if not ledger.all_checked:
             await self._from_all(ledger, version)
+        if self._late_fault is not None and not ledger.all_checked:
+            raise self._late_fault
         return await self._check_and_commit(ledger)
 
     async def leave(self) -> None:

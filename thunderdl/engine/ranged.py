@@ -43,6 +43,8 @@ class Ranged:
         self.driver: Driver | None = None
         self._blame: Blame | None = None
         self._restarts = 0
+        # What failed when everything seemed to be there: libtorrent calls pieces finished before they are written.
+        self._late_fault: ThunderdlError | None = None
         self._finding: Finding | None = None
         self._settled: asyncio.Future[None] = self._session.loop.create_future()
 
@@ -278,7 +280,9 @@ class Ranged:
             self._settled.set_result(None)
 
     def _fault(self, error: ThunderdlError) -> None:
-        if not self._settled.done():
+        if self._settled.done():
+            self._late_fault = self._late_fault or error
+        else:
             self._settled.set_exception(error)
             # Heard also where nobody waits for it: a barrier may fail after the last byte.
             self._settled.exception()
