@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from tests.servers.certificates import Certificates
 from tests.servers.logins import Digest
 from tests.servers.loopback import LoopbackServer, Resource, generated
 from tests.servers.proxy import ProxyServer
+from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.keeping import token_variable
+from thunderdl.engine.session import Session
 from thunderdl.errors import AccessDenied, UsageError
 from thunderdl.options import Options
 from thunderdl.sources.http.wire import parse_url
@@ -330,3 +334,37 @@ def test_no_secret_is_ever_told(tmp_path: Path, server: LoopbackServer, monkeypa
         assert "topsecret" not in shown
         for file in (tmp_path / "a").iterdir():
             assert b"topsecret" not in file.read_bytes()
+
+
+# -- the password was given for the first URL
+
+
+@pytest.mark.parametrize("name", ["x.meta4", "x"])
+def test_mirrors_beside_a_metalink_of_a_server_get_no_token_of_that_server(
+    tmp_path: Path, server: LoopbackServer, name: str
+) -> None:
+    """Those that the user names, too: the first URL is the metalink's, by its name or by what it turns out to be."""
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    document = f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="f"><size>{SIZE}</size>
+        <hash type="sha-256">{digest}</hash></file></metalink>"""
+    server.resources[f"/{name}"] = Resource(
+        body=document.encode(), headers=[("Content-Type", "application/metalink4+xml")]
+    )
+    with LoopbackServer({"/f": generated(SIZE, seed=1)}) as mirror:
+        result = fetch(server.url(f"/{name}"), tmp_path, mirrors=[mirror.url("/f")], token="secret")
+    assert content_of(result) == CONTENT
+    assert all_say(server, "Authorization", "Bearer secret")
+    assert all_say(mirror, "Authorization", None)
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp", "sftp"])
+def test_a_mirror_elsewhere_gets_no_password_in_any_protocol(scheme: str) -> None:
+    urls = [f"{scheme}://one.example/f", f"{scheme}://two.example/f", f"{scheme}://one.example/g"]
+
+    async def told() -> list[str | None]:
+        session = Session(Options(), {})
+        candidates = Candidates(session, urls, Options(user="user", password="secret"))
+        await session.close()
+        return [candidate.options.password for candidate in candidates.all]
+
+    assert asyncio.run(told()) == ["secret", None, "secret"]

@@ -93,18 +93,21 @@ def from_the_start(candidate: Candidate) -> First:
 
 class Candidates:
     """``urls``: the origin first, then its mirrors; the same URL twice counts once. ``foreign``: more of them, by
-    preference, that ``told_by`` has named and not the user; they are asked a few at a time, as they are needed."""
+    preference, that ``told_by`` has named and not the user; they are asked a few at a time, as they are needed.
+    ``home``: the URL that password and token were given for, where it is none of these."""
 
     def __init__(
-        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = (), told_by: str = ""
+        self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = (), told_by: str = "",
+        home: str = "",
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
         session.access.named.update(filter(None, map(origin_of, urls)))
         mirrors = of_mirror(options)
-        home = origin_of(urls[0]) if urls else None
+        first = next(iter(urls), None)
+        at_home = origin_of(home) or origin_of(first or "")
         self.all = [
-            Candidate(number, url, options if number == 1 or origin_of(url) == home else mirrors)
+            Candidate(number, url, options if (url == first and not home) or origin_of(url) == at_home else mirrors)
             for number, url in enumerate(dict.fromkeys(urls), 1)
         ]
         self._bench: deque[Candidate] = deque()

@@ -19,7 +19,7 @@ from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, s
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
-from thunderdl.engine.opening import Opening
+from thunderdl.engine.opening import Opening, origin_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -60,7 +60,7 @@ class Download:
         self.proof = Proof()
         if options.checksum is None and urls and (given := fragment_digests(urls[0])):
             self.options = replace(options, checksum=given[0])
-        self.candidates = Candidates(session, urls, self.options)
+        self.candidates = Candidates(session, urls, self.options, home=url if origin_of(url) else "")
         self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
@@ -209,7 +209,8 @@ class Download:
         """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
         self.candidates.close()
         others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
-        self._metalink, self.candidates = first.url, Candidates(self.session, others, self.options)
+        self._metalink = first.url
+        self.candidates = Candidates(self.session, others, self.options, home=first.url)
         return await self._download()
 
     @property

@@ -39,7 +39,7 @@ from thunderdl.sources.http.events import Broke, Finished, Headed
 from thunderdl.sources.http.head import ResponseHead, check_opening, status_fault
 from thunderdl.sources.http.redirects import MAX_REDIRECTS, STATUSES, next_hop
 from thunderdl.sources.http.transfer import Transfer
-from thunderdl.sources.http.wire import Address, Endpoint, build_request, parse_url, with_proxy
+from thunderdl.sources.http.wire import DEFAULT_PORTS, Address, Endpoint, build_request, parse_url, with_proxy
 
 if TYPE_CHECKING:
     from thunderdl.sources.base import Access as Speaker
@@ -191,7 +191,7 @@ async def _open_elsewhere(
 def origin_of(url: str) -> str | None:
     """Scheme, host and port of a URL, None where it is none."""
     try:
-        return parse_url(url).endpoint.origin
+        return parse_url(url, ports=DEFAULT_PORTS).endpoint.origin
     except InvalidUrl:
         return None
 
