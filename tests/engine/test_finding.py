@@ -17,7 +17,7 @@ from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.errors import BadContent
-from thunderdl.model import Result
+from thunderdl.model import ExpiredLink, Result
 from thunderdl.options import Exists
 
 SIZE = 4 * 1024 * 1024
@@ -163,6 +163,20 @@ def test_nothing_is_looked_for_where_nobody_wants_it(tmp_path: Path, pair: list[
     ):
         fetch(url, tmp_path, exists=Exists.OVERWRITE, out="f", **options)
     assert {request.path.partition("?")[0] for request in pair[0].requests} == {"/f"}
+
+
+def test_nobody_is_asked_for_a_new_link_of_a_checksum_file(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """Stores answer 403 for what is not there."""
+    asked: list[ExpiredLink] = []
+
+    def refresh(link: ExpiredLink) -> str:
+        asked.append(link)
+        return link.url
+
+    pair[0].behaviour = m.when(lambda request: request.path != "/f", m.status(403))
+    assert content_of(fetch(pair[0].url("/f"), tmp_path, refresh=refresh)) == CONTENT
+    assert any(request.path == "/f.sha256" for request in pair[0].requests)
+    assert asked == []
 
 
 def test_a_checksum_file_that_never_comes_holds_nobody_up(tmp_path: Path, pair: list[LoopbackServer]) -> None:

@@ -48,7 +48,7 @@ async def fetched(session: Session, url: str, options: Options, *, most_bytes: i
     """
     from thunderdl.engine.streaming import stream
 
-    # What the user gave to check the file with is not for what tells of it.
+    # What the user gave to check the file with is not for what tells of it, nor is a new link for an expired one.
     plain = replace(
         options,
         torrent=None,
@@ -59,6 +59,8 @@ async def fetched(session: Session, url: str, options: Options, *, most_bytes: i
         piece_hashes=None,
         out=None,
         files=None,
+        refresh=None,
+        refresh_cmd=None,
     )
     parts, total = list[bytes](), 0
     async for part in stream(session, (url,), plain, _WINDOW_BYTES, told_by):
