@@ -13,7 +13,7 @@ from thunderdl.client import Request
 from thunderdl.engine.offers import METALINK_PREFIX
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.formats.links import names_metalink, names_torrent
+from thunderdl.formats.links import LOCAL_SCHEMES, names_metalink, names_torrent, scheme_of
 from thunderdl.options import Options
 from thunderdl.storage.files import JOURNAL_SUFFIX, PART_SUFFIX
 from thunderdl.storage.journal import read_header
@@ -29,13 +29,17 @@ def request_from_journal(path: str, options: Options) -> Request:
     if header.piece_hash is not None and not by_document and options.piece_hashes is None:
         raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
     folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
+    # What lies in a folder may be somebody else's, and nobody but the user names a file of this machine.
+    if scheme_of(metalink or header.url) in LOCAL_SCHEMES:
+        raise UsageError(f"{printable(path)}: begun from a file of this machine; run the same command as then.")
+    mirrors = tuple(url for url in header.mirrors if scheme_of(url) not in LOCAL_SCHEMES)
     if metalink is not None:
         # Which of its files it is; what a pattern would read otherwise stands for any character.
         chosen = re.sub(r"[*?\[,]", "?", header.name) or None
         settled = replace(options, dir=folder or ".", out=name, files=chosen)
-        return Request(metalink, header.mirrors, replace(settled, metalink=metalink))
+        return Request(metalink, mirrors, replace(settled, metalink=metalink))
     checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
-    return Request(header.url, header.mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
+    return Request(header.url, mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
 
 
 def _metalink_of(url: str, path: str) -> str | None:

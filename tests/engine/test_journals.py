@@ -13,10 +13,12 @@ from tests.engine.stopped import CONTENT, CUT, KEPT, SIZE, stop_midway
 from tests.servers.exchange import generated
 from tests.servers.loopback import LoopbackServer
 from thunderdl.client import Client
-from thunderdl.errors import JournalUnusable
+from thunderdl.errors import JournalUnusable, UsageError
 from thunderdl.leftovers import request_from_journal
 from thunderdl.model import Result
 from thunderdl.options import Options
+from thunderdl.storage.journal import Journal
+from thunderdl.storage.records import Header
 
 
 @pytest.mark.parametrize("cut", [0, 1, 7, 8, 30, 100, 200, -1, -7, -40])
@@ -90,6 +92,21 @@ def test_a_journal_without_its_part_file(tmp_path: Path, server: LoopbackServer)
     (tmp_path / "f.part").unlink()
     result = fetch(server.url("/f"), tmp_path)
     assert content_of(result) == CONTENT
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "FILE:///x", "data:,x", "metalink:file:///x.meta4"])
+def test_a_journal_names_no_file_of_this_machine(tmp_path: Path, url: str) -> None:
+    """In a folder that others write to it may be theirs: whoever resumes there would copy his own files out."""
+    Journal.create(str(tmp_path / "f.part.journal"), Header(url=url, size=5)).close()
+    with pytest.raises(UsageError, match="a file of this machine"):
+        request_from_journal(str(tmp_path / "f.part.journal"), Options())
+
+
+@pytest.mark.parametrize("url", ["http://h/f", "http://h/f.meta4"])
+def test_nor_does_a_mirror_of_a_journal(tmp_path: Path, url: str) -> None:
+    told = Header(url=url, mirrors=("file:///etc/hostname", "http://m/f"), name="f", size=5)
+    Journal.create(str(tmp_path / "f.part.journal"), told).close()
+    assert request_from_journal(str(tmp_path / "f.part.journal"), Options()).mirrors == ("http://m/f",)
 
 
 def test_request_from_journal(tmp_path: Path, server: LoopbackServer) -> None:
