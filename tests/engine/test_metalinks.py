@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Request
-from thunderdl.errors import BadContent, ContentChanged, ThunderdlError, UsageError
+from thunderdl.engine.candidates import Candidates
+from thunderdl.errors import BadContent, ContentChanged, ThunderdlError, TimedOut, UsageError
 from thunderdl.model import Result, Status
 from thunderdl.options import Options
 
@@ -237,9 +239,19 @@ def test_a_dark_mirror_is_not_waited_for_while_others_bring_it_and_asked_again_w
     tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("thunderdl.engine.candidates.SILENT_S", 0.05)
+    dropped, drop = threading.Event(), Candidates._drop_silent
+
+    def told(self: Candidates) -> None:
+        drop(self)
+        if any(isinstance(error, TimedOut) for error in self.attempts):
+            dropped.set()
+
+    monkeypatch.setattr(Candidates, "_drop_silent", told)
     four = [f"/{at}" for at in range(4)]
-    # Each brings something and then has it no more; the dark one has it at its second chance.
-    pair[0].resources |= {path: generated(SIZE, seed=1, behaviour=m.after(3, m.status(404))) for path in four}
+    # Each brings something and then, once nobody waits for the dark one, has it no more; that one has it at its second
+    # chance.
+    gone = m.after(3, m.when(lambda request: dropped.is_set(), m.status(404)))
+    pair[0].resources |= {path: generated(SIZE, seed=1, behaviour=gone) for path in four}
     pair[1].resources["/f"] = generated(SIZE, seed=1, behaviour=m.first(1, m.stall_after(0)))
     document = write(tmp_path, metalink(a_file([*map(pair[0].url, four), pair[1].url("/f")])))
     result = fetch(document, tmp_path / "out", timeout=60.0, task_limit=2 * 1024 * 1024)
