@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from thunderdl.engine.documents import fetched
-from thunderdl.engine.metalinks import metalink_of, offers_of
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, shown_url
-from thunderdl.formats.checksum_files import digests_in
 from thunderdl.formats.links import is_unaltered, scheme_of
-from thunderdl.formats.metalink_http import metalink_http
-from thunderdl.formats.metalink_model import METALINK4, TORRENT
-from thunderdl.formats.sidecars import checksum_candidates
 from thunderdl.formats.stated_digests import combined, stated_digests
 from thunderdl.options import Options
 from thunderdl.sources.http.head import ResponseHead
+
+if TYPE_CHECKING:
+    from thunderdl.formats.metalink_http import HttpMetalink
 
 # So many checksum files are asked for, so many at once: a stranger's server is not searched.
 MOST_LOOKED_FOR, AT_ONCE = 9, 3
@@ -39,14 +38,14 @@ def offer_of_answer(url: str, opening: Opening, notes: list[str], *, insecure: b
     are not checked."""
     heads = [head for head in (opening.before, opening.head) if head is not None]
     said = combined(stated_digests(_fields(head), status=head.status) for head in heads)
-    links = [metalink_http(_links(head), opening.final_url if head is opening.head else url) for head in heads]
+    linked = [(_links(head), opening.final_url if head is opening.head else url) for head in heads]
+    links = [_linked(lines, base) for lines, base in linked if lines]
     mirrors = dict.fromkeys(mirror.url for each in links for mirror in each.mirrors)
     notes += [f"{shown_url(url)} contradicts itself: {each}" for each in said.disagreements]
-    described = [one for each in links for one in each.descriptions]
     return Offer(
         told_by=url, size=said.size, urls=tuple(mirrors), checksum=next(iter(said.of_file), None),
-        torrents=tuple(one.url for one in described if one.mediatype == TORRENT),
-        documents=tuple(one.url for one in described if one.mediatype == METALINK4),
+        torrents=tuple(one for each in links for one in each.torrents),
+        documents=tuple(one for each in links for one in each.metalinks),
         signatures=tuple(one for each in links for one in each.signatures),
         is_authentic=_is_authentic(insecure, url, opening.final_url),
     )  # fmt: skip
@@ -61,8 +60,14 @@ def _fields(head: ResponseHead) -> list[tuple[str, str]]:
     return [(name, value.decode("latin-1")) for name, value in head.fields]
 
 
-def _links(head: ResponseHead) -> Iterable[str]:
-    return (value for name, value in _fields(head) if name.lower() == "link")
+def _links(head: ResponseHead) -> list[str]:
+    return [value for name, value in _fields(head) if name.lower() == "link"]
+
+
+def _linked(lines: list[str], base: str) -> HttpMetalink:
+    from thunderdl.formats.metalink_http import metalink_http
+
+    return metalink_http(lines, base)
 
 
 class Finding:
@@ -96,12 +101,17 @@ class Finding:
         # Behind a query lies a program or a signature for this one URL: nothing lies beside it.
         if not self._options.checksum_files or urlsplit(self._url).query:
             return ()
+        from thunderdl.formats.sidecars import checksum_candidates
+
         return checksum_candidates(self._url)[:MOST_LOOKED_FOR]
 
     async def _look(self, documents: tuple[str, ...], beside: tuple[str, ...]) -> None:
         await asyncio.gather(*map(self._document, documents), self._sidecars(beside))
 
     async def _document(self, url: str) -> None:
+        # Loaded when one is named: the parsers cost every small file 12 ms of its start.
+        from thunderdl.engine.metalinks import metalink_of, offers_of
+
         try:
             # It is told by the server of the file: what the user sends to that one is for no other.
             options = replace(self._options, headers=(), files=None)
@@ -135,6 +145,8 @@ class Finding:
         return await self._session.shelf.get(url, ask)
 
     def _told(self, url: str, text: bytes) -> Offer | None:
+        from thunderdl.formats.checksum_files import digests_in
+
         name = unquote(urlsplit(self._url).path).rpartition("/")[2]
         said = digests_in(text, target=name, sidecar=unquote(url.rpartition("/")[2]))
         digest = next(iter(said.of_file), None)

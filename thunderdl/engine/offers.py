@@ -7,13 +7,16 @@ gave is never replaced by it; of several that speak of the whole the first one t
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from thunderdl.errors import shown_url
 from thunderdl.formats.links import names_metalink
-from thunderdl.formats.metalink_model import Signature
 from thunderdl.formats.strength import is_strong
 from thunderdl.model import Digest, PieceHashes
 from thunderdl.options import Options
+
+if TYPE_CHECKING:
+    from thunderdl.formats.metalink_model import Signature
 
 # Before the name of a metalink in a journal, where the name alone would not tell that it is one.
 METALINK_PREFIX = "metalink:"
