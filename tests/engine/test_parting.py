@@ -1,6 +1,6 @@
 """One limit over mirrors and peers together: on real connections, changed while they run, by the clock.
 
-Bounds are wide, since these run in real time beside others: without sharing each side would have all of the limit.
+Lower bounds are wide, since these run in real time beside others; the upper ones are what is promised.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def test_both_sides_together_keep_to_one_limit(tmp_path: Path, torrent: Path, op
             async with begun(torrent, tmp_path, url, peer, **options) as (_, task):
                 await asyncio.sleep(2.0)
                 seen = await moved(task, 3.0)
-                assert 0.6 * LIMIT <= seen.rate <= 1.3 * LIMIT, seen
+                assert 0.6 * LIMIT <= seen.rate <= 1.12 * LIMIT, seen
                 assert min(seen.by_mirrors, seen.by_peers) >= 0.2 * LIMIT, seen
 
     asyncio.run(run())
@@ -103,7 +103,7 @@ def test_what_one_side_cannot_bring_the_other_does(tmp_path: Path, torrent: Path
             async with begun(torrent, tmp_path, url, peer, limit=LIMIT) as (_, task):
                 await asyncio.sleep(2.0)
                 seen = await moved(task, 3.0)
-                assert 0.55 * LIMIT <= seen.rate <= 1.3 * LIMIT, seen
+                assert 0.55 * LIMIT <= seen.rate <= 1.12 * LIMIT, seen
 
     asyncio.run(run())
 
@@ -114,7 +114,7 @@ def test_peers_alone_have_all_of_it_and_no_more(tmp_path: Path, torrent: Path) -
             async with begun(torrent, tmp_path, url + "-not-there", peer, limit=LIMIT) as (_, task):
                 await asyncio.sleep(2.0)
                 seen = await moved(task, 3.0)
-                assert 0.6 * LIMIT <= seen.by_peers <= 1.3 * LIMIT, seen
+                assert 0.6 * LIMIT <= seen.by_peers <= 1.12 * LIMIT, seen
 
     asyncio.run(run())
 
@@ -129,18 +129,18 @@ def test_limits_change_while_it_runs(tmp_path: Path, torrent: Path, monkeypatch:
             timetable = parse_limit("08:00-18:00=512K, 2M")
             async with begun(torrent, tmp_path, url, peer, limit=timetable) as (client, task):
                 await asyncio.sleep(1.5)
-                assert 1.2 * MIB <= (await moved(task, 1.5)).rate <= 2.8 * MIB
+                assert 1.2 * MIB <= (await moved(task, 3.0)).rate <= 2.3 * MIB
                 hour[0] = 9 * 3600.0
                 await asyncio.sleep(1.0)
-                # In whole pieces: one more or less is a third.
-                assert (await moved(task, 1.5)).rate <= MIB
+                # In whole pieces: over a shorter time one more at either end is a third.
+                assert (await moved(task, 3.0)).rate <= 640 * KIB
                 client.change_limit("4M")
                 await asyncio.sleep(1.0)
-                assert 2.2 * MIB <= (await moved(task, 1.5)).rate <= 5.2 * MIB
+                assert 2.2 * MIB <= (await moved(task, 3.0)).rate <= 4.6 * MIB
                 task.change_limit(MIB)
                 # What peers had been asked for under the limit before still comes, and is left out of what follows.
                 await asyncio.sleep(2.5)
-                assert 0.3 * MIB <= (await moved(task, 1.5)).rate <= 1.8 * MIB
+                assert 0.3 * MIB <= (await moved(task, 3.0)).rate <= 1.2 * MIB
                 task.change_limit(None)
                 client.change_limit(None)
                 assert (await task).bytes == SIZE
@@ -165,7 +165,7 @@ def test_a_folder_and_a_file_share_a_limit(tmp_path: Path) -> None:
                 rates = [
                     (task.progress().done_bytes - was) / 3 for task, was in zip((folder, file), before, strict=True)
                 ]
-                assert 0.6 * LIMIT <= sum(rates) <= 1.3 * LIMIT, rates
+                assert 0.6 * LIMIT <= sum(rates) <= 1.12 * LIMIT, rates
                 assert min(rates) >= 0.25 * LIMIT, rates
 
     asyncio.run(run())
@@ -182,10 +182,10 @@ def test_uploads_keep_to_a_limit_that_changes(tmp_path: Path, torrent: Path) -> 
             async with Client(Options(**{**ALONE, "dir": str(tmp_path), "peers": peers})) as taker:
                 task = taker.add(str(torrent))
                 await asyncio.sleep(1.0)
-                assert (await moved(task, 1.5)).by_peers <= MIB
+                assert (await moved(task, 3.0)).by_peers <= 640 * KIB
                 giver.change_upload_limit("4M")
                 await asyncio.sleep(1.0)
-                assert 2.2 * MIB <= (await moved(task, 1.5)).by_peers <= 5.2 * MIB
+                assert 2.2 * MIB <= (await moved(task, 3.0)).by_peers <= 4.6 * MIB
                 with pytest.raises(UsageError):
                     giver.change_upload_limit("soon")
                 giver.change_upload_limit(None)
