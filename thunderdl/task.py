@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.download import Download
 from thunderdl.engine.offers import Offer, metalink_named
+from thunderdl.engine.opening import for_url
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
@@ -123,7 +124,8 @@ class Task:
     async def _add_torrent(self, reference: str, told_by: str = "") -> None:
         from thunderdl.engine.torrents import torrent_of
 
-        torrent = await torrent_of(self._session, reference, self._options, told_by)
+        asked_with = for_url(self._options, reference, self._request.url)
+        torrent = await torrent_of(self._session, reference, asked_with, told_by)
         size, target = self._download.version.size, self._download.target
         if not torrent.is_single or torrent.piece_hashes is None:
             raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")

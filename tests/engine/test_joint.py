@@ -11,7 +11,7 @@ from typing import Any
 import libtorrent as lt
 import pytest
 
-from tests.engine.runs import LIMIT_S, SHORT_S, content_of, drive, failed, names, stopped_after
+from tests.engine.runs import LIMIT_S, SHORT_S, all_say, content_of, drive, failed, names, stopped_after
 from tests.engine.swarm import ALONE, CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Seed, awaited, joint, made_torrent, seeds
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
@@ -127,6 +127,22 @@ def test_a_torrent_behind_a_url(tmp_path: Path, ground: Ground) -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.V1, Kind.HYBRID])
+def test_a_torrent_of_another_server_gets_no_token(tmp_path: Path, ground: Ground) -> None:
+    """It was given for the URL; a torrent beside it, now or later, may come from anywhere."""
+    told = Resource(body=ground.torrent.read_bytes())
+
+    async def add_late(task: Task) -> Result:
+        await task.add_torrent(other.url("/t.torrent"))
+        return await task.outcome()
+
+    with LoopbackServer({"/t.torrent": told}) as other:
+        beside = joint(ground.url, tmp_path, torrent=other.url("/t.torrent"), token="secret")
+        late = drive(add_late, ground.url, tmp_path / "late", token="secret", task_limit=PACE.rate_bytes_per_s, **ALONE)
+    assert content_of(beside) == content_of(late) == CONTENT
+    assert all_say(other, "Authorization", None)
+    assert all_say(ground.mirror, "Authorization", "Bearer secret")
+
+
 def test_a_magnet_that_names_a_peer(tmp_path: Path, ground: Ground) -> None:
     magnet = load(ground.torrent.read_bytes(), "t").magnet
     peers = "".join(f"&x.pe={host}:{port}" for host, port in (peer.address for peer in ground.peers))

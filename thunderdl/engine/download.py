@@ -19,7 +19,7 @@ from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, s
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
-from thunderdl.engine.opening import Opening, origin_of
+from thunderdl.engine.opening import Opening, for_url, origin_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -354,7 +354,8 @@ class Download:
         from thunderdl.engine.joint import Joint
         from thunderdl.engine.torrents import forget, keep, privacy_note, torrent_of
 
-        torrent = self.torrent or await torrent_of(self.session, reference, self.options)
+        asked_with = for_url(self.options, reference, self.url)
+        torrent = self.torrent or await torrent_of(self.session, reference, asked_with)
         self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.

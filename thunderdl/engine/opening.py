@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from thunderdl.core import backing_off
 from thunderdl.core.inward import is_inward
 from thunderdl.core.trust import Version
-from thunderdl.engine.access import Hop
+from thunderdl.engine.access import Hop, of_mirror
 from thunderdl.engine.proxies import policy_of, proxy_for
 from thunderdl.engine.session import Session
 from thunderdl.engine.strangers import must_stay_outside
@@ -194,6 +194,11 @@ def origin_of(url: str) -> str | None:
         return parse_url(url, ports=DEFAULT_PORTS).endpoint.origin
     except InvalidUrl:
         return None
+
+
+def for_url(options: Options, url: str, home: str) -> Options:
+    """What ``url``, one more that the user named, is asked with: password and token were given for ``home``."""
+    return options if origin_of(url) in (None, origin_of(home)) else of_mirror(options)
 
 
 def release(session: Session, opening: Opening) -> None:
