@@ -107,6 +107,10 @@ class Queue:
             raise NoSuchTask(gid)
         return found[0]
 
+    def at_hand(self, gid: str) -> Job | None:
+        """The task of exactly that name; None where there is none, or it ended long ago."""
+        return self._jobs.get(gid)
+
     def active(self) -> Sequence[Job]:
         """Those that run, the longest first."""
         return list(self._running)
