@@ -81,7 +81,7 @@ class Client:
         )
         if shared:
             raise UsageError(f"{', '.join(shared)}: set for all downloads of a client; give it to Client(Options(…)).")
-        return self._begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
+        return self.begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
 
     async def run(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Result]:
         """Download them all, ``options.jobs`` at once, looking ahead in ``requests`` by no more than a thousand.
@@ -93,7 +93,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self._begin,
+            host_of=lambda request: origin_of(request.url), begin=self.begin,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -225,7 +225,8 @@ class Client:
             raise UsageError(_OUTSIDE)
         return self._session
 
-    def _begin(self, request: Request) -> Task:
+    def begin(self, request: Request) -> Task:
+        """Begin a download. Raises UsageError."""
         options = request.options or self.options
         if is_ed2k(request.url):
             from thunderdl.engine.ed2k import sources_and_options
