@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from thunderdl.engine.feeding import Feeder, origin_of
-from thunderdl.engine.offers import metalink_named
+from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
@@ -93,7 +93,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self._begin,
+            host_of=lambda request: origin_of(request.url), begin=self._begin, instead=self._files_named,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -125,6 +125,14 @@ class Client:
                 found = [request]
             for each in found:
                 yield each
+
+    def _files_named(self, request: Request, result: Result) -> list[Request]:
+        """The files in the place of what only its answer showed to be a metalink of several."""
+        options = request.options or self.options
+        if not isinstance(result.error, NamesSeveral) or options.out is not None or request.mirrors:
+            return []
+        self._ended.files_failed -= 1
+        return [replace(request, offer=offer) for offer in result.error.offers]
 
     def stop(self) -> None:
         """Begin nothing more of what :meth:`run` was given, and cancel what runs."""

@@ -180,7 +180,7 @@ class Download:
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
-        if guess.has_journal:
+        if guess.has_journal and self.options.files is None:
             ranged = self._range()
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
@@ -197,6 +197,8 @@ class Download:
                 self._loading.cancel()
         if self.offer is None and self.options.follow and _is_metalink(first):
             return await self._followed(first)
+        if self.offer is None and self.options.files is not None:
+            raise UsageError(f"{shown_url(first.url)} is no metalink or torrent, of which --files could choose some.")
         self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
