@@ -236,10 +236,10 @@ class Client:
     def _begin(self, request: Request) -> Task:
         options = request.options or self.options
         if is_ed2k(request.url):
-            from thunderdl.engine.ed2k import sources_and_options
+            from thunderdl.engine.ed2k import ed2k_plan
 
-            urls, options = sources_and_options(request.url, request.mirrors, options)
-            request = Request(urls[0], urls[1:], options)
+            (url, *mirrors), options, size_bytes = ed2k_plan(request.url, request.mirrors, options)
+            request = Request(url, tuple(mirrors), options, size_bytes=size_bytes)
         task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))

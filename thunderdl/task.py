@@ -30,7 +30,8 @@ PROGRESS_S = 0.1
 class Request:
     """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
     a metalink says of it, where that is known; ``url`` may be the metalink's; ``new_url``: where the URL has expired
-    since it was begun, another link of the same file.
+    since it was begun, another link of the same file; ``size_bytes``: how long it is, where that is known: who has a
+    file of another length is not used.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -41,6 +42,7 @@ class Request:
     options: Options | None = None
     offer: Offer | None = None
     new_url: str | None = None
+    size_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -182,18 +184,26 @@ class Task:
 
     def _new_download(self) -> Download:
         request, options = self._request, self._options
-        if names_torrent(request.url) and options.follow:
-            return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        if (metalink := metalink_named(request.url, options)) or self._offer is not None:
-            urls = request.mirrors if metalink in (request.url, None) else (request.url, *request.mirrors)
+        by_torrent = names_torrent(request.url) and options.follow
+        metalink = None if by_torrent else metalink_named(request.url, options)
+        by_document = by_torrent or metalink is not None or self._offer is not None
+        mirrors = request.mirrors
+        if request.new_url is not None and by_document:
+            # What tells of the file has not expired: it is one more source.
+            mirrors = (request.new_url, *mirrors)
+        if by_torrent:
+            download = Download(self._session, mirrors, replace(options, torrent=request.url), request.url)
+        elif by_document:
+            urls = mirrors if metalink in (request.url, None) else (request.url, *mirrors)
             download = Download(
                 self._session, urls, options, request.url, self._torrent, self._offer, metalink or request.url
             )
         else:
-            download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
-        if request.new_url is not None:
+            download = Download(self._session, (request.url, *mirrors), options, torrent=self._torrent)
+        if request.new_url is not None and not by_document:
             download.candidates.replace_origin(request.new_url)
         download.on_torrents = self._join_peers
+        download.said_bytes = request.size_bytes
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:

@@ -124,6 +124,16 @@ def test_resume_of_one_knows_its_document(
     assert (here / "f.bin").read_bytes() == CONTENT
 
 
+def test_resume_of_one_with_another_link(server: LoopbackServer, here: Path) -> None:
+    (here / "x.meta4").write_text(metalink(a_file([server.url("/f")])))
+    server.behaviour = m.first(3, m.reset_after(256 * 1024), m.status(404))
+    assert main(["get", "-q", "x.meta4", "--retries", "0"]) != 0
+    server.behaviour = None
+    server.resources = {"/new": good()}
+    assert main(["resume", "-q", "f.bin", "--url", server.url("/new")]) == 0
+    assert (here / "f.bin").read_bytes() == CONTENT
+
+
 def test_resume_of_standard_input_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, server: LoopbackServer, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
