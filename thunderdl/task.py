@@ -28,10 +28,12 @@ PROGRESS_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
-    a metalink says of it, where that is known; ``url`` may be the metalink's; ``new_url``: where the URL has expired
-    since it was begun, another link of the same file; ``size_bytes``: how long it is, where that is known: who has a
-    file of another length is not used.
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's.
+
+    ``offer``: what a metalink says of it, where that is known; ``url`` may be the metalink's. ``new_url``: where the
+    URL has expired since it was begun, another link of the same file; ``renewed_url``: the one that an earlier run had
+    got in its place, which gets nothing of what is for ``url`` unless both are of one server. ``size_bytes``: how long
+    it is, where that is known: who has a file of another length is not used.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -43,6 +45,7 @@ class Request:
     offer: Offer | None = None
     new_url: str | None = None
     size_bytes: int | None = None
+    renewed_url: str | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -202,6 +205,8 @@ class Task:
             download = Download(self._session, (request.url, *mirrors), options, torrent=self._torrent)
         if request.new_url is not None and not by_document:
             download.candidates.replace_origin(request.new_url)
+        elif request.renewed_url is not None and not by_document:
+            download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
         download.said_bytes = request.size_bytes
         return download
