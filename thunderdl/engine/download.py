@@ -9,6 +9,7 @@ means a large file. :meth:`Download.run` never raises but for cancellation: how 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -31,10 +32,12 @@ from thunderdl.options import Exists, Options
 from thunderdl.sources.http.transfer import COLLECT_BYTES
 
 if TYPE_CHECKING:
+    from thunderdl.core.ranges import RangeSet
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.engine.signing import Signed
     from thunderdl.formats.metalink_model import Signature
+    from thunderdl.sources.swarm.crowd import Crowd
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.storage.marks import Mark
 
@@ -48,19 +51,22 @@ LOAD_AFTER_S = 0.01
 class Download:
     """``urls``: the origin first, then its mirrors; none where ``options.torrent`` names what it is. ``url``: what the
     user asked for, where that is none of them; ``torrent``: where it is loaded already; ``offer``: what a metalink says
-    of it; ``metalink``: names one that is still to be read."""
+    of it; ``metalink``: names one that is still to be read; ``without``: URLs that nothing is to come from."""
 
     def __init__(
         self, session: Session, urls: Sequence[str], options: Options, url: str = "", torrent: Torrent | None = None,
-        offer: Offer | None = None, metalink: str | None = None,
+        offer: Offer | None = None, metalink: str | None = None, without: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
+        self._without = without
         self.notes: list[str] = []
         # Whose word the hashes are.
         self.proof = Proof()
         if options.checksum is None and urls and (given := fragment_digests(urls[0])):
             self.options = replace(options, checksum=given[0])
-        self.candidates = Candidates(session, urls, self.options, home=url if origin_of(url) else "")
+        self.candidates = Candidates(
+            session, urls, self.options, home=url if origin_of(url) else "", without=without
+        )  # fmt: skip
         self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
@@ -74,11 +80,17 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
+        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
+        self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
+        # What it got, which may be another name, once all is there.
+        self.saved_path: str | None = None
         self.version = Version()
         self.content_key: ContentKey | None = None
         self.single_bytes = 0
+        # The map that was last shown, and what of.
+        self.map_made: tuple[RangeSet, bytes] | None = None
         self.started = time.monotonic()
         self.ranged: Ranged | None = None
         # Held, or the garbage collector may take the task.
@@ -112,9 +124,10 @@ class Download:
         error: ThunderdlError | None = None
         try:
             path, verified = await self._download()
-            self.status = Status.COMPLETE
+            self.saved_path, self.status = path, Status.COMPLETE
         except Skipped as skipped:
             path, self.status = skipped.path, Status.SKIPPED
+            self.saved_path = path
         except asyncio.CancelledError:
             await asyncio.shield(self._leave())
             raise
@@ -149,8 +162,30 @@ class Download:
         )  # fmt: skip
 
     def marker(self) -> Mark | None:
-        """What puts the marks on the file that tell of where it came from."""
-        return marker(self.options, self.url, self.version, self.notes)
+        """What is done with the finished file before it gets its final name: marks that tell of where it came from,
+        and :attr:`on_commit`."""
+        put, told = marker(self.options, self.url, self.version, self.notes), self.on_commit
+        if put is None or told is None:
+            return put or told
+        return lambda fd: (put(fd), told(fd))[0]
+
+    @property
+    def path(self) -> str | None:
+        """Where it is, or will be; absolute. None while its name is not known."""
+        path = self.saved_path or (self.target.path if self.target else None)
+        return os.path.abspath(path) if path is not None else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is wanted is here and was checked."""
+        return self.status in (Status.COMPLETE, Status.SHARING)
+
+    @property
+    def crowd(self) -> Crowd | None:
+        """Who was last seen of the peers, None where none are asked."""
+        if self.sharing is not None:
+            return self.sharing.last.crowd
+        return self.ranged.crowd if self.ranged else None
 
     @property
     def uploaded_bytes(self) -> int:
@@ -210,7 +245,7 @@ class Download:
         self.candidates.close()
         others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
         self._metalink = first.url
-        self.candidates = Candidates(self.session, others, self.options, home=first.url)
+        self.candidates = Candidates(self.session, others, self.options, home=first.url, without=self._without)
         return await self._download()
 
     @property
@@ -394,13 +429,13 @@ class Download:
             return
         from thunderdl.engine.sharing_back import SharingBack, goal_of
 
-        goal, shared = goal_of(self.options), self.ranged.shareable(path)
-        if shared is None or not goal.wants_any:
+        shared = self.ranged.shareable(path)
+        if shared is None or not goal_of(self.options).wants_any:
             return
         self.status, self.sharing = Status.SHARING, SharingBack(self.session, self.options, shared)
         try:
             await self.sharing.start()
-            await self.sharing.run(goal)
+            await self.sharing.run()
         except asyncio.CancelledError:
             # Who cancels now has seen enough of the sharing; the file is there and stays.
             pass

@@ -15,9 +15,9 @@ from thunderdl.aria2.translating import applied, translate
 from thunderdl.aria2.values import validated_all
 from thunderdl.cli.aria2c.given import Given
 from thunderdl.cli.inputs import open_list
-from thunderdl.cli.links import checked_target
 from thunderdl.errors import InvalidUrl, UsageError, printable, shown_url
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent
+from thunderdl.formats.targets import checked_target
 from thunderdl.options import Options
 from thunderdl.task import Request, Task
 
