@@ -42,8 +42,8 @@ def run(folder: Path, *arguments: str, conf: bool = False) -> Ran:
 def run_real(folder: Path, *arguments: str, conf: bool = False) -> Ran:
     """aria2 itself, in ``folder``."""
     assert REAL is not None
-    command = [REAL, *([] if conf else ["--no-conf"]), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    command = ["aria2c", *([] if conf else ["--no-conf"]), *arguments]
+    done = subprocess.run(command, executable=REAL, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
     return Ran(done.returncode, done.stdout, done.stderr, files_below(folder))
 
 
@@ -90,7 +90,7 @@ def shape(out: str, folder: Path) -> list[str]:
 def _is_own(line: str) -> bool:
     """Sentences that each writes in its own words, lines of progress that come once a second, advice in the end."""
     starts = ("Exception:", "  -> ", "[#", "[DL:", "aria2 will resume", "If there are", "What is not complete")
-    return line.startswith(starts) or "Renamed to" in line
+    return line.startswith(starts) or "Renamed to" in line or "Redirecting to" in line
 
 
 def _known(line: str) -> str:

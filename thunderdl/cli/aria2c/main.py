@@ -9,6 +9,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 import thunderdl
 from thunderdl.aria2.command_line import BadCommandLine, CommandLine, read_command_line
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
             return OK
         return _run(load(line, os.environ))
     except BadCommandLine as bad:
-        return _complain(f"aria2c: {bad}", USAGE, *_did_you_mean(bad), code=OPTION)
+        parsed = (f"Exception: errorCode={OPTION} Failed to parse command-line options.",) if bad.is_known else ()
+        return _complain(f"aria2c: {bad}", *parsed, USAGE, *_did_you_mean(bad), code=OPTION)
     except BadConf as bad:
         return _complain(f"Parse error in {printable(bad.path)}", *_exception(bad.cause), code=OPTION)
     except BadOption as bad:
@@ -69,9 +71,13 @@ async def _download(given: Given) -> int:
     from thunderdl.cli.aria2c.running import Run
     from thunderdl.client import Client
 
-    base = settings.load({}).options()
+    # aria2 asks for nothing but what it was given: no checksum files beside each of ten thousand fragments.
+    base = replace(settings.load({}).options(), checksum_files=False)
     made = Jobs(given, base)
-    jobs = made.all()
+    try:
+        jobs = made.all()
+    except BadOption as bad:
+        return _complain("Exception caught", *_exception(bad), code=OPTION)
     if not jobs:
         write_line(sys.stdout, "No files to download.")
         return OK

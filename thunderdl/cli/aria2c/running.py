@@ -21,6 +21,7 @@ from thunderdl.engine.naming import guess_target
 from thunderdl.engine.offers import metalink_named
 from thunderdl.errors import (
     DownloadFailed,
+    StorageError,
     TargetExists,
     ThunderdlError,
     UsageError,
@@ -156,6 +157,8 @@ class Run:
             self._console.notice("Seeding is over.")
         else:
             self._console.notice(f"Download complete: {result.path}")
+        if result.verified:
+            self._console.notice(f"Verification finished successfully. file={result.path}")
         for note in result.notes:
             self._console.warn(note)
         cleared(job)
@@ -218,9 +221,7 @@ class Run:
     def _tell_shared(self) -> None:
         """A torrent that is whole is told at once, not when it was shared enough."""
         for job in self._running:
-            if job in self._told_shared or job.task is None:
-                continue
-            if job.task.progress().status is Status.SHARING:
+            if job.task is not None and job.task.is_sharing and job not in self._told_shared:
                 self._told_shared.add(job)
                 self._console.notice(f"Download complete: {self._path(job)}")
 
@@ -235,7 +236,7 @@ class Run:
         assert job.result is not None
         told, uri = _sentence(job.result.error), shown_url(job.request.url)
         self._console.error(f"GID#{job.gid} - Download aborted. URI={uri}\nException: errorCode={code} {told}")
-        self._console.notice(f"Download GID#{job.gid} not complete: {job.result.path or ''}")
+        self._console.notice(f"Download GID#{job.gid} not complete: {_path_of_failed(job)}")
 
     def _tell_results(self) -> None:
         form = self._given.text("download-result")
@@ -256,7 +257,7 @@ class Run:
         stat = "INPR" if result.status is Status.CANCELLED else "ERR" if _code(job) else "OK"
         fetched = max(result.bytes - result.resumed_bytes, 0) if stat == "OK" else 0
         fetched = 0 if result.status is Status.SKIPPED else fetched
-        path = self._path(job) if stat != "ERR" else result.path or job.request.url
+        path = self._path(job) if stat != "ERR" else _path_of_failed(job) or job.request.url
         return Ended(job.gid, stat, path, fetched, result.seconds, 100 if stat == "OK" else None)
 
     def _save(self, *, told: bool) -> None:
@@ -286,6 +287,13 @@ def _code(job: Job) -> int:
             return _NO_MAGNET
         return _NO_TORRENT if names_torrent(url) else _NO_METALINK if names_metalink(url) else code
     return code
+
+
+def _path_of_failed(job: Job) -> str:
+    """Empty where none was chosen yet."""
+    assert job.result is not None
+    error = job.result.error
+    return error.path if isinstance(error, TargetExists | StorageError) else job.result.path or ""
 
 
 def _sentence(error: Exception | None) -> str:
