@@ -77,7 +77,7 @@ class Client:
     def add(self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None, **changes: Any) -> Task:
         """Begin a download. ``changes``: fields of Options that differ for it alone. Raises UsageError."""
         settled = changed_for_one(options or self.options, changes)
-        return self._begin(Request(url, tuple(mirrors), settled))
+        return self.begin(Request(url, tuple(mirrors), settled))
 
     async def run(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Result]:
         """Download them all, ``options.jobs`` at once, looking ahead in ``requests`` by no more than a thousand.
@@ -89,7 +89,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self._begin,
+            host_of=lambda request: origin_of(request.url), begin=self.begin,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -221,13 +221,14 @@ class Client:
             raise UsageError(_OUTSIDE)
         return self._session
 
-    def _begin(self, request: Request) -> Task:
+    def begin(self, request: Request) -> Task:
+        """Begin a download. Raises UsageError."""
         options = request.options or self.options
         if is_ed2k(request.url):
             from thunderdl.engine.ed2k import sources_and_options
 
             urls, options = sources_and_options(request.url, request.mirrors, options)
-            request = Request(urls[0], urls[1:], options)
+            request = replace(request, url=urls[0], mirrors=urls[1:], options=options)
         task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ PROGRESS_S = 0.1
 class Request:
     """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
     a metalink says of it, where that is known; ``url`` may be the metalink's; ``new_url``: where the URL has expired
-    since it was begun, another link of the same file.
+    since it was begun, another link of the same file; ``on_commit``: called in a thread with the finished file open,
+    right before it gets its final name.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -43,6 +44,7 @@ class Request:
     options: Options | None = None
     offer: Offer | None = None
     new_url: str | None = None
+    on_commit: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -107,6 +109,11 @@ class Task:
     def explanations(self) -> tuple[Explanation, ...]:
         """The same as values, in the order of the URLs."""
         return self._download.explanations()
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether it is whole, and goes on only to be shared with peers."""
+        return self._download.status is Status.SHARING
 
     @property
     def over(self) -> asyncio.Future[Result]:
@@ -290,6 +297,7 @@ class Task:
         if request.new_url is not None:
             download.candidates.replace_origin(request.new_url)
         download.on_torrents = self._join_peers
+        download.on_commit = request.on_commit
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:

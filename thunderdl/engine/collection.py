@@ -363,6 +363,8 @@ class Collection(Ranged):
         exists, root = self._options.exists, self._root
         if (mark := marker(self._options, "", Version(), self._notes)) is not None:
             await self._session.on_disk(mark_all, folder.files, mark)
+        if (told := self._download.on_commit) is not None:
+            await self._session.on_disk(folder.show, root, told)
         path = await self._session.on_disk(lambda: folder.publish(root, exists))
         self._folder = None
         self._download.single_bytes = self.size_bytes

@@ -80,6 +80,8 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
+        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
+        self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there.
@@ -160,8 +162,12 @@ class Download:
         )  # fmt: skip
 
     def marker(self) -> Mark | None:
-        """What puts the marks on the file that tell of where it came from."""
-        return marker(self.options, self.url, self.version, self.notes)
+        """What is done with the finished file before it gets its final name: marks that tell of where it came from,
+        and :attr:`on_commit`."""
+        put, told = marker(self.options, self.url, self.version, self.notes), self.on_commit
+        if put is None or told is None:
+            return put or told
+        return lambda fd: (put(fd), told(fd))[0]
 
     @property
     def path(self) -> str | None:

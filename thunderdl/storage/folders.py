@@ -19,7 +19,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from thunderdl.errors import StorageError, TargetExists
 from thunderdl.options import Exists
@@ -119,6 +119,15 @@ class PartFolder:
             _sync_file(path)
         for folder, _, _ in os.walk(self.files, topdown=False):
             sync_folder(folder)
+
+    def show(self, root: str, look: Callable[[int], None]) -> None:
+        """Have ``look`` see what will be published, open; nothing where there is nothing yet."""
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(os.path.join(self.files, root), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                look(fd)
+            finally:
+                close_quietly(fd)
 
     def publish(self, root: str, exists: Exists) -> str:
         """Give ``root`` (of what is in the files) its final name by the policy, and remove the rest; the path that it
