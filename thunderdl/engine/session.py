@@ -173,6 +173,17 @@ class Session:
         if self._uploads is not None:
             self._uploads.keep(limit)
 
+    def change(self, options: Options) -> None:
+        """Other options, of which the limits and the numbers of connections hold for all from now on."""
+        before, self.options = self.options, options
+        if options.limit != before.limit:
+            self.pacing.change(options.limit)
+        if options.upload_limit != before.upload_limit:
+            self.change_upload_limit(options.upload_limit)
+        if (options.per_host, options.connections) != (before.per_host, before.connections):
+            self.pool.change(per_host=options.per_host, in_all=options.connections)
+            self.sharing.change(options.connections)
+
     async def close(self) -> None:
         """End every connection and thread."""
         self.shelf.close()
