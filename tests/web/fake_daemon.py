@@ -74,6 +74,7 @@ class FakeDaemon:
         self.port: int = self._socket.getsockname()[1]
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop
 
     @property
     def url(self) -> str:
@@ -102,10 +103,15 @@ class FakeDaemon:
         """The port is closed, every connection with it; the queue is kept."""
         if self._server is None or self._thread is None:
             return
-        self._server.should_exit = self._server.force_exit = True
+        self._server.should_exit = True
+        self._loop.call_soon_threadsafe(self._hang_up)
         self._thread.join(10)
         self._socket.close()
         self._server = None
+
+    def _hang_up(self) -> None:
+        for queue in self._listeners:
+            queue.put_nowait("")
 
     def app(self) -> Starlette:
         api = [
@@ -126,6 +132,7 @@ class FakeDaemon:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
         ticker = asyncio.create_task(self._turn_the_clock())
         self._ready.set()
         yield
@@ -306,8 +313,8 @@ class FakeDaemon:
 
         async def stream() -> AsyncIterator[str]:
             try:
-                while True:
-                    yield await queue.get()
+                while event := await queue.get():
+                    yield event
             finally:
                 self._listeners.pop(queue, None)
 

@@ -190,7 +190,8 @@ class World:
         if state not in LIVE:
             task.update(rate_bytes_per_s=0, upload_rate_bytes_per_s=0, eta_s=None, connections=0)
         if state in LIVE:
-            task.update(position=None, began_at=task["began_at"] or self.now, connections=8)
+            why = "" if queue_before and task["began_at"] is None and not task["limit"] else task["why"]
+            task.update(position=None, began_at=task["began_at"] or self.now, connections=8, why=why)
         self.changed.add(gid)
         self._number()
         return task

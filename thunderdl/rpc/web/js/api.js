@@ -11,13 +11,16 @@ export class Refusal extends Error {
 
 export const address = (path) => new URL(`api/v1/${path}`, document.baseURI);
 
-async function call(method, path, { json, body, type } = {}) {
+async function call(method, path, { json, body, type } = {}, again = false) {
   const headers = json !== undefined ? { "content-type": "application/json" } : type ? { "content-type": type } : {};
   let answer;
   try {
     answer = await fetch(address(path), { method, headers, body: json !== undefined ? JSON.stringify(json) : body });
   } catch {
-    throw new Refusal(0, "");
+    // A browser drops what is under way when a network comes or goes, even if it is not the one used: asked once more.
+    if (method !== "GET" || again) throw new Refusal(0, "");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return call(method, path, {}, true);
   }
   if (answer.status === 204) return null;
   const told = await answer.json().catch(() => ({}));

@@ -35,7 +35,7 @@ export class Choice {
 
   #row({ index }) {
     const box = h("input", { type: "checkbox" });
-    const [path, amount] = [h("bdi", {}), h("span", { class: "dim choice-size" })];
+    const [folder, path, amount] = [h("bdi", { class: "dim" }), h("bdi", {}), h("span", { class: "dim choice-size" })];
     box.addEventListener("change", () => {
       const now = new Set(this.chosen);
       if (box.checked) now.add(index);
@@ -45,13 +45,15 @@ export class Choice {
     const done = h("i", { class: "choice-done", "aria-hidden": "true" });
     const update = (file) => {
       box.checked = this.chosen.has(index);
-      setText(path, plain(file.path));
+      const cut = String(file.path).lastIndexOf("/") + 1;
+      setText(folder, plain(file.path.slice(0, cut), 120));
+      setText(path, plain(file.path.slice(cut)));
       setAttr(path, "title", plain(file.path, 600));
       const some = file.done_bytes !== undefined && this.chosen.has(index);
       setText(amount, (some && file.done_bytes < file.size_bytes ? `${percent(file.done_bytes, file.size_bytes)} · ` : "") + size(file.size_bytes));
       done.style.setProperty("--done", some ? file.done_bytes / Math.max(file.size_bytes, 1) : 0);
     };
-    return { element: h("li", {}, h("label", {}, box, h("span", { class: "choice-path" }, path), amount, done)), update };
+    return { element: h("li", {}, h("label", {}, box, h("span", { class: "choice-path" }, folder, path), amount, done)), update };
   }
 
   #choose(indexes) {

@@ -47,8 +47,9 @@ function arrows(event) {
 }
 
 function search(context) {
-  if (!context.view().search) context.go("/finished");
-  setTimeout(() => context.view()?.search?.());
+  if (context.view().search) return context.view().search();
+  addEventListener("hashchange", () => context.view()?.search?.(), { once: true });
+  context.go("/finished");
 }
 
 export function showHelp() {

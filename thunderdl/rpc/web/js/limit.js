@@ -11,6 +11,7 @@ const ROUND = [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
 /** Bytes a second at a step of the slider, rounded to what people would write; null at the end. */
 export function rateAt(step) {
   if (step >= STEPS) return null;
+  if (step <= 0) return LEAST;
   const exact = LEAST * 2 ** ((step / STEPS) * DOUBLINGS);
   const unit = exact >= 1024 ** 2 ? 1024 ** 2 : 1024;
   const power = 10 ** Math.floor(Math.log10(exact / unit));

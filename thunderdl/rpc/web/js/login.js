@@ -11,6 +11,8 @@ export function loginView(refusal, entered) {
     h("img", { src: "icon.svg", alt: "", width: 56, height: 56 }),
     h("h1", {}, "thunderdl"),
     h("p", { class: "dim" }, t("login_text")),
+    // Password managers keep a secret under a name.
+    h("input", { class: "unseen", name: "username", autocomplete: "username", value: "thunderdl", tabindex: -1, "aria-hidden": "true" }),
     h("label", { for: "secret" }, t("secret")), secret, button, words);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();

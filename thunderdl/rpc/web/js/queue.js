@@ -1,10 +1,9 @@
 // The queue: the sky with the rate, what runs, and below it what waits or what has finished.
 import { h, keyed, setText } from "./dom.js";
-import { rate, size, sizeParts, t, whole } from "./i18n.js";
+import { parseRate, rate, size, sizeParts, t, whole } from "./i18n.js";
 import { activeRow } from "./active.js";
 import { openAdd } from "./add.js";
 import { FinishedList } from "./finished.js";
-import { parseRate } from "./i18n.js";
 import { Spark } from "./spark.js";
 import { WaitingList } from "./waiting.js";
 
@@ -35,6 +34,7 @@ export class QueueView {
   }
 
   begin() {
+    this.sight.observe(this.sky);
     this.updateSky();
     this.updateActive();
     this.updateTabs();
@@ -45,6 +45,8 @@ export class QueueView {
     this.unit = h("span", { class: "unit" });
     this.more = h("p", { class: "sky-more" });
     this.chart = new Spark({ minutes: MINUTES, label: t("rates_last", { n: MINUTES }) });
+    // While the sky is in sight, the bar does not say the same once more.
+    this.sight = new IntersectionObserver(([entry]) => document.documentElement.classList.toggle("under-sky", entry.intersectionRatio > 0.45), { threshold: [0.4, 0.5] });
     this.sky = h("section", { class: "sky", "aria-label": t("now") }, this.chart.element,
       h("div", { class: "sky-words" }, h("h1", { class: "sky-rate" }, this.figures, this.unit), this.more));
   }
@@ -89,6 +91,7 @@ export class QueueView {
   }
 
   showList(list) {
+    if (list === this.list) return;
     this.list = list;
     for (const [name, tab] of Object.entries(this.tabs)) {
       tab.element.classList.toggle("current", name === list);
@@ -112,12 +115,15 @@ export class QueueView {
   }
 
   search() {
-    this.context.go("/finished");
+    this.showList("finished");
     this.finished.input.focus();
+    this.context.go("/finished");
   }
 
   end() {
     this.offs.forEach((off) => off());
+    this.sight.disconnect();
+    document.documentElement.classList.remove("under-sky");
     this.waiting.end();
     this.finished.end();
   }

@@ -54,7 +54,7 @@ export class SettingsView {
     const { inputs } = this;
     this.form.replaceChildren(
       h("section", { class: "panel" }, h("h2", {}, t("where")), field(t("folder"), inputs.dir),
-        now.roots?.length ? h("p", { class: "dim" }, `${t("roots")}: `, now.roots.map((root) => [h("bdi", { class: "mono" }, plain(root, 200)), " "])) : null,
+        now.roots?.length ? h("p", { class: "dim" }, `${t("roots")} `, now.roots.map((root) => [h("bdi", { class: "mono" }, plain(root, 200)), " "])) : null,
         h("h3", {}, t("categories")), this.categories.element),
       h("section", { class: "panel" }, h("h2", {}, t("how_much")), h("div", { class: "grid" },
         field(t("active_most"), inputs.active), field(t("limit_down"), inputs.limit), field(t("limit_up"), inputs.upload_limit),

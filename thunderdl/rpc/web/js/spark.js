@@ -7,14 +7,21 @@ export function colours(element) {
   return (name) => style.getPropertyValue(name).trim();
 }
 
-/** A round ceiling above `value`: 1, 2, 4 … of the binary units, so that the scale seldom jumps. */
-const ceiling = (value) => 2 ** Math.ceil(Math.log2(Math.max(value * 1.12, 64 * 1024)));
+const spanFor = (age, most) => [60_000, 120_000].find((span) => age <= span && span < most) ?? most;
+
+/** A round ceiling above `value`: 1, 1.5, 2, 3, 4 … of the binary units, so that the scale seldom jumps. */
+function ceiling(value) {
+  const least = Math.max(value * 1.12, 64 * 1024);
+  const power = 2 ** Math.ceil(Math.log2(least));
+  return power * 0.75 >= least ? power * 0.75 : power;
+}
 
 export class Spark {
-  /** `plain`: only the line of what comes; else a filled area, upload and the limit as well. */
-  constructor({ minutes, plain = false, label = "" }) {
-    this.span = minutes * 60_000;
+  /** `plain`: only what comes, no upload and no limit; `grows`: begins with one minute instead of a mostly empty chart. */
+  constructor({ minutes, plain = false, grows = false, label = "" }) {
+    this.most = this.span = minutes * 60_000;
     this.plain = plain;
+    this.grows = grows;
     this.element = h("canvas", { class: "spark", role: label ? "img" : null, "aria-label": label || null, "aria-hidden": label ? null : "true" });
     this.samples = [];
     new ResizeObserver(() => this.draw()).observe(this.element);
@@ -37,11 +44,12 @@ export class Spark {
 
   #paint(pen, width, height) {
     const now = this.samples.at(-1)?.at ?? 0;
-    const seen = this.samples.filter((sample) => now - sample.at <= this.span + 2000);
+    const seen = this.samples.filter((sample) => now - sample.at <= this.most + 2000);
     const most = Math.max(0, ...seen.map((sample) => Math.max(sample.down, this.plain ? 0 : sample.up)));
     // It glides to a new scale instead of jumping.
     const wanted = (this.wanted = ceiling(most));
     this.top = this.top ? this.top + (wanted - this.top) * 0.35 : wanted;
+    if (this.grows) this.span = spanFor(now - (seen[0]?.at ?? now), this.most);
     const x = (at) => width - ((now - at) / this.span) * width;
     const y = (value) => height - 1.5 - (Math.min(value, this.top) / this.top) * (height - 4);
     const colour = colours(this.element);

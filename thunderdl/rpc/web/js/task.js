@@ -28,8 +28,9 @@ export class TaskView {
     const hero = h("section", { class: "hero", "aria-label": t("piece_map", { percent: "" }) }, this.top, this.map.element, this.sources.band);
     this.body = h("div", { class: "task-body" }, this.notes, hero,
       h("div", { class: "task-columns" },
-        h("div", { class: "task-main" }, this.sources.element, this.filesSection, this.peers.element, this.trackers.element),
-        h("div", { class: "task-side" }, this.side, this.facts.element)));
+        h("div", { class: "task-main" }, this.sources.element, this.filesSection, this.peers.element),
+        h("div", { class: "task-side" }, this.side, this.trackers.element)),
+      this.facts.element);
     this.missing = h("p", { class: "note dim", hidden: true }, t("no_task"));
     this.element = h("div", { class: "page task" }, this.head, this.missing, this.body);
     this.body.hidden = true;
@@ -73,8 +74,9 @@ export class TaskView {
   }
 
   makeSide() {
-    this.chart = new Spark({ minutes: MINUTES, label: t("rates_last", { n: MINUTES }) });
+    this.chart = new Spark({ minutes: MINUTES, grows: true, label: t("rates_last", { n: MINUTES }) });
     this.scale = h("span", { class: "chart-top dim" });
+    this.span = h("span", { class: "dim" });
     this.nowDown = h("span", { class: "legend down" });
     this.nowUp = h("span", { class: "legend up" });
     this.slider = new LimitSlider({ label: t("task_limit"), commit: (text) => this.patch({ options: { task_limit: text } }) });
@@ -83,7 +85,7 @@ export class TaskView {
       h("fieldset", { class: "segments" }, h("legend", {}, t("priority")), this.priority.map((input) => h("label", {}, input, h("span", {}, t(`priority_${input.value}`))))));
     this.side = h("section", { class: "panel" },
       h("div", { class: "chart" }, this.chart.element, this.scale),
-      h("p", { class: "legends" }, this.nowDown, this.nowUp, h("span", { class: "dim" }, t("last_minutes", { n: MINUTES }))), this.controls);
+      h("p", { class: "legends" }, this.nowDown, this.nowUp, this.span), this.controls);
   }
 
   makeFiles() {
@@ -164,6 +166,7 @@ export class TaskView {
     const live = isLive(task);
     this.chart.draw(this.store.ratesOf(this.gid), parseRate(task.limit) ?? 0);
     setText(this.scale, this.chart.top ? rate(this.chart.wanted) : "");
+    setText(this.span, t("last_minutes", { n: this.chart.span / 60_000 }));
     setText(this.nowDown, `${t("download")} ${rate(task.rate_bytes_per_s)}`);
     setText(this.nowUp, `${t("upload")} ${rate(task.upload_rate_bytes_per_s)}`);
     this.side.hidden = isEnded(task);

@@ -39,6 +39,7 @@ export class WaitingList {
       this.epoch = this.store.epoch;
       this.asked.clear();
     }
+    this.rows.element.style.setProperty("--digits", whole(this.store.waiting.length).length);
     this.rows.setLength(this.store.waiting.length);
   }
 

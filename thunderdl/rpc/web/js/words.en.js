@@ -142,7 +142,7 @@ export default {
   source_banned: "banned",
   source_gone: "gone",
   why_slow: "Why it is as it is",
-  last_minutes: "Last {n} minutes",
+  last_minutes: { one: "Last minute", other: "Last {n} minutes" },
   download: "Download",
   upload: "Upload",
   task_limit: "Limit of this download",
@@ -191,7 +191,7 @@ export default {
   from: "From",
   to: "To",
   what: "What",
-  roots: "Allowed folders",
+  roots: "Allowed folders:",
   session: "Session",
   version: "Version {version}",
 

@@ -142,7 +142,7 @@ export default {
   source_banned: "已禁用",
   source_gone: "已离开",
   why_slow: "原因",
-  last_minutes: "最近 {n} 分钟",
+  last_minutes: { other: "最近 {n} 分钟" },
   download: "下载",
   upload: "上传",
   task_limit: "此任务限速",
@@ -191,7 +191,7 @@ export default {
   from: "从",
   to: "到",
   what: "动作",
-  roots: "允许的文件夹",
+  roots: "允许的文件夹：",
   session: "会话",
   version: "版本 {version}",
 
