@@ -167,11 +167,13 @@ class Driver:
             candidate.notes.append("sends no ranges: one connection, from the start")
         if transfer.body is not None or status == 416:
             start = end = 0
+        protocol = self._session.protocol(opening.endpoint.scheme)
         lane = self.scheduler.new_lane()
         self.lanes.adopt(lane, candidate.source, opening)
         opened = SourceOpened(
             source=candidate.id, host=candidate.source.host, lane=lane, start=start, end=end,
             latency_s=transfer.latency_s or 0.0, random_access=status != 200,
+            runs_on=protocol is not None and protocol.runs_on,
         )  # fmt: skip
         self.tell(opened)
 

@@ -312,6 +312,8 @@ async def _ask_on_slot(
             if event.stale and not fresh:
                 connection = None
                 continue
+            if event.goes_on:
+                session.pool.keep(endpoint, connection)
             raise _broken(event, url)
         assert transfer.head is not None
         kept = connection if isinstance(event, Headed) or event.reusable else None
