@@ -16,10 +16,11 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
 from thunderdl.formats.links import names_torrent
 from thunderdl.formats.old_links import is_ed2k, is_wrapped, opened, parse_ed2k
-from thunderdl.model import Explanation, Progress, Result, Status
+from thunderdl.model import Explanation, FileProgress, PeerProgress, PieceTable, Progress, Result, Status, SwarmFacts
 from thunderdl.options import Options, Priority
 
 if TYPE_CHECKING:
+    from thunderdl.engine.facts import Facts
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
@@ -59,6 +60,7 @@ class Task:
         self._session, self._request, self._options = session, request, options
         self._torrent: Torrent | None = None
         self._joining: asyncio.Task[None] | None = None
+        self._told: Facts | None = None
         self._offer = request.offer
         self._download = self._new_download()
         self._over: asyncio.Future[Result] = session.loop.create_future()
@@ -70,6 +72,32 @@ class Task:
     def progress(self) -> Progress:
         """A snapshot of now."""
         return self._download.progress()
+
+    def pieces(self) -> PieceTable | None:
+        """Which pieces are there; None before the size is known."""
+        return self._facts.pieces()
+
+    def files(self) -> tuple[FileProgress, ...]:
+        """Each file, with where it comes to lie and from where; those of a torrent with whether they are wanted. None
+        at all while the torrent is still to be read, or to come from peers."""
+        return self._facts.files()
+
+    def peers(self, *, with_bitfields: bool = False) -> tuple[PeerProgress, ...]:
+        """The peers that are connected, of a torrent, as seen a quarter of a second ago at most. ``with_bitfields``:
+        each with the pieces that it has, which takes longer."""
+        return self._facts.peers(with_bitfields=with_bitfields)
+
+    def swarm(self) -> SwarmFacts | None:
+        """The torrent, and how it stands in its swarm; None where there is none, or none is known yet."""
+        return self._facts.swarm()
+
+    @property
+    def _facts(self) -> Facts:
+        if self._told is None or self._told.download is not self._download:
+            from thunderdl.engine.facts import Facts
+
+            self._told = Facts(self._download)
+        return self._told
 
     def explain(self) -> str:
         """Why each source is used as it is now, slow, on probation, banned or left alone: a line each."""

@@ -152,6 +152,11 @@ class Candidates:
         """How many of the foreign ones nobody has asked."""
         return len(self._bench)
 
+    @property
+    def bench(self) -> Iterable[str]:
+        """The URLs of those."""
+        return (candidate.url for candidate in self._bench)
+
     async def ask(self, candidate: Candidate, first: First) -> Opening:
         """Ask a candidate, with what of the user's it may be told. Raises SourceError."""
         return await open_source(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -42,6 +42,7 @@ from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
+    from thunderdl.sources.swarm.crowd import Crowd
 
 LOOK_S = 0.25
 SAVE_EVERY_S = 5.0
@@ -121,6 +122,26 @@ class Collection(Ranged):
     def uploaded_bytes(self) -> int:
         """What peers had from us while it was downloaded."""
         return self._collector.seen.up_bytes if self._collector else 0
+
+    @property
+    def torrent(self) -> Torrent:
+        return self._torrent
+
+    @property
+    def crowd(self) -> Crowd | None:
+        return self._collector.seen.crowd if self._collector else None
+
+    @property
+    def here(self) -> Sequence[int] | None:
+        return (self._collector.seen.pieces or None) if self._collector else None
+
+    @property
+    def chosen(self) -> frozenset[int] | None:
+        return None if len(self._files) == len(self._torrent.files) else self._wanted
+
+    @property
+    def web_seeds(self) -> tuple[str, ...]:
+        return self._web_seeds
 
     def shareable(self, path: str) -> Shareable | None:
         """The files that were wanted, under the name that they have now."""

@@ -9,6 +9,7 @@ means a large file. :meth:`Download.run` never raises but for cancellation: how 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.engine.signing import Signed
     from thunderdl.formats.metalink_model import Signature
+    from thunderdl.sources.swarm.crowd import Crowd
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.storage.marks import Mark
 
@@ -78,6 +80,8 @@ class Download:
         self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
+        # What it got, which may be another name, once all is there.
+        self.saved_path: str | None = None
         self.version = Version()
         self.content_key: ContentKey | None = None
         self.single_bytes = 0
@@ -114,9 +118,10 @@ class Download:
         error: ThunderdlError | None = None
         try:
             path, verified = await self._download()
-            self.status = Status.COMPLETE
+            self.saved_path, self.status = path, Status.COMPLETE
         except Skipped as skipped:
             path, self.status = skipped.path, Status.SKIPPED
+            self.saved_path = path
         except asyncio.CancelledError:
             await asyncio.shield(self._leave())
             raise
@@ -157,6 +162,24 @@ class Download:
         if put is None or told is None:
             return put or told
         return lambda fd: (put(fd), told(fd))[0]
+
+    @property
+    def path(self) -> str | None:
+        """Where it is, or will be; absolute. None while its name is not known."""
+        path = self.saved_path or (self.target.path if self.target else None)
+        return os.path.abspath(path) if path is not None else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is wanted is here and was checked."""
+        return self.status in (Status.COMPLETE, Status.SHARING)
+
+    @property
+    def crowd(self) -> Crowd | None:
+        """Who was last seen of the peers, None where none are asked."""
+        if self.sharing is not None:
+            return self.sharing.last.crowd
+        return self.ranged.crowd if self.ranged else None
 
     @property
     def uploaded_bytes(self) -> int:

@@ -7,10 +7,12 @@ takes them all.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.division import Division
+from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate
@@ -27,6 +29,7 @@ from thunderdl.sources.swarm.member import Look, Member
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
+    from thunderdl.sources.swarm.crowd import Crowd
     from thunderdl.sources.swarm.torrent import Torrent
 
 
@@ -84,6 +87,18 @@ class Joint(Ranged):
     def uploaded_bytes(self) -> int:
         """What peers had from us while it was downloaded."""
         return self._member.last.up_bytes if self._member else 0
+
+    @property
+    def torrent(self) -> Torrent:
+        return self._torrent
+
+    @property
+    def crowd(self) -> Crowd | None:
+        return self._member.last.crowd if self._member else None
+
+    @property
+    def here(self) -> RangeSet | Sequence[int] | None:
+        return self._exchange.pieces_here if self._exchange else super().here
 
     def shareable(self, path: str) -> Shareable:
         """The finished file, to be shared as whole."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import libtorrent as lt
 
 from thunderdl.errors import printable, shown_url
 from thunderdl.sources.swarm.counting import PeerBytes
+from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
 
@@ -63,6 +64,7 @@ class Seen:
     seeds: int = 0
     web_seeds: int = 0
     reachable: bool = False
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 class Collector:
@@ -81,7 +83,7 @@ class Collector:
         self._saved: asyncio.Future[bytes | None] | None = None
         self._has_web_seeds = self._is_paused = False
         self._by_peers = PeerBytes()
-        self._limit, self._received = 0, PeerBytes()
+        self._limit, self._received, self._announcing = 0, PeerBytes(), Announcing()
 
     async def start(self, plan: Plan) -> None:
         """Begin, or go on. Raises SwarmFault."""
@@ -161,6 +163,10 @@ class Collector:
             web_rate=sum(peer.payload_down_speed for peer in web),
             peers=len(peers), seeds=sum(1 for peer in peers if peer.flags & lt.peer_info.seed), web_seeds=len(web),
             reachable=bool(peers) and any(handle.piece_availability()),
+            crowd=Crowd(
+                raw=peers, web=web, trackers=self._announcing.look(handle), up_bytes=status.total_payload_upload,
+                up_bytes_per_s=status.upload_payload_rate,
+            ),
         )  # fmt: skip
 
     def _hear(self, alert: object) -> None:
@@ -186,6 +192,8 @@ class Collector:
             self.on_note(f"peer {printable(str(alert.ip[0]))} served wrong bytes and is banned")
         elif isinstance(alert, lt.state_changed_alert):
             self.rechecked |= alert.state == lt.torrent_status.states.checking_files
+        else:
+            self._announcing.hear(alert)
 
     def _keep(self, state: bytes | None) -> None:
         if self._saved is not None and not self._saved.done():

@@ -20,6 +20,7 @@ import libtorrent as lt
 from thunderdl.core.division import SwarmView
 from thunderdl.errors import DiskFull, StorageError, ThunderdlError, printable
 from thunderdl.sources.swarm.counting import PeerBytes
+from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent
 
@@ -55,6 +56,7 @@ class Look:
     up_bytes_per_s: int = 0
     sending: int = 0
     view: SwarmView = field(default_factory=lambda: SwarmView(rate_bytes_per_s=0.0, available=b""))
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 class Member:
@@ -71,7 +73,7 @@ class Member:
         self.last = Look()
         self._seen: list[tuple[float, int]] = []
         self._moved_at = 0.0
-        self._limit, self._received = 0, PeerBytes()
+        self._limit, self._received, self._announcing = 0, PeerBytes(), Announcing()
         self._fed: dict[int, int] = {}
         # libtorrent answers each in its turn; an answer to one asked earlier says nothing of what came since.
         self._flushes: deque[asyncio.Future[None]] = deque()
@@ -190,6 +192,10 @@ class Member:
             peers=tuple(map(_peer, peers)), seeds=seeds, leechers=len(peers) - seeds,
             up_bytes_per_s=status.upload_payload_rate,
             sending=sum(1 for peer in peers if peer.download_queue_length), view=view,
+            crowd=Crowd(
+                raw=peers, trackers=self._announcing.look(handle), up_bytes=status.total_payload_upload,
+                up_bytes_per_s=status.upload_payload_rate,
+            ),
         )  # fmt: skip
 
     def _rate(self) -> float:
@@ -247,6 +253,8 @@ class Member:
             self.on_fault(disk_fault(alert.filename(), alert.error))
         elif isinstance(alert, lt.torrent_error_alert):
             self.on_fault(SwarmFault(f"{printable(alert.message())}."))
+        else:
+            self._announcing.hear(alert)
 
     def _failed(self, piece: int) -> None:
         self._fed.pop(piece, None)
