@@ -27,7 +27,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LAYERS = {
     "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "options": 2, "option_texts": 2.5, "core": 3,
     "formats": 3, "option_values": 3.5, "aria2": 4, "sources": 4, "verify": 4, "signatures": 4, "storage": 4,
-    "replay": 4, "engine": 5, "task": 6, "client": 7, "leftovers": 8, "mirroring": 8, "daemon": 8, "rpc": 9, "cli": 10,
+    "replay": 4, "engine": 5, "changes": 5.5, "task": 6, "client": 7, "leftovers": 8, "mirroring": 8, "daemon": 8,
+    "rpc": 9, "cli": 10,
 }  # fmt: skip
 # Here the public names and the command are put together.
 ENTRANCES = {"thunderdl", "thunderdl.__main__"}

@@ -2,7 +2,7 @@
 means for each file of several. Pure.
 
 A bitfield has a bit for each piece, the first one the highest of the first byte, the spare bits at the end 0 (BEP 3).
-Texts of ``0`` and ``1`` are read as one number: that runs in C, 100,000 pieces take 0.3 ms.
+Texts of ``0`` and ``1`` are read as one number: that runs in C, 100,000 pieces take 2 ms.
 """
 
 from __future__ import annotations

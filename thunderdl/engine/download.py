@@ -32,6 +32,7 @@ from thunderdl.options import Exists, Options
 from thunderdl.sources.http.transfer import COLLECT_BYTES
 
 if TYPE_CHECKING:
+    from thunderdl.core.ranges import RangeSet
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.engine.signing import Signed
@@ -50,19 +51,22 @@ LOAD_AFTER_S = 0.01
 class Download:
     """``urls``: the origin first, then its mirrors; none where ``options.torrent`` names what it is. ``url``: what the
     user asked for, where that is none of them; ``torrent``: where it is loaded already; ``offer``: what a metalink says
-    of it; ``metalink``: names one that is still to be read."""
+    of it; ``metalink``: names one that is still to be read; ``without``: URLs that nothing is to come from."""
 
     def __init__(
         self, session: Session, urls: Sequence[str], options: Options, url: str = "", torrent: Torrent | None = None,
-        offer: Offer | None = None, metalink: str | None = None,
+        offer: Offer | None = None, metalink: str | None = None, without: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
+        self._without = without
         self.notes: list[str] = []
         # Whose word the hashes are.
         self.proof = Proof()
         if options.checksum is None and urls and (given := fragment_digests(urls[0])):
             self.options = replace(options, checksum=given[0])
-        self.candidates = Candidates(session, urls, self.options, home=url if origin_of(url) else "")
+        self.candidates = Candidates(
+            session, urls, self.options, home=url if origin_of(url) else "", without=without
+        )  # fmt: skip
         self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
@@ -85,6 +89,8 @@ class Download:
         self.version = Version()
         self.content_key: ContentKey | None = None
         self.single_bytes = 0
+        # The map that was last shown, and what of.
+        self.map_made: tuple[RangeSet, bytes] | None = None
         self.started = time.monotonic()
         self.ranged: Ranged | None = None
         # Held, or the garbage collector may take the task.
@@ -239,7 +245,7 @@ class Download:
         self.candidates.close()
         others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
         self._metalink = first.url
-        self.candidates = Candidates(self.session, others, self.options, home=first.url)
+        self.candidates = Candidates(self.session, others, self.options, home=first.url, without=self._without)
         return await self._download()
 
     @property
@@ -423,13 +429,13 @@ class Download:
             return
         from thunderdl.engine.sharing_back import SharingBack, goal_of
 
-        goal, shared = goal_of(self.options), self.ranged.shareable(path)
-        if shared is None or not goal.wants_any:
+        shared = self.ranged.shareable(path)
+        if shared is None or not goal_of(self.options).wants_any:
             return
         self.status, self.sharing = Status.SHARING, SharingBack(self.session, self.options, shared)
         try:
             await self.sharing.start()
-            await self.sharing.run(goal)
+            await self.sharing.run()
         except asyncio.CancelledError:
             # Who cancels now has seen enough of the sharing; the file is there and stays.
             pass

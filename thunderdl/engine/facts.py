@@ -137,7 +137,8 @@ class Facts:
         candidates = sorted(self.download.candidates.all, key=lambda each: each.id)
         known = zip(candidates, source_progress(self.download), strict=False)
         bench = (FileUrl(url=url, use=UrlUse.WAITING, current_url=url) for url in self.download.candidates.bench)
-        return (*(self._url(candidate, source) for candidate, source in known), *bench)
+        asked = (self._url(candidate, source) for candidate, source in known if not candidate.is_removed)
+        return (*asked, *bench)
 
     def _url(self, candidate: Candidate, source: SourceProgress) -> FileUrl:
         use = UrlUse.BANNED if source.state in _BANNED else UrlUse.USED if source.lanes else UrlUse.WAITING

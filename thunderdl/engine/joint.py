@@ -21,6 +21,7 @@ from thunderdl.engine.exchange import Exchange, Parts
 from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.naming import named_target
 from thunderdl.engine.opening import MIRROR_FIRST, First
+from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
@@ -161,6 +162,7 @@ class Joint(Ranged):
         member = self._member = Member(host, self._torrent)
         member.on_note = self._notes.append
         self._candidates.pace.include(member)
+        self.uploads = Uploads(member, self._download.options.task_upload_limit)
         parts = Parts(
             session=self._session, ledger=ledger, driver=driver, division=division, candidates=self._candidates,
             host=host, member=member,
@@ -185,4 +187,5 @@ class Joint(Ranged):
         if exchange is not None:
             await exchange.end()
             self._candidates.pace.exclude()
+            self._end_uploads()
             self._brought_bytes = exchange.swarm_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from thunderdl.core.piecing import granule_bytes
@@ -28,6 +28,7 @@ from thunderdl.options import Options
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
     from thunderdl.engine.finding import Finding
+    from thunderdl.engine.pacing import Uploads
     from thunderdl.engine.sharing_back import Shareable
     from thunderdl.sources.swarm.crowd import Crowd
     from thunderdl.sources.swarm.torrent import Torrent
@@ -49,6 +50,8 @@ class Ranged:
         # What failed when everything seemed to be there: libtorrent calls pieces finished before they are written.
         self._late_fault: ThunderdlError | None = None
         self._finding: Finding | None = None
+        # While peers may have something of it.
+        self.uploads: Uploads | None = None
         self._settled: asyncio.Future[None] = self._session.loop.create_future()
 
     @property
@@ -90,6 +93,18 @@ class Ranged:
     def web_seeds(self) -> tuple[str, ...]:
         """URLs that libtorrent fetches from, as it knows them."""
         return ()
+
+    def choose(self, choice: str | None) -> None:
+        """Have those files of the torrent, as ``Options.files``, from now on. Raises UsageError."""
+
+    def change_web_seeds(self, gone: Iterable[str], new: Iterable[str]) -> bool:
+        """Whether it is libtorrent that fetches from the URLs of the user; then it uses others from now on."""
+        return False
+
+    def _end_uploads(self) -> None:
+        uploads, self.uploads = self.uploads, None
+        if uploads is not None:
+            uploads.close()
 
     def shareable(self, path: str) -> Shareable | None:
         """What there is to share with peers, now that it is whole and called ``path``."""

@@ -150,6 +150,20 @@ class PartFolder:
         self.close()
         return final
 
+    def remove_file(self, path: str) -> None:
+        """Remove one of the files, and the folders that only it was in. Raises StorageError."""
+        try:
+            os.unlink(os.path.join(self.files, path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_fault(path, error) from error
+        folder = os.path.dirname(path)
+        with contextlib.suppress(OSError):
+            while folder:
+                os.rmdir(os.path.join(self.files, folder))
+                folder = os.path.dirname(folder)
+
     def discard(self) -> None:
         """Remove it with all that is in it: nothing has come yet. Raises StorageError."""
         try:

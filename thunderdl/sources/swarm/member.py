@@ -73,7 +73,8 @@ class Member:
         self.last = Look()
         self._seen: list[tuple[float, int]] = []
         self._moved_at = 0.0
-        self._limit, self._received, self._announcing = 0, PeerBytes(), Announcing()
+        self._limit, self._upload_limit, self._received = 0, 0, PeerBytes()
+        self._announcing = Announcing()
         self._fed: dict[int, int] = {}
         # libtorrent answers each in its turn; an answer to one asked earlier says nothing of what came since.
         self._flushes: deque[asyncio.Future[None]] = deque()
@@ -102,6 +103,7 @@ class Member:
             # Even an empty file would be made by libtorrent.
             params.file_priorities = [_ASSIGNED if at in files else 0 for at in range(params.ti.num_files())]
         params.peers, params.download_limit = list(peers), self._limit or -1
+        params.upload_limit = self._upload_limit or -1
         if assigned is not None:
             wanted = set(assigned)
             params.piece_priorities = [
@@ -140,6 +142,12 @@ class Member:
         self._limit = bytes_per_s
         if self._handle is not None:
             self._host.limit(self._handle, bytes_per_s)
+
+    def limit_uploads(self, bytes_per_s: int) -> None:
+        """Send peers no more than this from now on; 0 for no limit."""
+        self._upload_limit = bytes_per_s
+        if self._handle is not None:
+            self._handle.set_upload_limit(bytes_per_s or -1)
 
     async def received_bytes(self) -> int:
         """What peers have brought since :meth:`start`, of use or not."""
