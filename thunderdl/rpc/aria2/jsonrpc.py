@@ -1,6 +1,6 @@
 """JSON-RPC 2.0 as aria2 speaks it: bytes to calls, answers to bytes and HTTP statuses. Pure.
 
-Invariant: no input raises anything but :class:`Fault`, or makes an answer that is no JSON (bad-inputs R7; JSONTestSuite).
+Invariant: no input raises anything but :class:`Fault`, or makes an answer that is no JSON (JSONTestSuite).
 As aria2: an error goes out under an HTTP status that is one, since AriaNg takes each 2xx for a success and never reads
 ``error``; a batch is 200 whatever is in it, and what in it is no object is passed over.
 """
