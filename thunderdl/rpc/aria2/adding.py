@@ -17,6 +17,7 @@ from thunderdl.errors import ThunderdlError, UsageError
 from thunderdl.formats.links import LOCAL_SCHEMES, is_magnet, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.formats.url_patterns import parse_pattern
+from thunderdl.rpc.aria2.contents import is_source, names_something
 from thunderdl.rpc.aria2.params import Refused, texts
 from thunderdl.rpc.aria2.session import Session
 from thunderdl.rpc.aria2.settings import Asked, asked
@@ -134,7 +135,11 @@ def _usable(given: Sequence[str]) -> tuple[str, ...]:
         except UsageError:
             continue
         # A torrent among mirrors is another download; aria2 takes the first one, too.
-        if scheme_of(url) not in LOCAL_SCHEMES and ("://" in url or is_magnet(url)) and not (found and is_magnet(url)):
+        if is_magnet(url):
+            usable = not found and names_something(url)
+        else:
+            usable = is_source(url) and scheme_of(url) not in LOCAL_SCHEMES
+        if usable:
             found.append(url)
     if not found:
         raise Refused("No URI to download.")

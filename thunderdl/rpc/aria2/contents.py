@@ -97,3 +97,13 @@ def _of_link(url: str) -> Content | None:
         return Content(said_by(url))
     except ThunderdlError:
         return None
+
+
+def names_something(link: str) -> bool:
+    """Whether it is a magnet link that names a torrent."""
+    return _of_link(link) is not None
+
+
+def is_source(url: str) -> bool:
+    """Whether bytes come from it: no link of a torrent does, and no document of the daemon's own."""
+    return "://" in url and not is_magnet(url)

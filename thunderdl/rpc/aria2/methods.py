@@ -95,7 +95,7 @@ async def get_peers(session: Session, gid: str) -> list[object]:
     """``aria2.getPeers``."""
     job = session.job(gid)
     task = session.queue.task(job)
-    if task is None and not (job.state.is_in_line and telling.is_torrent(job)):
+    if job.state.has_ended:
         raise Refused(f"No peer data is available for GID#{job.gid}")
     return list(telling.peers(task)) if task else []
 

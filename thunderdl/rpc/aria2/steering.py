@@ -14,6 +14,7 @@ from thunderdl.daemon.queue import NotNow
 from thunderdl.errors import UsageError, shown_url
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked
+from thunderdl.rpc.aria2.contents import is_source
 from thunderdl.rpc.aria2.params import Refused, texts
 from thunderdl.rpc.aria2.session import Session
 
@@ -86,7 +87,7 @@ async def change_uri(
     left = [url for url in urls if url not in gone]
     new = [url for url in dict.fromkeys(_usable(texts(added))) if url not in left]
     at = len(left) if position is None else max(0, position)
-    if job.wish.url in left[:1] and "://" not in job.wish.url:
+    if job.wish.url in left[:1] and not is_source(job.wish.url):
         # What names the torrent stays in front.
         at = max(1, at)
     left[at:at] = new
@@ -132,7 +133,7 @@ def _is_paused(session: Session, job: Job) -> bool:
 def _gone(urls: Iterable[str], removed: Iterable[str]) -> list[str]:
     """URLs are told without logins, and named so when they are to go."""
     named = set(removed)
-    return [url for url in urls if "://" in url and (url in named or shown_url(url) in named)]
+    return [url for url in urls if is_source(url) and (url in named or shown_url(url) in named)]
 
 
 def _usable(given: Iterable[str]) -> Iterable[str]:
@@ -141,5 +142,5 @@ def _usable(given: Iterable[str]) -> Iterable[str]:
             url = checked(text.replace(" ", "%20"))
         except UsageError:
             continue
-        if "://" in url and scheme_of(url) not in LOCAL_SCHEMES:
+        if is_source(url) and scheme_of(url) not in LOCAL_SCHEMES:
             yield url

@@ -16,7 +16,7 @@ from thunderdl.errors import printable, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import names_torrent
 from thunderdl.model import FileProgress, FileUrl, PieceTable, Progress, Status, SwarmFacts, UrlUse
-from thunderdl.rpc.aria2.contents import Content
+from thunderdl.rpc.aria2.contents import Content, is_source
 from thunderdl.rpc.aria2.session import Session
 from thunderdl.task import Task
 
@@ -104,7 +104,8 @@ def files(view: View) -> list[dict[str, object]]:
     content = view.content
     if content is not None and content.files and view.job.state is not State.COMPLETE:
         return _listed(view, content)
-    uris = [{"uri": uri, "status": "waiting"} for uri in uris_of(view.job)]
+    use = "used" if view.job.state.has_ended else "waiting"
+    uris = [{"uri": uri, "status": use} for uri in uris_of(view.job)]
     path = view.path
     if not path and content is not None:
         path = f"[METADATA]{printable(content.swarm.name)}"
@@ -141,7 +142,7 @@ def _told_file(index: int, path: str, size: int, done: int, *, is_selected: bool
 
 def uris_of(job: Job) -> list[str]:
     """The URLs that were asked for, without logins; no link of a torrent, no document of the daemon's."""
-    return [shown_url(url) for url in job.wish.urls if "://" in url]
+    return [shown_url(url) for url in job.wish.urls if is_source(url)]
 
 
 def told_uris(urls: Sequence[FileUrl]) -> list[dict[str, object]]:
