@@ -265,6 +265,8 @@ _SEEDING = (
     "encryption", "proxy",
 )  # fmt: skip
 _ALL = tuple(row.name for row in table())
+# By what happens to a task; see daemon/events.py.
+HOOKED = ("started", "paused", "stopped", "shared", "completed", "failed")
 _SERVING = (
     Flag("state", ("--state",), Takes.VALUE, "Folder of the queue, the secret and kept documents.", "DIR"),
     Flag("listen", ("--listen",), Takes.VALUES, "Where to listen [default: 127.0.0.1:6800]; may be repeated.",
@@ -273,10 +275,25 @@ _SERVING = (
     Flag("secret_file", ("--secret-file",), Takes.VALUE, "File whose first line is the secret that clients need.",
          "FILE"),
     Flag("host_names", ("--host-name",), Takes.VALUES, "Name by which the daemon may be called.", "NAME"),
+    Flag("watched", ("--watch",), Takes.VALUES, "Folder whose .torrent, .meta4, .magnet files are queued.", "DIR"),
+    *(Flag(f"on_{what}", (f"--on-{what}",), Takes.VALUE, f"Program to run on tasks that are {what}; no shell.",
+           "COMMAND") for what in HOOKED),
+    Flag("webhook", ("--webhook",), Takes.VALUE, "Address to tell the same, by POST.", "URL"),
     Flag("origins", ("--allow-origin",), Takes.VALUES, "Web page of another origin that may ask; * for any.", "ORIGIN"),
 )  # fmt: skip
+_STATE = Flag("state", ("--state",), Takes.VALUE, "Folder of the daemon's queue.", "DIR")
+_IN_LINE = (
+    Flag("category", ("--category",), Takes.VALUE, "Category, whose folder it is saved in.", "NAME"),
+    Flag("paused", ("--paused",), Takes.NOTHING, "Stay out until it is resumed."),
+    Flag("top", ("--top",), Takes.NOTHING, "Before all others that wait."),
+    Flag("at", ("--at",), Takes.VALUE, "Not before then: 22:30, or 2026-12-24 22:30.", "TIME"),
+)
+_EVERY = Flag("all", ("--all",), Takes.NOTHING, "The whole queue.")
+_GIDS = Argument(name="gids", metavar="GID…", help="As list shows them; their beginning is enough.", many=True)
 # A task has those of one file, which the daemon does not know beforehand.
 _LASTING = tuple(row.name for row in table() if not row.once)
+# What a task may have that the daemon does not know already.
+_OF_ONE = tuple(row.name for row in table() if row.scope == "task")
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = (
     "headers", "user_agent", "timeout", "retries", "proxy", "proxy_for", "no_proxy", "resolve", "interface",
@@ -312,7 +329,17 @@ COMMANDS: Mapping[str, Command] = {
             name="get",
             target="thunderdl.cli.get:get",
             help="Download each URL: in parallel ranges, resumed where it stopped, verified.",
-            flags=(*_options(*_ALL), _MIRROR, _INPUT, _GLOB, _ASK_PASSWORD, _QUIET, _VERBOSE, _JSON),
+            flags=(
+                *_options(*_ALL),
+                _MIRROR,
+                _INPUT,
+                _GLOB,
+                _ASK_PASSWORD,
+                Flag("hand_over", ("--daemon",), Takes.NOTHING, "Hand them over to the daemon, and return at once."),
+                _QUIET,
+                _VERBOSE,
+                _JSON,
+            ),
             argument=Argument(name="urls", metavar="URL…", help="Each a file of its own.", many=True),
         ),
         Command(
@@ -350,10 +377,21 @@ COMMANDS: Mapping[str, Command] = {
         Command(
             name="resume",
             target="thunderdl.cli.get:resume",
-            help="Finish every download that was left in a folder, or one of them.",
-            flags=(*_options(*_RESUMABLE), _NEW_URL, _QUIET, _VERBOSE, _JSON),
+            help="Finish every download that was left in a folder, or one of them; let tasks of the daemon go on.",
+            flags=(
+                *_options(*_RESUMABLE),
+                _NEW_URL,
+                _EVERY._replace(help="All tasks of the daemon."),
+                _STATE,
+                _QUIET,
+                _VERBOSE,
+                _JSON,
+            ),
             argument=Argument(
-                name="folder", metavar="[DIR|FILE]", help="The folder, or one file; without it the folder to save into."
+                name="places",
+                metavar="[DIR|FILE|GID…]",
+                help="The folder, or one file; without it the folder to save into; or tasks of the daemon.",
+                many=True,
             ),
         ),
         Command(
@@ -390,6 +428,68 @@ COMMANDS: Mapping[str, Command] = {
             target="thunderdl.cli.daemon:daemon",
             help="Keep a queue of downloads, with a web page, an API and aria2's interface.",
             flags=(*_SERVING, *_options(*_LASTING), _QUIET),
+        ),
+        Command(
+            name="add",
+            target="thunderdl.cli.handing_over:add",
+            help="Queue each URL, torrent or metalink with the daemon.",
+            flags=(*_IN_LINE, *_options(*_OF_ONE), _MIRROR, _INPUT, _STATE, _QUIET, _JSON),
+            argument=Argument(name="urls", metavar="URL…", help="Each a task of its own.", many=True),
+        ),
+        Command(
+            name="list",
+            target="thunderdl.cli.queueing:show",
+            help="Show what runs and waits in the daemon's queue.",
+            flags=(
+                Flag("ended", ("--ended",), Takes.NOTHING, "What has ended, the newest first."),
+                Flag("all", ("--all",), Takes.NOTHING, "All of it."),
+                Flag("search", ("--search",), Takes.VALUE, "What has ended whose name or link holds TEXT.", "TEXT"),
+                _STATE,
+                _JSON,
+            ),
+        ),
+        Command(
+            name="watch",
+            target="thunderdl.cli.attending:watch",
+            help="Show the daemon's queue as it goes, until Ctrl-C.",
+            flags=(_STATE, _JSON),
+        ),
+        Command(
+            name="pause",
+            target="thunderdl.cli.queueing:pause",
+            help="Pause tasks of the daemon.",
+            flags=(_EVERY, _STATE),
+            argument=_GIDS,
+        ),
+        Command(
+            name="retry",
+            target="thunderdl.cli.queueing:retry",
+            help="Try again what failed or was removed.",
+            flags=(_STATE,),
+            argument=_GIDS._replace(least=1),
+        ),
+        Command(
+            name="remove",
+            target="thunderdl.cli.queueing:remove",
+            help="Take tasks out of the daemon's queue.",
+            flags=(Flag("with_files", ("--files",), Takes.NOTHING, "And delete what is there of their files."), _STATE),
+            argument=_GIDS._replace(least=1),
+        ),
+        Command(
+            name="move",
+            target="thunderdl.cli.queueing:move",
+            help="Change a task's place in line.",
+            flags=(_STATE,),
+            argument=Argument(
+                name="place", metavar="GID PLACE", help="top, up, down, bottom, or a number from 0.", least=2, many=True
+            ),
+        ),
+        Command(
+            name="set",
+            target="thunderdl.cli.queueing:change",
+            help="Change settings of the daemon, or of a task; without any show them.",
+            flags=(Flag("task", ("--task",), Takes.VALUE, "Of this task alone.", "GID"), _STATE),
+            argument=Argument(name="pairs", metavar="NAME=VALUE…", help="As limit=2M, jobs=4.", many=True),
         ),
         Command(
             name="config",

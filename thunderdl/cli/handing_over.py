@@ -40,6 +40,12 @@ def add(typed: Typed) -> int:
     return 0
 
 
+def get(typed: Typed) -> int:
+    """The same of what was typed for ``get``: saved where that would have saved it."""
+    folder = typed.text("dir") or os.getcwd()
+    return add(Typed({**typed.values, "dir": folder}))
+
+
 def _like(typed: Typed) -> Task:
     """What all of them have: options as texts, and where they stand in line."""
     task: Task = {"options": options_of(typed), "paused": typed.is_on("paused")}

@@ -1,9 +1,8 @@
-"""``thunderdl list``, ``pause``, ``resume``, ``remove``, ``retry``, ``move`` and ``set``: the daemon's queue by hand."""
+"""The daemon's queue by hand: ``thunderdl list``, ``pause``, ``resume``, ``remove``, ``retry``, ``move``, ``set``."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,13 +15,7 @@ from thunderdl.errors import UsageError, printable
 from thunderdl.quantities import clock, percent, rate, size
 
 _PAGE = 1000
-_GID = re.compile(r"[0-9a-f]{4,16}")
 Task = Mapping[str, Any]
-
-
-def names_task(text: str) -> bool:
-    """Whether it is a gid, or the beginning of one, and nothing here is called so."""
-    return _GID.fullmatch(text) is not None and not os.path.lexists(text)
 
 
 def show(typed: Typed) -> int:
@@ -92,7 +85,7 @@ def change(typed: Typed) -> int:
 
 
 def _each(typed: Typed, what: str) -> int:
-    gids = typed.texts("gids")
+    gids = typed.texts("gids") or typed.texts("places")
     if typed.is_on("all") == bool(gids):
         raise UsageError(f"{what} takes gids, as thunderdl list shows them, or --all.")
     with daemon_of(typed) as daemon:
