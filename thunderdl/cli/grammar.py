@@ -52,13 +52,15 @@ class Argument(NamedTuple):
 
 
 class Command(NamedTuple):
-    """``target``: ``module:function`` that takes the :class:`Typed`; imported only when it is run."""
+    """``target``: ``module:function`` that takes the :class:`Typed`; imported only when it is run. ``is_foreign``: it
+    has a grammar of its own, and takes the words as they were typed."""
 
     name: str
     target: str
     help: str
     flags: tuple[Flag, ...]
     argument: Argument | None = None
+    is_foreign: bool = False
 
 
 class Typed:
@@ -372,6 +374,14 @@ COMMANDS: Mapping[str, Command] = {
             help="Run a trace through the scheduler again and draw who fetched what when.",
             flags=(_CHART, _DOWNLOAD),
             argument=Argument(name="file", metavar="FILE", help="What --trace wrote.", least=1),
+        ),
+        Command(
+            name="aria2c",
+            target="thunderdl.cli.aria2c.main:main",
+            help="Download as aria2 would: its options, files and exit status; see aria2c --help.",
+            flags=(),
+            argument=Argument(name="words", metavar="ARGS…", help="What aria2c takes.", many=True),
+            is_foreign=True,
         ),
         Command(
             name="config",
