@@ -54,7 +54,8 @@ class Driver:
     ``begin_at``: where they begin, around the end.
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
-    no source is left: whether there is another way after all.
+    no source is left: whether there is another way after all; ``on_renewed``: another link took the place of one that
+    had expired, and has the same bytes.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Driver:
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
+        self.on_renewed: Callable[[Candidate], None] = lambda candidate: None
         self._queue: deque[Event] = deque()
         # Of those that the user has not named.
         self._refusals = 0
@@ -152,8 +154,11 @@ class Driver:
         source = candidate.source = source_of(candidate, opening, seen, self._options.timeout)
         if source.request.address.endpoint.scheme in ("http", "https"):
             source.renewal = self._renewals[candidate.id] = Renewal(
-                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
-            )
+                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes,
+                self.on_renewed,
+            )  # fmt: skip
+            if candidate.fresh_url is not None:
+                self.on_renewed(candidate)
         transfer, status = opening.transfer, opening.head.status
         start, end = transfer.start, min(transfer.end, self._size)
         if status == 200:
