@@ -18,7 +18,8 @@ from socket import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from thunderdl.cli import settings
-from thunderdl.cli.grammar import HOOKED, Typed
+from thunderdl.cli.commands import HOOKED
+from thunderdl.cli.grammar import Typed
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
