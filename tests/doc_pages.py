@@ -23,7 +23,9 @@ from thunderdl.sources.swarm import torrent
 DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
-    model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
+    model.Result, model.Progress, model.SourceProgress, model.PieceTable, model.FileProgress, model.FileUrl,
+    model.UrlUse, model.PeerProgress, model.SwarmFacts, model.TrackerProgress, model.Explanation, model.Status,
+    model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ExpiredLink, model.ContentKey, options.Exists,
     options.Priority, timetable.Timetable, reach.IpVersion, reach.Resolve, asking.Info, client.Totals, creating.Created,
     seeding.SeedProgress, torrent.Torrent, torrent.TorrentFile,

@@ -26,8 +26,9 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # The lower may be imported by the higher; those of one number are siblings and leave each other alone.
 LAYERS = {
     "errors": 0, "quantities": 0, "model": 1, "timetable": 1, "reach": 1, "options": 2, "option_texts": 2.5, "core": 3,
-    "formats": 3, "sources": 4, "verify": 4, "signatures": 4, "storage": 4, "replay": 4, "engine": 5, "task": 6,
-    "client": 7, "leftovers": 8, "mirroring": 8, "cli": 9,
+    "formats": 3, "option_values": 3.5, "sources": 4, "verify": 4, "signatures": 4, "storage": 4, "replay": 4,
+    "engine": 5, "changes": 5.5, "task": 6, "client": 7, "leftovers": 8, "mirroring": 8, "daemon": 8, "rpc": 9,
+    "cli": 10,
 }  # fmt: skip
 # Here the public names and the command are put together.
 ENTRANCES = {"thunderdl", "thunderdl.__main__"}
@@ -138,7 +139,7 @@ def test_imports_go_down_only() -> None:
         ("thunderdl.core.ranges", "thunderdl.engine.lanes", True),
         ("thunderdl.core.ranges", "thunderdl.formats.hashes", True),
         ("thunderdl.storage.files", "thunderdl.verify", True),
-        ("thunderdl.cli.get", "thunderdl.cli.links", False),
+        ("thunderdl.cli.get", "thunderdl.formats.targets", False),
         ("thunderdl.cli.get", "thunderdl.core.ranges", False),
         ("thunderdl.__main__", "thunderdl.cli.app", False),
     ],

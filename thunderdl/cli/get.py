@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
-from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
+from thunderdl.cli.named import checked_sources
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
 from thunderdl.formats.links import names_metalink, names_torrent, scheme_of
+from thunderdl.formats.targets import checked, checked_target
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:

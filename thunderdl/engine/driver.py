@@ -33,7 +33,7 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
+from thunderdl.engine.candidates import TAKEN_AWAY, Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
@@ -192,6 +192,11 @@ class Driver:
     async def _judge(self, candidate: Candidate) -> None:
         opening = candidate.opening
         assert opening is not None
+        if candidate.is_removed:
+            # Taken away as it answered.
+            candidate.opening = None
+            release(self._session, opening)
+            return
         seen = version_of(opening)
         why = self._why_refused(candidate, seen, opening)
         if not why and self._is_doubtful(seen):
@@ -201,8 +206,8 @@ class Driver:
                 opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
-        if why:
-            self._refuse(candidate, why, seen)
+        if why or candidate.is_removed:
+            self._refuse(candidate, why or TAKEN_AWAY, seen)
         else:
             self._admit(candidate, opening)
 
@@ -291,6 +296,10 @@ class Driver:
     def leave_alone(self, host: str, until: float) -> None:
         """Open no lane to ``host`` before then."""
         self.tell(HostPause(host, until))
+
+    def forget(self, source: int) -> None:
+        """Fetch nothing more from it: the user has taken its URL away."""
+        self.tell(SourceLost(source, TAKEN_AWAY))
 
     def flowing(self, host: str) -> int:
         """How many lanes to ``host`` bring bytes."""

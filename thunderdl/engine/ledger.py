@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from thunderdl.core.piecing import MIN_GRANULE_BYTES, granule_bytes
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.session import Session
@@ -31,20 +32,8 @@ from thunderdl.storage.records import Filled, Header, JournalDamaged, Kept, Piec
 from thunderdl.storage.recovery import is_whole, resume
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
-MIN_GRANULE_BYTES = 256 * 1024
-MAX_GRANULE_BYTES = 16 * 1024 * 1024
-# So that the journal of any file stays below 65,536 extents of 33 bytes.
-GRANULES = 65_536
 BARRIER_S = 1.0
 BARRIER_BYTES = 256 * 1024 * 1024
-
-
-def granule_bytes(size: int) -> int:
-    """How much a journal record covers: a power of two, larger for larger files."""
-    granule = MIN_GRANULE_BYTES
-    while granule < MAX_GRANULE_BYTES and granule * GRANULES < size:
-        granule *= 2
-    return granule
 
 
 @dataclass(slots=True, kw_only=True)
@@ -333,6 +322,13 @@ class Ledger:
                 self._journal.lose_unsynced()
 
     # -- checking
+
+    @property
+    def proven(self) -> RangeSet:
+        """What is there, and right where pieces have hashes; before it goes on, what an earlier run left. Only to be
+        looked at."""
+        known: Ledger | Resumed = self.resumed if self.size is None and self.resumed is not None else self
+        return known.written if self._options.piece_hashes is None else known.verified
 
     @property
     def all_checked(self) -> bool:

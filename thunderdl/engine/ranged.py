@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from thunderdl.core.piecing import granule_bytes
 from thunderdl.core.protocol import PieceBad
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
+from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.losses import losses
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
 from thunderdl.engine.offers import Offer
@@ -28,7 +29,10 @@ from thunderdl.options import Options
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
     from thunderdl.engine.finding import Finding
+    from thunderdl.engine.pacing import Uploads
     from thunderdl.engine.sharing_back import Shareable
+    from thunderdl.sources.swarm.crowd import Crowd
+    from thunderdl.sources.swarm.torrent import Torrent
 
 Saved = tuple[str, tuple[str, ...]]
 
@@ -47,6 +51,8 @@ class Ranged:
         # What failed when everything seemed to be there: libtorrent calls pieces finished before they are written.
         self._late_fault: ThunderdlError | None = None
         self._finding: Finding | None = None
+        # While peers may have something of it.
+        self.uploads: Uploads | None = None
         self._settled: asyncio.Future[None] = self._session.loop.create_future()
 
     @property
@@ -62,6 +68,44 @@ class Ranged:
     def uploaded_bytes(self) -> int:
         """What peers had from it."""
         return 0
+
+    @property
+    def torrent(self) -> Torrent | None:
+        """What peers have it as, None where none are asked."""
+        return None
+
+    @property
+    def crowd(self) -> Crowd | None:
+        """Who was last seen of them."""
+        return None
+
+    @property
+    def here(self) -> RangeSet | Sequence[int] | None:
+        """What is there and proven, as ranges of bytes or a number for each piece; None where nothing is known. Only to
+        be looked at."""
+        return self.ledger.proven if self.ledger else None
+
+    @property
+    def chosen(self) -> frozenset[int] | None:
+        """The numbers of the torrent's files that are wanted, None for all."""
+        return None
+
+    @property
+    def web_seeds(self) -> tuple[str, ...]:
+        """URLs that libtorrent fetches from, as it knows them."""
+        return ()
+
+    def choose(self, choice: str | None) -> None:
+        """Have those files of the torrent, as ``Options.files``, from now on. Raises UsageError."""
+
+    def change_web_seeds(self, gone: Iterable[str], new: Iterable[str]) -> bool:
+        """Whether it is libtorrent that fetches from the URLs of the user; then it uses others from now on."""
+        return False
+
+    def _end_uploads(self) -> None:
+        uploads, self.uploads = self.uploads, None
+        if uploads is not None:
+            uploads.close()
 
     def shareable(self, path: str) -> Shareable | None:
         """What there is to share with peers, now that it is whole and called ``path``."""

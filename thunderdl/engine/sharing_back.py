@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError
 from thunderdl.options import Options
@@ -80,6 +81,8 @@ class SharingBack:
     def __init__(self, session: Session, options: Options, shared: Shareable) -> None:
         self._session, self._options, self.shared = session, options, shared
         self._member: Member | None = None
+        self.uploads: Uploads | None = None
+        self.goal = goal_of(options)
         self._fault: ThunderdlError | None = None
         self._began = time.monotonic()
 
@@ -101,6 +104,7 @@ class SharingBack:
         shared, options = self.shared, self._options
         self._member = Member(await self._session.swarm(), shared.torrent)
         self._member.on_fault = self._failed
+        self.uploads = Uploads(self._member, options.task_upload_limit)
         if shared.peers:
             await asyncio.sleep(AGAIN_S)
         await self._member.start(
@@ -109,14 +113,15 @@ class SharingBack:
         )  # fmt: skip
         self._began = time.monotonic()
 
-    async def run(self, goal: Goal) -> str:
-        """Share until the goal is reached: what of it. Raises SwarmFault."""
+    async def run(self) -> str:
+        """Share until the goal, which may change meanwhile, is reached: what of it. Raises SwarmFault."""
         assert self._member is not None
         while True:
             await self._member.look()
             if self._fault is not None:
                 raise self._fault
             shared_s = time.monotonic() - self._began
+            goal = self.goal
             if reached := goal.reached(self.sent_bytes, self.size_bytes, shared_s):
                 return reached
             left_s = LOOK_S if goal.seconds is None else min(LOOK_S, goal.seconds - shared_s)
@@ -124,6 +129,8 @@ class SharingBack:
 
     async def stop(self) -> None:
         """Leave the swarm. Whoever is being served is cut off."""
+        if self.uploads is not None:
+            self.uploads.close()
         if self._member is not None:
             await self._member.stop()
 
