@@ -1,4 +1,4 @@
-"""The commands, with their arguments and flags: a table for both readers (:mod:`thunderdl.cli.grammar`), help and docs."""
+"""The commands, with their arguments and flags: a table for both readers (``grammar.py``), for help and docs."""
 
 from __future__ import annotations
 

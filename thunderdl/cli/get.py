@@ -77,7 +77,8 @@ def resume(typed: Typed) -> int:
             raise UsageError("--url belongs to one file; write thunderdl resume FILE --url URL.")
     view, tally = view_of(typed), Tally()
     if not journals and not folders:
-        view.problem(ThunderdlError(f"nothing to resume in {printable(place)}."))
+        where = "this folder" if place == os.curdir else printable(place)
+        view.problem(ThunderdlError(f"nothing to resume in {where}."))
         return 0
     left = _left(journals, folders, options, view, tally)
     return asyncio.run(_download(options, (replace(each, new_url=new_url) for each in left), view, tally))
