@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from thunderdl.changes import changed, changed_for_one, fixed_ones
 from thunderdl.engine.feeding import Feeder, origin_of
-from thunderdl.engine.offers import metalink_named
+from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, UsageError
@@ -88,7 +88,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self.begin,
+            host_of=lambda request: origin_of(request.url), begin=self.begin, instead=self._files_named,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -120,6 +120,14 @@ class Client:
                 found = [request]
             for each in found:
                 yield each
+
+    def _files_named(self, request: Request, result: Result) -> list[Request]:
+        """The files in the place of what only its answer showed to be a metalink of several."""
+        options = request.options or self.options
+        if not isinstance(result.error, NamesSeveral) or options.out is not None or request.mirrors:
+            return []
+        self._ended.files_failed -= 1
+        return [replace(request, offer=offer) for offer in result.error.offers]
 
     def stop(self) -> None:
         """Begin nothing more of what :meth:`run` was given, and cancel what runs."""
@@ -238,10 +246,10 @@ class Client:
         """Begin a download. Raises UsageError."""
         options = request.options or self.options
         if is_ed2k(request.url):
-            from thunderdl.engine.ed2k import sources_and_options
+            from thunderdl.engine.ed2k import ed2k_plan
 
-            urls, options = sources_and_options(request.url, request.mirrors, options)
-            request = replace(request, url=urls[0], mirrors=urls[1:], options=options)
+            (url, *mirrors), options, size_bytes = ed2k_plan(request.url, request.mirrors, options)
+            request = replace(request, url=url, mirrors=tuple(mirrors), options=options, size_bytes=size_bytes)
         task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))

@@ -19,7 +19,7 @@ from thunderdl.engine.access import Access
 from thunderdl.engine.documents import Shelf
 from thunderdl.engine.pacing import Keeper, Pacing
 from thunderdl.engine.sharing import Sharing
-from thunderdl.errors import StorageError
+from thunderdl.errors import StorageError, printable
 from thunderdl.options import Options
 from thunderdl.sources.http.connect import Certificate, TlsSettings, Wire, check_proxy
 from thunderdl.sources.http.dialing import Reach
@@ -183,6 +183,13 @@ class Session:
         if (options.per_host, options.connections) != (before.per_host, before.connections):
             self.pool.change(per_host=options.per_host, in_all=options.connections)
             self.sharing.change(options.connections)
+
+    async def write_trace(self, notes: list[str]) -> None:
+        """Have all that was recorded so far in the trace, or note that it is not complete."""
+        if self.trace is not None:
+            await self.on_disk(self.trace.flush)
+            if self.trace.fault:
+                notes.append(f"the trace {printable(self.trace.path)} is not complete: {self.trace.fault}")
 
     async def close(self) -> None:
         """End every connection and thread."""
