@@ -14,7 +14,8 @@ SCRIPTS = [path for path in FILES if path.suffix == ".js"]
 _ENTRY = re.compile(r"^  (\w+): (.+),$", re.MULTILINE)
 # Ways for text to become markup or code. (The policy that the browser is given forbids them, too.)
 _SINKS = re.compile(
-    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\(\"style\"|setInterval\(\""
+    r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"
+    r"|setAttribute\(\"style\"|set(?:Interval|Timeout)\(\""
 )
 
 

@@ -138,7 +138,7 @@ class World:
     # -- what happens --------------------------------------------------------------------------------------------
 
     def add(self, wanted: Json) -> Json:
-        """A task as ``POST /api/v1/tasks`` describes it, ``script`` (a :class:`Script`) and fields of a Task besides."""
+        """A task as ``POST /api/v1/tasks`` describes it, with a :class:`Script` and fields of a Task besides."""
         gid = f"{self.random.getrandbits(64):016x}"
         url = str(wanted["urls"][0])
         script = wanted.get("script") or Script(origins=[Origin(url=u, bytes_per_s=3e6) for u in wanted["urls"]])
