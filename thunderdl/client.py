@@ -15,11 +15,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from thunderdl.changes import changed, changed_for_one
+from thunderdl.changes import changed, changed_for_one, fixed_ones
 from thunderdl.engine.feeding import Feeder, one_by_one, origin_of
 from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
-from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, UsageError
 from thunderdl.formats.old_links import is_ed2k, opened
@@ -204,12 +203,26 @@ class Client:
     def change_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit over all downloads, from now on: as ``Options.limit``, text as on the command line, None for
         none. Raises UsageError."""
-        self._running_session().pacing.change(limit)
+        self.change_options(limit=limit)
 
     def change_upload_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit of what peers have from us, over all torrents, from now on: as ``Options.upload_limit``, text
         as on the command line, None for none. Raises UsageError."""
-        self._running_session().change_upload_limit(checked_limit("upload_limit", limit))
+        self.change_options(upload_limit=limit)
+
+    def change_options(self, **changes: Any) -> None:
+        """Other options from now on. ``limit``, ``upload_limit``, ``per_host``, ``connections`` and ``jobs`` hold for
+        what runs, too; those of a single download for what is added from now on without options of its own.
+
+        Raises UsageError for all others, which a client has from its beginning, and nothing has changed then.
+        """
+        session = self._running_session()
+        if fixed := fixed_ones(changes):
+            raise UsageError(f"{', '.join(fixed)}: a client has it from its beginning; make another one.")
+        self.options = changed(self.options, changes)
+        session.change(self.options)
+        for feeder in self._feeders:
+            feeder.change_jobs(self.options.jobs)
 
     def totals(self) -> Totals:
         """Counts so far."""

@@ -16,6 +16,7 @@ from thunderdl.storage import files
 from thunderdl.storage.files import (
     PartFile,
     ensure_folder,
+    free_space,
     part_path,
     storage_fault,
     sync_folder,
@@ -354,3 +355,9 @@ def test_folders_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("os.fsync", failing(errno.EIO))
     with pytest.raises(StorageError, match="disk reports"):
         sync_folder(str(tmp_path))
+
+
+def test_free_space_is_counted_in_bytes(tmp_path: Path) -> None:
+    assert free_space(str(tmp_path)) > 0
+    with pytest.raises(StorageError):
+        free_space(str(tmp_path / "absent"))

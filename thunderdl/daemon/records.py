@@ -22,6 +22,8 @@ SAVE = (
 FORGET = "DELETE FROM job WHERE gid = ?"
 OPEN = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NULL"
 ENDED = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NOT NULL"
+ONE = f"SELECT {','.join(COLUMNS)} FROM job WHERE gid = ?"
+COUNT_ENDED = "SELECT count(*) FROM job WHERE ended_at IS NOT NULL"
 T = TypeVar("T")
 _NONE: Mapping[str, Text] = {}
 

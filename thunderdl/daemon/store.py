@@ -16,9 +16,9 @@ from typing import Any
 from thunderdl.daemon import records
 from thunderdl.daemon.database import Database, Statement
 from thunderdl.daemon.jobs import Job, Text
-from thunderdl.errors import StorageError, printable
+from thunderdl.errors import StorageError, TargetLocked, printable
 from thunderdl.options import Exists
-from thunderdl.storage.files import ensure_folder, sync_folder, write_small
+from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
 
 _SET = "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
@@ -29,14 +29,21 @@ class Store:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.notes: list[str] = []
+        # The folder, open: who has it locked owns what is in it.
+        self._lock = -1
         self._database = Database(os.path.join(folder, "queue.sqlite"))
         self._reader = records.Reader()
         # Those that could not be written.
         self._unsaved: set[Job] = set()
 
     async def open(self) -> None:
-        """Raises UsageError for what is not ours to read, StorageError."""
-        await self._database.open()
+        """Raises UsageError for what is not ours to read, StorageError, TargetLocked where another daemon has it."""
+        self._lock = await asyncio.to_thread(_locked, self.folder)
+        try:
+            await self._database.open()
+        except BaseException:
+            os.close(self._lock)
+            raise
         self.notes += self._database.notes
 
     async def close(self) -> None:
@@ -44,6 +51,7 @@ class Store:
         with contextlib.suppress(StorageError):
             await self.save(self._unsaved)
         await self._database.close()
+        os.close(self._lock)
 
     # -- tasks
 
@@ -61,6 +69,16 @@ class Store:
         )
         rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, most))
         return self._jobs_of(rows)
+
+    async def job(self, gid: str) -> Job | None:
+        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError."""
+        rows = await asyncio.wrap_future(self._database.read(records.ONE, gid))
+        return next(iter(self._jobs_of(rows)), None)
+
+    async def count_ended(self) -> int:
+        """How many have ended and are not forgotten. Raises StorageError."""
+        (count,) = (await asyncio.wrap_future(self._database.read(records.COUNT_ENDED)))[0]
+        return int(count)
 
     def write(self, jobs: Iterable[Job]) -> Future[None]:
         """Done once they are on the disk; for any thread. Fails with StorageError."""
@@ -128,6 +146,25 @@ class Store:
     @property
     def _documents(self) -> str:
         return os.path.join(self.folder, "documents")
+
+
+def _locked(folder: str) -> int:
+    """The folder, made where it is absent, for this user alone, and locked. Raises StorageError, TargetLocked."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise storage_fault(folder, error) from error
+    try:
+        lock(folder, fd)
+    except TargetLocked as error:
+        os.close(fd)
+        reason = error.reason.replace("is at work on it", "runs with it")
+        raise TargetLocked(folder, f"another daemon, {reason}", "stop that one, or choose another --state") from None
+    except OSError as error:
+        os.close(fd)
+        raise storage_fault(folder, error) from error
+    return fd
 
 
 def _put(path: str, data: bytes) -> None:

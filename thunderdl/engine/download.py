@@ -80,10 +80,10 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
-        # How long it is by the user's word.
-        self.said_bytes: int | None = None
         # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
         self.on_commit: Callable[[int], None] | None = None
+        # How long it is by the user's word.
+        self.said_bytes: int | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there.
@@ -139,11 +139,12 @@ class Download:
         self.candidates.close()
         if self.status is Status.COMPLETE:
             if path is not None and self.options.save_signatures and self.signatures:
-                from thunderdl.engine.signing import keep_signatures
+                from thunderdl.engine.signing import save_signatures_of
 
-                self.notes += await keep_signatures(self.session, path, self.signatures)
+                await save_signatures_of(self, path)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
-        await self._write_trace()
+        if self.ranged is not None:
+            await self.session.write_trace(self.notes)
         remarks = self.session.access.keeping.remarks
         self.notes += remarks
         remarks.clear()
@@ -429,32 +430,11 @@ class Download:
             await self.ranged.leave()
 
     async def _share(self, path: str) -> None:
-        """Go on giving it to peers, where that was asked for. Whatever happens, the download has succeeded."""
-        if self.ranged is None or (self.options.ratio is None and self.options.seed_time is None):
-            return
-        from thunderdl.engine.sharing_back import SharingBack, goal_of
+        """Go on giving it to peers, where that was asked for."""
+        if self.ranged is not None and (self.options.ratio is not None or self.options.seed_time is not None):
+            from thunderdl.engine.sharing_back import share_back
 
-        shared = self.ranged.shareable(path)
-        if shared is None or not goal_of(self.options).wants_any:
-            return
-        self.status, self.sharing = Status.SHARING, SharingBack(self.session, self.options, shared)
-        try:
-            await self.sharing.start()
-            await self.sharing.run()
-        except asyncio.CancelledError:
-            # Who cancels now has seen enough of the sharing; the file is there and stays.
-            pass
-        except ThunderdlError as error:
-            self.notes.append(f"not shared any more: {str(error).rstrip('.')}")
-        await self.sharing.stop()
-        self.status = Status.COMPLETE
-
-    async def _write_trace(self) -> None:
-        """Have all of this download in the trace, or say that it is not."""
-        if (trace := self.session.trace) is not None and self.ranged is not None:
-            await self.session.on_disk(trace.flush)
-            if trace.fault:
-                self.notes.append(f"the trace {printable(trace.path)} is not complete: {trace.fault}")
+            await share_back(self, self.ranged.shareable(path))
 
     async def _small(self, first: Candidate, opening: Opening, body: bytes) -> tuple[str, tuple[str, ...]]:
         """A file that came whole with its first answer."""

@@ -62,6 +62,11 @@ class Feeder(Generic[R]):
             self.stop()
             reading.cancel()
 
+    def change_jobs(self, jobs: int) -> None:
+        """Run so many at once from now on; those that run go on."""
+        self._waiting.change_jobs(jobs)
+        self._look_soon()
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopped = self._exhausted = True

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from thunderdl.core.ranges import RangeSet
 from thunderdl.engine.opening import is_passing
 from thunderdl.errors import printable
-from thunderdl.model import Progress, SourceProgress, SourceState, Status
+from thunderdl.formats.links import scheme_of
+from thunderdl.model import Progress, SourceKind, SourceProgress, SourceState, Status
 
 if TYPE_CHECKING:
     from thunderdl.core.roster import Source
@@ -100,7 +101,7 @@ def _one(download: Download, candidate: Candidate) -> SourceProgress:
     state, note = _state(download, candidate, known)
     busy = [lane for lane in known.lanes.values() if lane.leases] if known else []
     return SourceProgress(
-        url=candidate.url, state=state,
+        url=candidate.url, kind=SourceKind.of_scheme(scheme_of(candidate.url)), state=state,
         bytes=candidate.source.bytes if candidate.source else 0,
         wasted_bytes=candidate.source.wasted_bytes if candidate.source else 0,
         rate_bytes_per_s=sum(lane.rate.mean for lane in busy), lanes=len(busy), note=printable(note),

@@ -85,6 +85,15 @@ def ensure_folder(path: str) -> None:
         raise storage_fault(path, taken) from error
 
 
+def free_space(folder: str) -> int:
+    """Bytes that this user may still write in the folder's file system. Raises StorageError."""
+    try:
+        found = os.statvfs(folder or ".")
+    except OSError as error:
+        raise storage_fault(folder, error) from error
+    return found.f_bavail * found.f_frsize
+
+
 def sync_data(fd: int) -> None:
     """Put the file's bytes on the disk, and what is needed to find them. Raises OSError."""
     if sys.platform == "darwin":
