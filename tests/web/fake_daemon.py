@@ -54,7 +54,11 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = {"content-security-policy": CSP, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+                more = {
+                    "content-security-policy": CSP,
+                    "x-content-type-options": "nosniff",
+                    "cache-control": "no-cache",
+                }
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in more.items())]
             await send(message)
 
@@ -191,7 +195,9 @@ class FakeDaemon:
         wanted = wanted.get("tasks", [wanted])
         for one in wanted:
             if not all(url.partition(":")[0] in ("http", "https", "ftp", "sftp", "magnet") for url in one["urls"]):
-                raise Refused(400, f"{one['urls'][0]}: not a URL that can be downloaded; write it with http:// or another.")
+                raise Refused(
+                    400, f"{one['urls'][0]}: not a URL that can be downloaded; write it with http:// or another."
+                )
         added = [self.world.add(one) for one in wanted]
         self._tell_changes()
         return JSONResponse({"tasks": added}, 201)

@@ -231,7 +231,9 @@ def test_a_task_shows_sources_reasons_pieces_and_peers(start_daemon: StartDaemon
     page = open_page(start_daemon())
     open_task(page, "debian-13")
     expect(page.locator(".source")).to_have_count(5)
-    expect(page.locator(".source", has_text="mirror.example.net")).to_contain_text("the server answered 503; again in 12 s")
+    expect(page.locator(".source", has_text="mirror.example.net")).to_contain_text(
+        "the server answered 503; again in 12 s"
+    )
     expect(page.get_by_role("img", name=re.compile(r"Pieces: \d+% there"))).to_be_visible()
     colours = page.evaluate("""() => {
       const map = document.querySelector(".map"), seen = new Set();
@@ -336,7 +338,9 @@ def test_hostile_names_are_only_text(start_daemon: StartDaemon, open_page: OpenP
     assert page.evaluate("window.hacked") is None
     assert page.locator("#app img:not([src='icon.svg']), #app script").count() == 0
     assert max(map(len, NASTY)) == 10_000
-    assert page.evaluate("Math.max(...[...document.querySelectorAll('bdi')].map((one) => one.textContent.length))") < 700
+    assert (
+        page.evaluate("Math.max(...[...document.querySelectorAll('bdi')].map((one) => one.textContent.length))") < 700
+    )
 
 
 # -- looks -----------------------------------------------------------------------------------------------------------

@@ -80,10 +80,10 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
-        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
-        self.on_commit: Callable[[int], None] | None = None
         # How long it is by the user's word.
         self.said_bytes: int | None = None
+        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
+        self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there.
@@ -139,9 +139,9 @@ class Download:
         self.candidates.close()
         if self.status is Status.COMPLETE:
             if path is not None and self.options.save_signatures and self.signatures:
-                from thunderdl.engine.signing import save_signatures_of
+                from thunderdl.engine.signing import keep_signatures
 
-                await save_signatures_of(self, path)
+                self.notes += await keep_signatures(self.session, path, self.signatures)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
         if self.ranged is not None:
             await self.session.write_trace(self.notes)
