@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.aria2c import run
-from tests.servers.loopback import LoopbackServer, Resource
+from tests.cli.aria2c import link_in, run
+from tests.servers.loopback import Limits, LoopbackServer, Resource
 from thunderdl.__main__ import arguments_of
 from thunderdl.aria2.files import read_list
 from thunderdl.cli.aria2c.given import Given, load
@@ -59,6 +60,27 @@ def test_mirrors_of_one_file(server: LoopbackServer, here: Path) -> None:
 def test_nothing_is_asked_for_but_what_was_given(server: LoopbackServer, here: Path) -> None:
     run(here, f"{server.origin}/small.txt")
     assert [request.path for request in server.requests] == ["/small.txt"]
+
+
+def test_one_file_takes_no_more_connections_than_were_asked_for(here: Path) -> None:
+    """As yt-dlp asks, which names sixteen files at once, too, and one file."""
+    with LoopbackServer({"/big.bin": Resource(body=BIG * 4)}, limits=Limits(rate_bytes_per_s=20_000_000)) as server:
+        ran = run(here, "-x3", "-j16", "-s16", f"{server.origin}/big.bin")
+        assert (ran.code, server.peak_connections <= 3) == (0, True)
+
+
+def test_ctrl_c_stops_it_in_order(here: Path) -> None:
+    program = link_in(here.parent / "bin")
+    with LoopbackServer({"/big.bin": Resource(body=BIG)}) as server:
+        typed = [str(program), "--no-conf", "--max-download-limit=16K", "--save-session=s", f"{server.origin}/big.bin"]
+        with subprocess.Popen(typed, cwd=here, stdout=subprocess.PIPE, text=True) as process:
+            server.wait_for(lambda served: served.sent["/big.bin"] > 0, timeout_s=20)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=20)
+    assert process.returncode == 7
+    assert "Shutdown sequence commencing" in out
+    assert "|INPR|" in out
+    assert b"/big.bin\t\n gid=" in (here / "s").read_bytes()
 
 
 def test_quiet_says_nothing(server: LoopbackServer, here: Path) -> None:

@@ -19,6 +19,7 @@ SAVE = (
     f"INSERT INTO job ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (gid) DO UPDATE SET "
     + ",".join(f"{column}=excluded.{column}" for column in COLUMNS[1:])
 )
+FORGET_ENDED = "DELETE FROM job WHERE ended_at IS NOT NULL"
 FORGET = "DELETE FROM job WHERE gid = ?"
 OPEN = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NULL"
 ENDED = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NOT NULL"

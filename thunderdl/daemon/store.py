@@ -15,7 +15,7 @@ from typing import Any
 
 from thunderdl.daemon import records
 from thunderdl.daemon.database import Database, Statement
-from thunderdl.daemon.jobs import Job, Text
+from thunderdl.daemon.jobs import Job, State, Text
 from thunderdl.errors import StorageError, TargetLocked, printable
 from thunderdl.options import Exists
 from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
@@ -60,14 +60,17 @@ class Store:
         rows = await asyncio.wrap_future(self._database.read(records.OPEN))
         return self._jobs_of(rows)
 
-    async def ended_jobs(self, text: str = "", *, before: float = float("inf"), most: int = 100) -> list[Job]:
+    async def ended_jobs(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
         """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
         pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         sql = (
             f"{records.ENDED} AND ended_at < ? AND (name LIKE ? ESCAPE '\\' OR url LIKE ? ESCAPE '\\') "
-            "ORDER BY ended_at DESC LIMIT ?"
+            "AND (? IS NULL OR state = ?) ORDER BY ended_at DESC LIMIT ?"
         )
-        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, most))
+        named = state.value if state is not None else None
+        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, named, named, most))
         return self._jobs_of(rows)
 
     async def job(self, gid: str) -> Job | None:
@@ -106,6 +109,11 @@ class Store:
         jobs = list(jobs)
         self._unsaved.difference_update(jobs)
         await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
+
+    async def forget_ended(self) -> None:
+        """Strike out all that ended. Raises StorageError."""
+        self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
+        await asyncio.wrap_future(self._database.write(Statement(records.FORGET_ENDED, [()])))
 
     def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
         """The same options as one object for all that have them."""

@@ -77,7 +77,7 @@ class CallCarrier(QueueCarrier):
         if self._task is None:
             self._shut()
         elif not self._writing:
-            self._task.cancel()
+            self._interrupt()
 
     # -- the task
 

@@ -26,6 +26,7 @@ class QueueCarrier:
         # Why it is to end; None while it goes on.
         self._closing: ThunderdlError | None = None
         self._served = 0
+        self._is_under_way = False
         self.is_closed = False
 
     def ask(self, transfer: Transfer) -> None:
@@ -56,8 +57,15 @@ class QueueCarrier:
 
     # -- the task
 
+    def _interrupt(self) -> None:
+        """Have the task see that it is to end. One that has not begun sees it by itself: cancelled before its first
+        step it would never come to tell anybody, and who asked would wait for ever."""
+        if self._task is not None and self._is_under_way:
+            self._task.cancel()
+
     async def _carry_all(self) -> None:
         error: ThunderdlError | OSError | None = None
+        self._is_under_way = True
         try:
             while self._closing is None:
                 self._asked.clear()
@@ -72,7 +80,7 @@ class QueueCarrier:
             error = fault
         except Exception as fault:
             error = foreseen(fault)
-        self._task = None
+        self._task, self._is_under_way = None, False
         if error is None and (error := self._closing) is None:
             return
         self._break(error)

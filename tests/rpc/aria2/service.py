@@ -34,6 +34,7 @@ class Service:
 
     queue: Queue
     port: int
+    app: Aria2
     guesses: list[str] = field(default_factory=list)
     stopped: list[bool] = field(default_factory=list)
 
@@ -89,15 +90,16 @@ async def serving(folder: Path, **changes: object) -> AsyncIterator[Service]:
     """A service over a queue as :func:`tests.daemon.runs.running` makes it."""
     with free_socket() as listening:
         async with running(folder, **changes) as queue:
-            service = Service(queue, listening.getsockname()[1])
+            guesses: list[str] = []
+            stopped: list[bool] = []
 
             async def proof(token: str) -> bool:
-                service.guesses.append(token)
+                guesses.append(token)
                 return token == SECRET
 
-            aria2 = Aria2(queue, proof, service.stopped.append)
+            aria2 = Aria2(queue, proof, stopped.append)
             async with aria2.running(), answering(aria2, listening):
-                yield service
+                yield Service(queue, listening.getsockname()[1], aria2, guesses, stopped)
 
 
 @contextmanager

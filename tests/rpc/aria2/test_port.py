@@ -63,6 +63,7 @@ def test_nothing_but_post_executes_anything(method: str, tmp_path: Path) -> None
             query = f"method=aria2.shutdown&id=1&params={json.dumps([f'token:{SECRET}'])}&jsoncallback=x"
             reply = await service.post(b"", f"/jsonrpc?{query.replace(' ', '')}", method=method)
             assert reply.status == 405
-            assert service.stopped == service.guesses == []
+            assert service.stopped == []
+            assert service.guesses == []
 
     asyncio.run(run())

@@ -64,7 +64,7 @@ def _run(given: Given) -> int:
 
 
 async def _download(given: Given) -> int:
-    from thunderdl.aria2.translating import applied, translate
+    from thunderdl.aria2.translating import applied, connections_to_a_host, translate
     from thunderdl.cli import settings
     from thunderdl.cli.aria2c.console import Console
     from thunderdl.cli.aria2c.jobs import Jobs
@@ -82,10 +82,12 @@ async def _download(given: Given) -> int:
         write_line(sys.stdout, "No files to download.")
         return OK
     console = Console(given)
-    of_session = translate(given.with_defaults({}))
     for warning in given.warnings:
         console.warn(warning)
-    async with Client(applied(base, of_session)) as client:
+    options = applied(base, translate(given.with_defaults({})))
+    at_once = min(options.jobs, len(jobs))
+    per_host = connections_to_a_host(given.options, at_once) or options.per_host
+    async with Client(replace(options, per_host=per_host)) as client:
         return await Run(client, given, made, jobs, console).all()
 
 

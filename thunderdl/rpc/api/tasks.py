@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER = 10_000
 MOST_LISTED = 1000
-_PRIORITY = text(*(level.value for level in Priority))
+PRIORITY = text(*(level.value for level in Priority))
 _POSITION = whole(0, 1_000_000_000)
 TASK_FIELDS = (
     Field("urls", TEXTS, "The link and its mirrors.", needed=True),
     Field("options", OPTIONS, "Options of this task, by name, as texts.", {}),
     Field("category", TEXT, "Whose folder it is saved in.", ""),
-    Field("priority", _PRIORITY, "low, normal or high.", "normal"),
+    Field("priority", PRIORITY, "low, normal or high.", "normal"),
     Field("position", or_none(_POSITION), "Its index in line, from 0; at the end without."),
     Field("paused", SWITCH, "Whether it stays out until it is resumed.", False),
     Field("not_before", NUMBER, "Time before which it is not begun, seconds since 1970.", 0.0),
@@ -49,7 +49,7 @@ _ADD_FIELDS = (
 _CHANGE_FIELDS = (
     Field("options", OPTIONS, "Options that differ from now on; an empty text for the default again.", {}),
     Field("category", TEXT, "Another category."),
-    Field("priority", _PRIORITY, "Another priority."),
+    Field("priority", PRIORITY, "Another priority."),
     Field("files", TEXT, "Files of a torrent to fetch, as 1,3-5."),
     Field("urls_add", TEXTS, "More sources of the file.", ()),
     Field("urls_remove", TEXTS, "Sources that are not to be used any more.", ()),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import NamedTuple
@@ -79,11 +79,17 @@ def taken(given: Mapping[str, object], may_be_set: Callable[[Option], bool]) -> 
     return values
 
 
-def _ours(foreign: Texts, touched: Collection[str], uri: str | None) -> dict[str, Text]:
+def _ours(foreign: Texts, touched: Iterable[str], uri: str | None) -> dict[str, Text]:
     """Our options of one task that the ``touched`` ones set, beside the others of aria2's."""
-    fields = {field for name in touched for field in OPTIONS[name].here.ours}
+    fields = _fields(touched)
     texts = _translated(foreign, uri)
     return {field: text for field, text in texts.items() if field in fields and field in _of_a_task()}
+
+
+def _fields(names: Iterable[str]) -> set[str]:
+    """Those of ours that these set. How long is shared hangs on both of aria2's."""
+    fields = {field for name in names for field in OPTIONS[name].here.ours}
+    return fields | {"ratio", "seed_time"} if fields & {"ratio", "seed_time"} else fields
 
 
 def _translated(foreign: Texts, uri: str | None) -> dict[str, Text]:
@@ -120,7 +126,7 @@ async def changed(session: Session, job: Job, new: Texts) -> None:
     """Change aria2's options of a task. Raises Refused."""
     wish = job.wish
     foreign = {**wish.foreign, **new}
-    fields = {field for name in new for field in OPTIONS[name].here.ours}
+    fields = _fields(new)
     options = {name: text for name, text in wish.options.items() if name not in fields}
     options |= _ours(foreign, new, wish.url)
     try:
@@ -150,7 +156,7 @@ async def change_global_option(session: Session, given: dict[str, object]) -> st
         return "OK"
     rules = session.queue.rules
     foreign = {**rules.foreign, **new}
-    fields = {field for name in new for field in OPTIONS[name].here.ours} - NEVER_FROM_OUTSIDE
+    fields = _fields(new) - NEVER_FROM_OUTSIDE
     # How many connections a server gets hangs on how many files there are at once.
     texts = _translated({"max-concurrent-downloads": str(rules.options.jobs), **foreign}, None)
     try:

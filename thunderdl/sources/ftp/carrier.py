@@ -81,7 +81,7 @@ class FtpCarrier(QueueCarrier):
             # The mover writes its last byte first.
             self._stream.connection.close(error)
         elif self._task is not None:
-            self._task.cancel()
+            self._interrupt()
         else:
             self._shut()
 
