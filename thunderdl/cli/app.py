@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line; the exit code."""
     prepare_streams()
     try:
-        code = _run(with_command(list(arguments)))
+        code = _run(with_command(list(arguments))) if arguments[:1] != ["aria2c"] else _as_aria2c(arguments[1:])
         sys.stdout.flush()
     except ThunderdlError as error:
         return _complain(str(error), error)
@@ -37,6 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _complain(sentences.bug(error), error)
     return code
+
+
+def _as_aria2c(arguments: Sequence[str]) -> int:
+    """aria2's grammar is another one: neither of our readers may look at it."""
+    from thunderdl.cli.aria2c.main import main as run
+
+    return run(arguments)
 
 
 def with_command(arguments: list[str]) -> list[str]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
-from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
+from thunderdl.cli.named import checked_sources
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
-from thunderdl.formats.links import names_metalink, names_torrent
+from thunderdl.formats.links import names_metalink, names_torrent, scheme_of
+from thunderdl.formats.targets import checked, checked_target
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -222,14 +223,12 @@ def _check_stdin(urls: Sequence[str], input_list: str | None, options: Options) 
 
 
 def _check_documents(urls: Sequence[str], options: Options) -> None:
-    if (
-        options.files is not None
-        and options.torrent is None
-        and options.metalink is None
-        and not (urls[0] == "-" or names_torrent(urls[0]) or names_metalink(urls[0]))
-    ):
-        raise UsageError(
-            "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
-        )
+    if options.files is not None and options.torrent is None and options.metalink is None:
+        named = urls[0] == "-" or names_torrent(urls[0]) or names_metalink(urls[0])
+        # Over HTTP, its Content-Type may say yet that it is a metalink.
+        if not named and not (options.follow and scheme_of(urls[0]) in ("http", "https")):
+            raise UsageError(
+                "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
+            )
     if options.mirror_list is not None and "://" not in options.mirror_list and not os.path.exists(options.mirror_list):
         raise UsageError(f"--mirror-list {printable(options.mirror_list)}: there is no such file.")

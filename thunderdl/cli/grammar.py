@@ -265,6 +265,18 @@ _SEEDING = (
     "encryption", "proxy",
 )  # fmt: skip
 _ALL = tuple(row.name for row in table())
+_SERVING = (
+    Flag("state", ("--state",), Takes.VALUE, "Folder of the queue, the secret and kept documents.", "DIR"),
+    Flag("listen", ("--listen",), Takes.VALUES, "Where to listen [default: 127.0.0.1:6800]; may be repeated.",
+         "HOST:PORT"),
+    Flag("roots", ("--root",), Takes.VALUES, "Folder that tasks may be saved below, beside --dir.", "DIR"),
+    Flag("secret_file", ("--secret-file",), Takes.VALUE, "File whose first line is the secret that clients need.",
+         "FILE"),
+    Flag("host_names", ("--host-name",), Takes.VALUES, "Name by which the daemon may be called.", "NAME"),
+    Flag("origins", ("--allow-origin",), Takes.VALUES, "Web page of another origin that may ask; * for any.", "ORIGIN"),
+)  # fmt: skip
+# A task has those of one file, which the daemon does not know beforehand.
+_LASTING = tuple(row.name for row in table() if not row.once)
 # What a source is reached with, for a command that looks at a URL but saves nothing.
 _REACH = (
     "headers", "user_agent", "timeout", "retries", "proxy", "proxy_for", "no_proxy", "resolve", "interface",
@@ -372,6 +384,12 @@ COMMANDS: Mapping[str, Command] = {
             help="Run a trace through the scheduler again and draw who fetched what when.",
             flags=(_CHART, _DOWNLOAD),
             argument=Argument(name="file", metavar="FILE", help="What --trace wrote.", least=1),
+        ),
+        Command(
+            name="daemon",
+            target="thunderdl.cli.daemon:daemon",
+            help="Keep a queue of downloads, with a web page, an API and aria2's interface.",
+            flags=(*_SERVING, *_options(*_LASTING), _QUIET),
         ),
         Command(
             name="config",

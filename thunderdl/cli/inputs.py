@@ -16,9 +16,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol, TextIO
 
-from thunderdl.cli.links import LONGEST, checked, checked_sources, checked_target
+from thunderdl.cli.named import checked_sources
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.input_lists import ListedFile, ListedSetting, parse_line
+from thunderdl.formats.targets import LONGEST, checked, checked_target
 from thunderdl.options import Options
 
 # So long a pipe is waited for after a URL: options may be about to come. What they name is begun then.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -33,7 +33,7 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
+from thunderdl.engine.candidates import TAKEN_AWAY, Candidate, Candidates, FirstRange, source_of
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
@@ -54,7 +54,8 @@ class Driver:
     ``begin_at``: where they begin, around the end.
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
-    no source is left: whether there is another way after all.
+    no source is left: whether there is another way after all; ``on_renewed``: another link took the place of one that
+    had expired, and has the same bytes.
     """
 
     def __init__(
@@ -74,11 +75,14 @@ class Driver:
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
+        self.on_renewed: Callable[[Candidate], None] = lambda candidate: None
         self._queue: deque[Event] = deque()
         # Of those that the user has not named.
         self._refusals = 0
         self._telling = self._stopped = self._limited = False
+        # What the scheduler was told of lanes at each host and in all, and after how many changes of the pool.
         self._caps: dict[str, int] = {}
+        self._budget, self._caps_as_of = options.connections, -1
         # To one host, where there is a reason beside what it allows.
         self.most_lanes: int | None = None
         self._share = Share(lanes=options.connections, hosts={})
@@ -135,6 +139,9 @@ class Driver:
                 following = self._queue.popleft()
                 if self._stopped:
                     continue
+                if isinstance(following, Tick):
+                    # Time alone gives hosts more.
+                    self._caps_as_of = -1
                 self._update_caps()
                 for command in self.scheduler.handle(following, time.monotonic()):
                     self._perform(command)
@@ -152,8 +159,11 @@ class Driver:
         source = candidate.source = source_of(candidate, opening, seen, self._options.timeout)
         if source.request.address.endpoint.scheme in ("http", "https"):
             source.renewal = self._renewals[candidate.id] = Renewal(
-                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
-            )
+                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes,
+                self.on_renewed,
+            )  # fmt: skip
+            if candidate.fresh_url is not None:
+                self.on_renewed(candidate)
         transfer, status = opening.transfer, opening.head.status
         start, end = transfer.start, min(transfer.end, self._size)
         if status == 200:
@@ -189,6 +199,11 @@ class Driver:
     async def _judge(self, candidate: Candidate) -> None:
         opening = candidate.opening
         assert opening is not None
+        if candidate.is_removed:
+            # Taken away as it answered.
+            candidate.opening = None
+            release(self._session, opening)
+            return
         seen = version_of(opening)
         why = self._why_refused(candidate, seen, opening)
         if not why and self._is_doubtful(seen):
@@ -198,8 +213,8 @@ class Driver:
                 opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
-        if why:
-            self._refuse(candidate, why, seen)
+        if why or candidate.is_removed:
+            self._refuse(candidate, why or TAKEN_AWAY, seen)
         else:
             self._admit(candidate, opening)
 
@@ -279,15 +294,20 @@ class Driver:
 
     def obey(self, share: Share) -> None:
         """Have no more lanes than this."""
-        changed, self._share = share.lanes != self._share.lanes, share
-        if changed:
-            self.tell(Budget(share.lanes))
+        self._share, self._caps_as_of = share, -1
+        if (lanes := self._lanes_in_all(self.lanes.held())) != self._budget:
+            self._budget = lanes
+            self.tell(Budget(lanes))
         elif not (self._telling or self._stopped):
             self._update_caps()
 
     def leave_alone(self, host: str, until: float) -> None:
         """Open no lane to ``host`` before then."""
         self.tell(HostPause(host, until))
+
+    def forget(self, source: int) -> None:
+        """Fetch nothing more from it: the user has taken its URL away."""
+        self.tell(SourceLost(source, TAKEN_AWAY))
 
     def flowing(self, host: str) -> int:
         """How many lanes to ``host`` bring bytes."""
@@ -299,18 +319,29 @@ class Driver:
         """Slots that other downloads hold, or are due, are none of ours; and what a limit holds back is not slow."""
         if (limited := self._candidates.pace.meter.is_throttled) != self._limited:
             self._limited = limited
-            for command in self.scheduler.handle(Limited(limited), time.monotonic()):
-                self._perform(command)
-        for candidate in self._candidates.all:
-            if (source := candidate.source) is None:
-                continue
-            free = self._session.pool.free_slots(source.slots)
-            cap = min(self.lanes.slots_of(source.host) + free, self._share.hosts.get(source.host, free + UNBOUNDED))
+            self._tell_at_once(Limited(limited))
+        if self._caps_as_of == self._session.pool.changes:
+            return
+        self._caps_as_of = self._session.pool.changes
+        held = self.lanes.held()
+        if (lanes := self._lanes_in_all(held)) != self._budget:
+            self._budget = lanes
+            self._tell_at_once(Budget(lanes))
+        for host in dict.fromkeys(each.source.host for each in self._candidates.all if each.source is not None):
+            free = self._session.pool.free_at(host)
+            cap = min(held.get(host, 0) + free, self._share.hosts.get(host, free + UNBOUNDED))
             cap = cap if self.most_lanes is None else min(cap, self.most_lanes)
-            if self._caps.get(source.host) != cap:
-                self._caps[source.host] = cap
-                for command in self.scheduler.handle(HostCap(source.host, cap), time.monotonic()):
-                    self._perform(command)
+            if self._caps.get(host) != cap:
+                self._caps[host] = cap
+                self._tell_at_once(HostCap(host, cap))
+
+    def _lanes_in_all(self, held: Mapping[str, int]) -> int:
+        """What there is to have, whatever the host: told once, not as the cap of each of a hundred hosts."""
+        return min(self._share.lanes, sum(held.values()) + self._session.pool.free_in_all)
+
+    def _tell_at_once(self, event: Event) -> None:
+        for command in self.scheduler.handle(event, time.monotonic()):
+            self._perform(command)
 
     def _perform(self, command: Command) -> None:
         if isinstance(command, Fetch):

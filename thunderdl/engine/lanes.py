@@ -104,12 +104,8 @@ class Lanes:
         opening.transfer.notify = lambda event: self._heard_parked(lane, event)
         self._lanes[lane_id] = lane
 
-    def slots_of(self, host: str) -> int:
-        """How many slots of the pool the lanes to ``host`` hold."""
-        return sum(1 for lane in self._lanes.values() if lane.source.host == host)
-
     def held(self) -> Mapping[str, int]:
-        """The same of each host."""
+        """How many slots of the pool the lanes hold, by host."""
         return Counter(lane.source.host for lane in self._lanes.values())
 
     def flowing(self, host: str) -> int:

@@ -193,3 +193,13 @@ def save_signatures(path: str, signatures: tuple[Signature, ...]) -> tuple[str, 
         if not os.path.lexists(name):
             saved.append(write_small(name, each.text.strip().encode() + b"\n", Exists.REFUSE))
     return tuple(saved)
+
+
+async def save_signatures_of(download: Download, path: str) -> None:
+    """Put those that its metalink holds beside the file at ``path``, and note what came of it."""
+    try:
+        saved = await download.session.on_disk(save_signatures, path, download.signatures)
+    except ThunderdlError as error:
+        download.notes.append(f"its signature is not saved: {str(error).rstrip('.')}")
+    else:
+        download.notes += [f"its signature is saved as {printable(each)}" for each in saved]
