@@ -98,3 +98,26 @@ def of_many(codes: Iterable[int], *, was_stopped: bool = False) -> int:
     stopped."""
     failed = [code for code in codes if code not in (OK, UNFINISHED)]
     return failed[-1] if failed else UNFINISHED if was_stopped else OK
+
+
+def code_of(kind: str, exit_code: int) -> int:
+    """The number of an error that is known by the name of its class and our own exit code alone, as the daemon keeps
+    it: what an answer's status would say more is not told any more."""
+    if not kind:
+        return OK
+    named: object = getattr(errors, kind, None)
+    if isinstance(named, type) and issubclass(named, errors.ThunderdlError) and named is not errors.DownloadFailed:
+        return _of_class(named)
+    return _BY_EXIT_CODE.get(exit_code, UNKNOWN)
+
+
+def _of_class(kind: type[errors.ThunderdlError]) -> int:
+    if issubclass(kind, errors.AccessDenied):
+        return 24
+    if issubclass(kind, errors.ServerBusy):
+        return 29
+    return 22 if issubclass(kind, errors.BadResponse) else next((c for k, c in _CODES if issubclass(kind, k)), UNKNOWN)
+
+
+# Of a download that failed at every source our exit code is that of the most telling fault (errors.py).
+_BY_EXIT_CODE = {3: 3, 4: 6, 5: 24, 6: 22, 7: 32, 8: 8, 9: 17, 10: 13, 11: 11, 130: UNFINISHED}

@@ -138,6 +138,10 @@ class Queue:
         task = self._running.get(job)
         return task.progress() if task is not None else None
 
+    def leaving(self, job: Job) -> State | None:
+        """What one that runs is being stopped for: the state that it gets then; None for others."""
+        return self._leaving.get(job)
+
     def position(self, job: Job) -> int | None:
         """Its index in line."""
         return self._line.index(job) if job.state.is_in_line else None
@@ -305,7 +309,8 @@ class Queue:
         self.client.change_limit(options.limit)
         self.client.change_upload_limit(options.upload_limit)
         self.events.publish(What.SETTINGS)
-        await self.store.save_settings(stored(rules))
+        # What was taken back is written down, too: else it would hold again after a restart.
+        await self.store.save_settings({**dict.fromkeys(settings, "null"), **stored(rules)})
         self._fill()
 
     def hold(self) -> None:
@@ -393,13 +398,13 @@ class Queue:
         self._running[job].cancel()
 
     def _is_over(self, job: Job, result: Result) -> None:
-        del self._running[job]
+        seen = self._running.pop(job).progress()
         self._sharing.discard(job)
         state = self._leaving.pop(job, None)
         if self._is_closing and result.status is Status.CANCELLED:
             # It goes on when the daemon is back.
             return
-        outcome = _outcome_of(result)
+        outcome = _outcome_of(result, seen)
         touched: Iterable[Job] = ()
         if result.status is not Status.CANCELLED:
             self._end(job, state_of(result), outcome)
@@ -459,11 +464,12 @@ class Queue:
         await self.store.save(ran)
 
 
-def _outcome_of(result: Result) -> Outcome:
-    error = result.error
+def _outcome_of(result: Result, seen: Progress) -> Outcome:
+    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds."""
+    error, path = result.error, result.path
     return Outcome(
-        name=os.path.basename(result.path) if result.path else "", path=result.path,
-        size_bytes=result.bytes if result.path else None, done_bytes=result.bytes if result.path else 0,
+        name=os.path.basename(path or seen.path or ""), path=path,
+        size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
         uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
         notes=result.notes, error=str(error) if error is not None else "",
         kind=type(error).__name__ if error is not None else "",

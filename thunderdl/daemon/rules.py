@@ -39,6 +39,8 @@ class Rules:
     hours: Timetable | None = None
     # The texts that were set, by name, over those that it was started with.
     texts: Mapping[str, Text] = field(default_factory=dict)
+    # Options of another program's interface, as Wish.foreign has those of one task.
+    foreign: Mapping[str, Text] = field(default_factory=dict)
 
     @cached_property
     def options(self) -> Options:
@@ -84,6 +86,8 @@ def changed(rules: Rules, settings: Mapping[str, object]) -> Rules:
             rules = replace(rules, categories=_categories(value))
         elif name == "hours":
             rules = replace(rules, hours=_hours(value))
+        elif name == "foreign":
+            rules = replace(rules, foreign=_foreign(value))
         elif value is None:
             texts.pop(name, None)
         elif isinstance(value, str):
@@ -101,6 +105,7 @@ def changed(rules: Rules, settings: Mapping[str, object]) -> Rules:
 def stored(rules: Rules) -> dict[str, str]:
     """The settings as the database holds them: JSON by name."""
     told: dict[str, object] = {**rules.texts, "categories": dict(rules.categories)}
+    told["foreign"] = dict(rules.foreign)
     told["hours"] = str(rules.hours) if rules.hours else None
     return {name: json.dumps(value) for name, value in told.items()}
 
@@ -130,6 +135,13 @@ def _categories(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
         raise UsageError("categories: not a table of names and folders.")
     return dict(value)
+
+
+def _foreign(value: object) -> dict[str, Text]:
+    if not isinstance(value, Mapping):
+        raise UsageError("foreign: not a table of options.")
+    return {str(name): tuple(map(str, text)) if isinstance(text, list | tuple) else str(text)
+            for name, text in value.items()}  # fmt: skip
 
 
 def _hours(value: object) -> Timetable | None:
