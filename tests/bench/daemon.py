@@ -119,9 +119,7 @@ def calls(folder: Path, count: int) -> None:
         began, used = time.perf_counter(), cpu_s(process)
         for first in range(0, 100_000, BATCH):
             api.ask("POST", "/api/v1/tasks", {"tasks": [task(number) for number in range(first, first + BATCH)]})
-        print(
-            f"{'100,000 tasks by POST, 10,000 at once':44} {time.perf_counter() - began:7.1f} s, CPU {cpu_s(process) - used:.1f} s"
-        )
+        told("100,000 tasks by POST, 10,000 at once", time.perf_counter() - began, cpu_s(process) - used)
         print(f"{'memory, with them':44} {memory_mib(process):7.0f} MiB")
         rate_of("GET tasks?state=waiting&limit=1000", process, 50, lambda _: api.ask(
             "GET", "/api/v1/tasks?state=waiting&offset=50000&limit=1000"))  # fmt: skip
