@@ -118,7 +118,8 @@ async def _run(typed: _Typed) -> int:
             for note in queue.store.notes:
                 write_line(sys.stderr, f"thunderdl: {printable(note)}")
             stopped = _stopped_by_signals()
-            async with Server(queue, sockets, _access(typed, sockets), Secret(secret)).running():
+            server = Server(queue, sockets, _access(typed, sockets), Secret(secret), lambda _: stopped.set())
+            async with server.running():
                 await asyncio.to_thread(_keep_address, typed.state, sockets)
                 tell_systemd("READY=1", os.environ)
                 _say(typed, sockets, secret)
