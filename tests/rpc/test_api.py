@@ -252,12 +252,23 @@ _WRONG: Mapping[str, tuple[object, ...]] = {
 }  # fmt: skip
 
 
+_NO_OBJECTS: tuple[object, ...] = ([], None, 1, "x", {"no such field": 1})
+_NO_LISTS: tuple[object, ...] = ({}, "x", [1], [None], [], [[]])
+
+
 def wrong_values(field: Field) -> Iterator[object]:
     """Values of every other type. Where null or one of several types is right, only what is none of them."""
     schema: Mapping[str, Any] = field.shape.schema
     kinds = [part.get("type") for part in schema.get("anyOf", [schema])]
     for value in itertools.chain.from_iterable(_WRONG[kind] for kind in kinds if kind and kind != "null"):
-        fits = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict}
+        fits: dict[str, Any] = {
+            "string": str,
+            "integer": int,
+            "number": (int, float),
+            "boolean": bool,
+            "array": list,
+            "object": dict,
+        }
         of_other = [fits[kind] for kind in kinds if kind and kind != "null"][1:]
         if (value is None and "null" in kinds) or (of_other and isinstance(value, of_other[0])):
             continue
@@ -277,7 +288,7 @@ def test_every_field_of_every_body_is_checked(tmp_path: Path, route: Route) -> N
                 answer = await sent(served, route.method, path, {field.name: value})
                 assert answer.status_code == 400, (field.name, value)
                 assert field.name in answer.json()["error"]["message"]
-        for body in ([], None, 1, "x", {"no such field": 1}):
+        for body in _NO_OBJECTS:
             assert (await sent(served, route.method, path, body)).status_code == 400
         assert served.queue.counts() == (0, 1, 0)
         assert str(served.queue.rules) == before
@@ -293,7 +304,7 @@ def test_every_field_of_each_of_many_is_checked(tmp_path: Path) -> None:
                 answer = await sent(served, "POST", "/api/v1/tasks", {"tasks": [good, {**good, field.name: value}]})
                 assert answer.status_code == 400, (field.name, value)
                 assert f"tasks[1]: {field.name}" in answer.json()["error"]["message"]
-        for several in ({}, "x", [1], [None], [], [[]]):
+        for several in _NO_LISTS:
             assert (await sent(served, "POST", "/api/v1/tasks", {"tasks": several})).status_code == 400
         assert served.queue.counts() == (0, 0, 0)
 

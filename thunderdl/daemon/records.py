@@ -108,5 +108,5 @@ def _made(kind: type[T], found: Mapping[str, Any]) -> T:
                    for name, value in found.items() if name in known})  # fmt: skip
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+# Made once: json.dumps makes one for each call whose arguments are not its defaults.
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -29,6 +29,7 @@ class Store:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.notes: list[str] = []
+        self._prefix = os.path.join(folder, "documents", "")
         # The folder, open: who has it locked owns what is in it.
         self._lock = -1
         self._database = Database(os.path.join(folder, "queue.sqlite"))
@@ -143,17 +144,13 @@ class Store:
         """Keep a torrent (``.torrent``) or metalink (``.meta4``) that came from outside: a path that a wish may name,
         as its URL. Raises StorageError."""
         name = hashlib.sha256(document).hexdigest()[:32] + suffix
-        path = os.path.join(self._documents, name)
+        path = self._prefix + name
         await asyncio.to_thread(_put, path, document)
         return path
 
     def is_document(self, path: str) -> bool:
         """Whether it names one that :meth:`keep` has made."""
-        return os.path.dirname(path) == self._documents
-
-    @property
-    def _documents(self) -> str:
-        return os.path.join(self.folder, "documents")
+        return path.startswith(self._prefix) and "/" not in path[len(self._prefix) :]
 
 
 def _locked(folder: str) -> int:

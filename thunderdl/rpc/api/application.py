@@ -117,7 +117,9 @@ class Api:
         told = await route.handle(self, Call(gid, query, body, raw, scope))
         if isinstance(told, Answer | Streamed):
             return told
-        return Answer(204) if told is None else Answer(route.status, encoded(told))
+        if told is None:
+            return Answer(204)
+        return Answer(route.status, told if isinstance(told, bytes) else encoded(told))
 
 
 def _table() -> Mapping[str, Mapping[str, Route]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.daemon.line import Whence
+from thunderdl.daemon.queue import MOST_IN_A_ROW
 from thunderdl.errors import UsageError
 from thunderdl.options import Priority
 from thunderdl.rpc.api.fields import (
@@ -24,7 +26,7 @@ from thunderdl.rpc.api.fields import (
     whole,
 )
 from thunderdl.rpc.api.routes import BASE, Call, Route
-from thunderdl.rpc.api.shapes import detail_of, task_of
+from thunderdl.rpc.api.shapes import detail_of, list_of, task_of
 
 if TYPE_CHECKING:
     from thunderdl.rpc.api.application import Api
@@ -70,7 +72,7 @@ async def list_tasks(api: Api, call: Call) -> object:
     queue, state = api.queue, call.query["state"]
     part = slice(call.query["offset"], call.query["offset"] + call.query["limit"])
     if state == "waiting":
-        return {"tasks": [task_of(queue, job) for job in queue.waiting(part)], "total": queue.counts()[1]}
+        return await list_of(queue, queue.waiting(part), total=queue.counts()[1])
     listed: list[Job] = []
     if state in ("active", "all"):
         listed += queue.active()
@@ -79,7 +81,7 @@ async def list_tasks(api: Api, call: Call) -> object:
     total = len(listed) if state == "active" else sum(queue.counts()) if state == "all" else queue.counts()[2]
     if state in ("ended", "all"):
         listed += reversed(queue.ended())
-    return {"tasks": [task_of(queue, job) for job in listed[part]], "total": total}
+    return await list_of(queue, listed[part], total=total)
 
 
 async def add(api: Api, call: Call) -> object:
@@ -91,8 +93,17 @@ async def add(api: Api, call: Call) -> object:
     else:
         if not isinstance(several, list) or not 0 < len(several) <= MOST_TOGETHER:
             raise UsageError(f"tasks: a list of 1 to {MOST_TOGETHER} is expected.")
-        jobs = await _add(api, [read(TASK_FIELDS, each, f"tasks[{index}]") for index, each in enumerate(several)])
-    return {"tasks": [task_of(api.queue, job) for job in jobs]}
+        jobs = await _add(api, await _read(several))
+    return await list_of(api.queue, jobs)
+
+
+async def _read(several: list[object]) -> list[dict[str, Any]]:
+    told = []
+    for index, each in enumerate(several):
+        told.append(read(TASK_FIELDS, each, f"tasks[{index}]"))
+        if index % MOST_IN_A_ROW == MOST_IN_A_ROW - 1:
+            await asyncio.sleep(0)
+    return told
 
 
 async def _add(api: Api, given: list[dict[str, Any]]) -> list[Job]:
