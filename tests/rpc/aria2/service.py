@@ -104,7 +104,7 @@ async def serving(folder: Path, **changes: object) -> AsyncIterator[Service]:
 
 @contextmanager
 def free_socket() -> Iterator[socket.socket]:
-    with socket.socket() as listening:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(("127.0.0.1", 0))
         yield listening

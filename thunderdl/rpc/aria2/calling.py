@@ -22,8 +22,8 @@ Proof = Callable[[str], Awaitable[bool]]
 _TOKEN = "token:"
 _MULTICALL, _ADD = "system.multicall", "aria2.addUri"
 _CALLS = (Param("methods", Kind.LIST),)
-# So many are added in one go: others have their turn in between.
-_TOGETHER = 200
+# So many are added in one go, and so many are looked at before others have their turn.
+_TOGETHER, _A_TURN = 200, 20
 
 
 class Caller:
@@ -114,7 +114,9 @@ class _Request:
         """The answers of the first of them, as far as they can be added together; none where that does not pay."""
         new: list[adding.New] = []
         try:
-            for call in calls:
+            for number, call in enumerate(calls):
+                if number % _A_TURN == 0:
+                    await asyncio.sleep(0)
                 method, params = await self._admitted(*_parts(call))
                 uris, options, at = checked(method.params, params)
                 one = adding.new_of(uris, options, at)  # type: ignore[arg-type]  # checked against the table

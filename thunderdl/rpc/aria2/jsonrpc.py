@@ -89,7 +89,7 @@ def status_of(answer: Mapping[str, object] | Sequence[object]) -> int:
 
 def encode(answer: object) -> str:
     """ASCII alone, so that a file name of any bytes makes text that every client reads."""
-    return json.dumps(answer, separators=(",", ":"), allow_nan=False)
+    return _encode(answer)
 
 
 # -- reading
@@ -159,3 +159,5 @@ def _decoder() -> json.JSONDecoder:
 
 
 _DECODER = _decoder()
+# One for all: json.dumps makes a new one wherever an argument is not its default.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
