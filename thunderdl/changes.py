@@ -12,6 +12,13 @@ from thunderdl.formats.hashes import parse_checksum
 from thunderdl.options import Options, Priority, table
 
 LIMITS = ("limit", "task_limit", "upload_limit", "task_upload_limit")
+# Of those that all downloads of a client share.
+LIVE = frozenset({"limit", "upload_limit", "per_host", "connections", "jobs"})
+
+
+def fixed_ones(changes: Mapping[str, Any]) -> list[str]:
+    """Of the names those that a client cannot change any more."""
+    return sorted(row.name for row in table() if row.scope == "session" and row.name in changes.keys() - LIVE)
 
 
 def changed(options: Options, changes: Mapping[str, Any]) -> Options:

@@ -15,11 +15,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from thunderdl.changes import changed, changed_for_one
-from thunderdl.engine.feeding import Feeder, origin_of
-from thunderdl.engine.offers import metalink_named
+from thunderdl.changes import changed, changed_for_one, fixed_ones
+from thunderdl.engine.feeding import Feeder, one_by_one, origin_of
+from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
-from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, UsageError
 from thunderdl.formats.old_links import is_ed2k, opened
@@ -89,7 +88,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self.begin,
+            host_of=lambda request: origin_of(request.url), begin=self.begin, instead=self._files_named,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -110,7 +109,7 @@ class Client:
 
     async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
         """The requests, a metalink's files in its place."""
-        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+        async for request in one_by_one(requests):
             if request.offer is not None or not metalink_named(request.url, request.options or self.options):
                 yield request
                 continue
@@ -121,6 +120,14 @@ class Client:
                 found = [request]
             for each in found:
                 yield each
+
+    def _files_named(self, request: Request, result: Result) -> list[Request]:
+        """The files in the place of what only its answer showed to be a metalink of several."""
+        options = request.options or self.options
+        if not isinstance(result.error, NamesSeveral) or options.out is not None or request.mirrors:
+            return []
+        self._ended.files_failed -= 1
+        return [replace(request, offer=offer) for offer in result.error.offers]
 
     def stop(self) -> None:
         """Begin nothing more of what :meth:`run` was given, and cancel what runs."""
@@ -196,12 +203,26 @@ class Client:
     def change_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit over all downloads, from now on: as ``Options.limit``, text as on the command line, None for
         none. Raises UsageError."""
-        self._running_session().pacing.change(limit)
+        self.change_options(limit=limit)
 
     def change_upload_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit of what peers have from us, over all torrents, from now on: as ``Options.upload_limit``, text
         as on the command line, None for none. Raises UsageError."""
-        self._running_session().change_upload_limit(checked_limit("upload_limit", limit))
+        self.change_options(upload_limit=limit)
+
+    def change_options(self, **changes: Any) -> None:
+        """Other options from now on. ``limit``, ``upload_limit``, ``per_host``, ``connections`` and ``jobs`` hold for
+        what runs, too; those of a single download for what is added from now on without options of its own.
+
+        Raises UsageError for all others, which a client has from its beginning, and nothing has changed then.
+        """
+        session = self._running_session()
+        if fixed := fixed_ones(changes):
+            raise UsageError(f"{', '.join(fixed)}: a client has it from its beginning; make another one.")
+        self.options = changed(self.options, changes)
+        session.change(self.options)
+        for feeder in self._feeders:
+            feeder.change_jobs(self.options.jobs)
 
     def totals(self) -> Totals:
         """Counts so far."""
@@ -225,10 +246,10 @@ class Client:
         """Begin a download. Raises UsageError."""
         options = request.options or self.options
         if is_ed2k(request.url):
-            from thunderdl.engine.ed2k import sources_and_options
+            from thunderdl.engine.ed2k import ed2k_plan
 
-            urls, options = sources_and_options(request.url, request.mirrors, options)
-            request = replace(request, url=urls[0], mirrors=urls[1:], options=options)
+            (url, *mirrors), options, size_bytes = ed2k_plan(request.url, request.mirrors, options)
+            request = replace(request, url=url, mirrors=tuple(mirrors), options=options, size_bytes=size_bytes)
         task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))
@@ -258,11 +279,6 @@ def _requests_of(metalink: Metalink, told_by: str, request: Request, options: Op
     if options.out is not None or request.mirrors or request.url not in (told_by, options.metalink):
         sole(offers, told_by)
     return [replace(request, offer=offer) for offer in offers]
-
-
-async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:
-    for request in requests:
-        yield request
 
 
 async def download(

@@ -84,8 +84,25 @@ class ContentKey:
 
 
 class SourceKind(enum.Enum):
+    """What is spoken with a source; with or without TLS, in whatever version."""
+
     HTTP = "http"
+    FTP = "ftp"
+    SFTP = "sftp"
+    FILE = "file"
+    DATA = "data"
     PEERS = "peers"
+
+    @classmethod
+    def of_scheme(cls, scheme: str) -> SourceKind:
+        """That of the URLs that begin so; HTTP for what nobody speaks."""
+        return _KINDS.get(scheme, cls.HTTP)
+
+
+_KINDS = {
+    "ftp": SourceKind.FTP, "ftps": SourceKind.FTP, "ftpes": SourceKind.FTP, "sftp": SourceKind.SFTP,
+    "file": SourceKind.FILE, "data": SourceKind.DATA,
+}  # fmt: skip
 
 
 class SourceState(enum.Enum):

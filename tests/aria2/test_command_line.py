@@ -6,7 +6,7 @@ import pytest
 
 from thunderdl.aria2.command_line import BadCommandLine, Options, read_command_line
 from thunderdl.aria2.help_text import LIKE_ARIA2, TAGS, help_text, option_text, version_text
-from thunderdl.aria2.table import OPTIONS
+from thunderdl.aria2.table import OPTIONS, SETTABLE
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_help_is_made_from_the_table() -> None:
     assert "--connect-timeout" in found
     assert "--dir" not in help_text("#cookie")
     everything = help_text("#all")
-    assert all(f"--{name}" in everything for name in OPTIONS)
+    assert all(f"--{name}" in everything for name in SETTABLE)
     assert help_text("foo").endswith("See 'aria2c -h'.")
     assert {tag for option in OPTIONS.values() for tag in option.tags} <= set(TAGS)
     assert max(map(len, everything.splitlines())) < 200

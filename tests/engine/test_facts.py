@@ -111,8 +111,8 @@ def test_a_small_file_that_came_at_once(tmp_path: Path, server: LoopbackServer, 
     drive(watch, server.url("/f"), tmp_path)
 
 
-def test_where_nobody_tells_the_size_there_are_no_pieces(tmp_path: Path, server: LoopbackServer) -> None:
-    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.together(m.no_ranges, m.chunked))
+def test_where_nobody_tells_the_size_there_are_no_pieces(tmp_path: Path) -> None:
+    unsized = generated(SIZE, seed=1, behaviour=m.together(m.no_ranges, m.chunked))
 
     async def watch(task: Task) -> Result:
         connections = set()
@@ -122,7 +122,8 @@ def test_where_nobody_tells_the_size_there_are_no_pieces(tmp_path: Path, server:
         assert 1 in connections
         return await task.outcome()
 
-    drive(watch, server.url("/f"), tmp_path)
+    with LoopbackServer({"/f": unsized}, limits=PACE) as server:
+        drive(watch, server.url("/f"), tmp_path)
 
 
 def test_the_urls_of_a_file_and_what_becomes_of_each(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_first_come_first_served_at_a_host() -> None:
             await pool.wait_for_slot(A)
         first, second = await waiting(pool, A), await waiting(pool, A)
         assert pool.waiting == {A.origin: 2}
-        assert pool.free_slots(A) == 0
+        assert pool.free_at(A.origin) == 0
         pool.free_slot(A)
         await asyncio.sleep(0)
         assert (first.done(), second.done()) == (True, False)
@@ -126,8 +126,8 @@ def test_a_pause_is_kept_by_all_and_ends_by_itself() -> None:
 def test_a_refusal_lowers_the_cap() -> None:
     async def script(pool: Pool) -> None:
         pool.refused(A, Refusal(url="u", held=4, working=2, is_new=True, is_of_host=True))
-        assert pool.free_slots(A) == 3
-        assert pool.free_slots(B) == 4
+        assert pool.free_at(A.origin) == 3
+        assert pool.free_at(B.origin) == 4
 
     with_pool(script, per_host=4, in_all=16)
 

@@ -16,12 +16,15 @@ from tests.servers.loopback import Limits, LoopbackServer, Resource
 from thunderdl import Client, Options, Priority, Status
 from thunderdl import Request as Wanted
 from thunderdl.client import Task
+from thunderdl.core.protocol import Budget, Command, Event, HostCap
+from thunderdl.core.scheduler import Scheduler
 from thunderdl.engine import candidates, sharing
 from thunderdl.engine.opening import back_off_s
 from thunderdl.errors import ThunderdlError
 
 KIB, MIB = 1024, 1024 * 1024
 LIMIT_S = 20.0
+OTHER = generated(256 * MIB, seed=2)
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +120,30 @@ def test_what_is_shared_is_also_the_number_in_all(tmp_path: Path) -> None:
             await until(lambda: lanes(one) == 6)
             other = client.add(second.url("/other"))
             await until(lambda: lanes(one) <= 4 and lanes(other) >= 2)
+
+        with_client(tmp_path, script, connections=6)
+
+
+def test_what_others_hold_is_told_in_all_and_not_of_each_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of forty mirrors each heard of every connection that another one had opened: 2,800 events, a third of a core."""
+    heard: list[Event] = []
+    handle = Scheduler.handle
+
+    def noted(self: Scheduler, event: Event, now: float) -> list[Command]:
+        heard.append(event)
+        return handle(self, event, now)
+
+    monkeypatch.setattr(Scheduler, "handle", noted)
+    with paced(one=generated(256 * MIB)) as first, paced(one=generated(256 * MIB)) as second, paced(b=OTHER) as third:
+
+        async def script(client: Client) -> None:
+            one = client.add(first.url("/one"), mirrors=[second.url("/one")])
+            await until(lambda: lanes(one) == 6)
+            heard.clear()
+            client.add(third.url("/b"))
+            await until(lambda: any(isinstance(each, Budget) and each.lanes < 6 for each in heard))
+            hosts = {server.url("").rstrip("/") for server in (first, second)}
+            assert not [each for each in heard if isinstance(each, HostCap) and each.host in hosts]
 
         with_client(tmp_path, script, connections=6)
 

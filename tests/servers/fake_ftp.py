@@ -197,16 +197,20 @@ class _Dialogue:
             self._say(b"550 no")
             return
         self._listening.settimeout(5)
-        data, _ = self._listening.accept()
-        self._say(self._server.opening)
-        if self._server.context is not None:
-            data = self._server.context.wrap_socket(data, server_side=True)
-        with contextlib.closing(data):
-            try:
-                reply = self._send(data, content[start:] + self._server.more)
-            except OSError:
-                reply = b"426 you hung up"
+        plain, _ = self._listening.accept()
+        with plain:
+            # Nobody may be there any more to hear it.
+            self._say(self._server.opening)
+            with self._secured(plain) as data:
+                try:
+                    reply = self._send(data, content[start:] + self._server.more)
+                except OSError:
+                    reply = b"426 you hung up"
         self._say(reply)
+
+    def _secured(self, plain: socket.socket) -> socket.socket:
+        context = self._server.context
+        return plain if context is None else context.wrap_socket(plain, server_side=True)
 
     def _send(self, data: socket.socket, content: bytes) -> bytes:
         server = self._server

@@ -165,7 +165,7 @@ class World:
         self.servers[number].adopt(lane, 0, end)
         self.tell(SourceOpened(
             source=number, host=source.host, lane=lane, start=0, end=end, latency_s=source.rtt_s,
-            random_access=source.random_access,
+            random_access=source.random_access, runs_on=source.runs_on,
         ))  # fmt: skip
 
     def _poll(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from thunderdl.aria2.option import Option
-from thunderdl.aria2.table import BY_LETTER, OPTIONS
+from thunderdl.aria2.table import BY_LETTER, SETTABLE
 from thunderdl.errors import UsageError, printable
 
 Options = dict[str, "str | list[str]"]
@@ -18,11 +18,12 @@ _MOST_MEANT = 5
 
 
 class BadCommandLine(UsageError):
-    """``reason``: getopt's sentence; ``meant``: long options that may have been meant."""
+    """``reason``: getopt's sentence; ``meant``: long options that may have been meant; ``is_known``: whether the option
+    itself is one, or a letter."""
 
-    def __init__(self, reason: str, meant: tuple[str, ...] = ()) -> None:
-        super().__init__(reason, meant)
-        self.reason, self.meant = reason, meant
+    def __init__(self, reason: str, meant: tuple[str, ...] = (), *, is_known: bool = False) -> None:
+        super().__init__(reason, meant, is_known)
+        self.reason, self.meant, self.is_known = reason, meant, is_known
 
     def __str__(self) -> str:
         return printable(self.reason)
@@ -74,11 +75,11 @@ def _long(word: str, rest: Iterator[str]) -> tuple[Option, str]:
 
 
 def _named(typed: str, word: str) -> Option:
-    if typed in OPTIONS:
-        return OPTIONS[typed]
-    fitting = [name for name in OPTIONS if typed and name.startswith(typed)]
+    if typed in SETTABLE:
+        return SETTABLE[typed]
+    fitting = [name for name in SETTABLE if typed and name.startswith(typed)]
     if len(fitting) == 1:
-        return OPTIONS[fitting[0]]
+        return SETTABLE[fitting[0]]
     meant = tuple(_meant(typed))
     if fitting:
         listed = " ".join(f"'--{name}'" for name in fitting)
@@ -90,7 +91,7 @@ def _meant(typed: str) -> Iterator[str]:
     # Loaded when first used: most lines are right.
     import difflib
 
-    return (f"--{name}" for name in difflib.get_close_matches(typed[:100], OPTIONS, _MOST_MEANT, 0.5))
+    return (f"--{name}" for name in difflib.get_close_matches(typed[:100], SETTABLE, _MOST_MEANT, 0.5))
 
 
 def _short(word: str, rest: Iterator[str]) -> tuple[Option, str]:
@@ -98,7 +99,7 @@ def _short(word: str, rest: Iterator[str]) -> tuple[Option, str]:
     letter, behind = word[1], word[2:]
     option = BY_LETTER.get(letter)
     if option is None:
-        raise BadCommandLine(f"invalid option -- '{letter}'")
+        raise BadCommandLine(f"invalid option -- '{letter}'", is_known=True)
     if option.name == "version" and behind:
         # Its own word ends here; the rest is judged as if it stood alone.
         _short(f"-{behind}", rest)
@@ -111,5 +112,5 @@ def _short(word: str, rest: Iterator[str]) -> tuple[Option, str]:
 def _next(rest: Iterator[str], complaint: str) -> str:
     value = next(rest, None)
     if value is None:
-        raise BadCommandLine(complaint)
+        raise BadCommandLine(complaint, is_known=True)
     return value

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from thunderdl.aria2.command_line import Options, put
 from thunderdl.aria2.option import Form
-from thunderdl.aria2.table import OPTIONS
+from thunderdl.aria2.table import OPTIONS, SETTABLE
 from thunderdl.formats.input_lists import ListedFile, ListedSetting, parse_line
 
 #: Of one file, as for other lists: beyond that it is rubbish, or an attempt to fill memory.
@@ -44,7 +44,7 @@ def read_conf(text: str, *, home: str) -> Read:
 
 def _take(line: str, options: Options, unknown: list[str], home: str | None = None) -> None:
     name, _, value = (part.strip() for part in line.partition("="))
-    option = OPTIONS.get(name)
+    option = SETTABLE.get(name)
     if option is None:
         unknown.append(line)
         return
@@ -77,7 +77,7 @@ def _listed(found: ListedFile, number: int) -> Listed:
 
 
 def _with_setting(listed: Listed, setting: ListedSetting) -> Listed:
-    option = OPTIONS.get(setting.name)
+    option = SETTABLE.get(setting.name)
     if option is None or not option.reach.of_a_download:
         # aria2 passes over what is no option of one download, too.
         room = len(listed.unknown) < MOST_SETTINGS

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from thunderdl.aria2.option import Form, Option, State
-from thunderdl.aria2.table import OPTIONS
+from thunderdl.aria2.table import SETTABLE
 
 USAGE = "Usage: aria2c [OPTIONS] [URI | MAGNET | TORRENT_FILE | METALINK_FILE]...\nSee 'aria2c -h'."
 #: The version of aria2 whose options and answers these are.
@@ -33,13 +33,13 @@ def help_text(asked: str = "#basic") -> str:
     """Options of a ``#tag``, or with a word in their names."""
     tag = asked[1:] if asked.startswith("#") else None
     if tag == "all":
-        heading, chosen = "Printing all options.", list(OPTIONS.values())
+        heading, chosen = "Printing all options.", list(SETTABLE.values())
     elif tag is not None:
         heading = f"Printing options tagged with '#{tag}'.\nSee 'aria2c -h#help' to know all available tags."
-        chosen = [option for option in OPTIONS.values() if tag in option.tags]
+        chosen = [option for option in SETTABLE.values() if tag in option.tags]
     else:
         heading = f"Printing options whose name includes '{asked}'."
-        chosen = [option for option in OPTIONS.values() if asked in option.name]
+        chosen = [option for option in SETTABLE.values() if asked in option.name]
         if not chosen:
             return USAGE
     return "\n".join([USAGE.partition("\n")[0], heading, "Options:", *_options(chosen)])

@@ -107,6 +107,11 @@ class Option(NamedTuple):
         return not self.bare and self.form not in (Form.SWITCH, Form.SLOTS)
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether aria2 keeps it to itself: it is in no help, and neither command line nor files may set it."""
+        return not self.tags and self.name != "netrc-path"
+
+    @property
     def repeats(self) -> bool:
         """Whether each of several values counts, not the last alone."""
         return self.form in (Form.LINES, Form.INDEXED)

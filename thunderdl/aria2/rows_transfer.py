@@ -15,10 +15,11 @@ _KEPT = "connections are kept while they are of use"
 # fmt: off
 ROWS: tuple[Option, ...] = (
     row("split", NUMBER, "5", "basic http ftp", "Connections for one file at most.",
-        ours("per_host", why="the smaller of it and the next one; without both the scheduler decides"),
+        ours("per_host", why="the smaller of it and --max-connection-per-server counts"),
         short="s", reach=TASK, least=1),
     row("max-connection-per-server", NUMBER, "1", "basic http ftp", "Connections of one file to one server at most.",
-        ours("per_host", why="times --max-concurrent-downloads, 64 at most"), short="x", reach=TASK, least=1, most=16),
+        ours("per_host", why="times --max-concurrent-downloads, 64 at most; without it the scheduler decides"),
+        short="x", reach=TASK, least=1, most=16),
     row("min-split-size", SIZE, "20971520", "basic http ftp", "Nothing smaller than twice this is split.",
         moot(_RANGES), short="k", reach=TASK, least=2**20, most=2**30),
     row("piece-length", SIZE, "1048576", "advanced http ftp", "Borders of ranges.", moot(_RANGES),

@@ -16,6 +16,8 @@ OPTIONS: Mapping[str, Option] = MappingProxyType(
         for option in rows
     }
 )
+#: Those that may be typed, or stand in a file.
+SETTABLE: Mapping[str, Option] = MappingProxyType({n: o for n, o in OPTIONS.items() if not o.is_hidden})
 BY_LETTER: Mapping[str, Option] = MappingProxyType({o.short: o for o in OPTIONS.values() if o.short})
 
 #: Defaults of aria2 that hold here, too; of the other options the scheduler, or our own default, decides.
@@ -40,9 +42,5 @@ def defaults(*, of_a_download: bool = False) -> dict[str, str]:
 
 # aria2 answers these only where they were given.
 _UNTOLD = frozenset(
-    {
-        "bt-keep-alive-interval", "bt-request-timeout", "bt-timeout", "dns-timeout", "force-sequential",
-        "max-http-pipelining", "peer-connection-timeout", "select-least-used-host", "startup-idle-time", "pause",
-        "no-want-digest-header",
-    }
-)  # fmt: skip
+    {"force-sequential", "pause", "no-want-digest-header"} | {n for n, o in OPTIONS.items() if o.is_hidden}
+)

@@ -15,11 +15,9 @@ from typing import NamedTuple
 from thunderdl.aria2.option import State
 from thunderdl.aria2.table import OPTIONS
 from thunderdl.aria2.values import validated_all
-from thunderdl.errors import UsageError, printable
-from thunderdl.formats.hashes import parse_checksum
 from thunderdl.formats.links import names_metalink, scheme_of
-from thunderdl.option_texts import parse_value
-from thunderdl.options import Kind, Options, table
+from thunderdl.option_values import value_of
+from thunderdl.options import Options, table
 
 #: So many connections to one host at most, whatever is asked for: it is what all of ours are by default.
 MOST_PER_HOST = 64
@@ -69,13 +67,8 @@ def applied(base: Options, translated: Translated, *, of_session: bool = True) -
         row = rows[name]
         if row.scope == "session" and not of_session:
             continue
-        try:
-            if isinstance(text, tuple):
-                changes[name] = (*getattr(base, name), *(parse_value(row, each) for each in text))
-            else:
-                changes[name] = parse_checksum(text) if row.kind is Kind.DIGEST else parse_value(row, text)
-        except ValueError as error:
-            raise UsageError(f"{'/'.join(names_of(name))}: {printable(str(error))}.") from None
+        value = value_of(row, text, "/".join(names_of(name)))
+        changes[name] = (*getattr(base, name), *value) if isinstance(value, tuple) else value
     return replace(base, **changes)  # type: ignore[arg-type]  # typed by the rows
 
 
@@ -121,11 +114,17 @@ def _checksum(values: Values, _: str | None) -> str | None:
     return None if text.lower().startswith("adler32=") else text or None
 
 
+def connections_to_a_host(values: Given, downloads: int) -> int | None:
+    """Connections to one host over all of so many downloads at once; None where none were asked for.
+
+    aria2 counts for each download, we over all of them: with one's share for all they would wait for each other."""
+    asked = [int(str(values[name])) for name in ("max-connection-per-server", "split") if name in values]
+    return min(min(asked) * downloads, MOST_PER_HOST) if asked else None
+
+
 def _per_host(values: Values, _: str | None) -> str | None:
-    """aria2 counts for each download, we over all of them: one after the other would be slower than was asked for."""
-    asked = [int(values[name]) for name in ("max-connection-per-server", "split") if name in values]
-    jobs = int(values.get("max-concurrent-downloads", "5"))
-    return str(min(min(asked) * jobs, MOST_PER_HOST)) if asked else None
+    count = connections_to_a_host(values, int(values.get("max-concurrent-downloads", "5")))
+    return None if count is None else str(count)
 
 
 def _retries(values: Values, _: str | None) -> str | None:

@@ -10,7 +10,7 @@ from thunderdl.formats.old_links import is_ed2k
 def checked_sources(url: str, mirrors: Sequence[str], torrent: str | None = None) -> None:
     """Raise UsageError where what is named names no place to fetch it from: an ed2k link alone."""
     if is_ed2k(url):
-        from thunderdl.engine.ed2k import sources_and_options
+        from thunderdl.engine.ed2k import ed2k_plan
         from thunderdl.options import Options
 
-        sources_and_options(url, mirrors, Options(torrent=torrent))
+        ed2k_plan(url, mirrors, Options(torrent=torrent))

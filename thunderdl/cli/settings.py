@@ -74,6 +74,18 @@ def config_path() -> str:
     return os.path.join(platformdirs.user_config_dir("thunderdl", appauthor=False), "config.toml")
 
 
+def state_path() -> str:
+    """The daemon's folder: THUNDERDL_STATE, else below the user's state folder as platformdirs names it."""
+    if named := os.environ.get("THUNDERDL_STATE"):
+        return os.path.abspath(os.path.expanduser(named))
+    if _ON_LINUX:
+        base = os.environ.get("XDG_STATE_HOME", "").strip() or os.path.expanduser("~/.local/state")
+        return os.path.join(base, "thunderdl")
+    import platformdirs
+
+    return platformdirs.user_state_dir("thunderdl", appauthor=False)
+
+
 def read_config(path: str) -> Given:
     """The table in the file, empty where there is no file; UsageError if it is not TOML or not readable."""
     try:

@@ -77,11 +77,17 @@ class Bus:
             listener(event)
 
     @contextmanager
+    def hearing(self, listener: Callable[[Event], None]) -> Iterator[None]:
+        """Call ``listener`` with each event, at once, for as long as the context holds. It must not wait or raise."""
+        self._listeners[listener] = listener
+        try:
+            yield
+        finally:
+            del self._listeners[listener]
+
+    @contextmanager
     def listening(self) -> Iterator[Subscription]:
         """A subscription for as long as the context holds."""
         subscription = Subscription()
-        self._listeners[subscription] = subscription.put
-        try:
+        with self.hearing(subscription.put):
             yield subscription
-        finally:
-            del self._listeners[subscription]

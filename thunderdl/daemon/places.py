@@ -11,25 +11,40 @@ from thunderdl.errors import UsageError, printable
 from thunderdl.storage.paths import user_name
 
 
+class OutsideRoots(UsageError):
+    """``folder``: one that the daemon may not write to."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        shown = printable(self.folder)[:200]
+        return (
+            f"{shown} is outside of the folders that the daemon may write to; start it with --root {shown} to allow it."
+        )
+
+
 def folder_of(wish: Wish, rules: Rules) -> str:
     """The folder that a task is saved in, absolute: its own, else its category's, else that of all.
 
     A relative one is below that of all. Raises UsageError for one outside of the roots, and for an unknown category.
     Looks at the disk, for links.
     """
-    base = os.path.abspath(rules.options.dir)
-    category = ""
-    if wish.category:
-        if wish.category not in rules.categories:
-            raise UsageError(f"{printable(wish.category)[:60]!r}: no such category; add it in the settings.")
-        category = rules.categories[wish.category]
-    own = wish.options.get("dir", "")
-    if not isinstance(own, str):
+    if wish.category and wish.category not in rules.categories:
+        raise UsageError(f"{printable(wish.category)[:60]!r}: no such category; add it in the settings.")
+    if not isinstance(wish.options.get("dir", ""), str):
         raise UsageError("dir: given more than once.")
-    folder = os.path.join(base, os.path.expanduser(category), os.path.expanduser(own))
     if out := wish.options.get("out", ""):
         user_name(str(out))
-    return inside(folder, rules.roots)
+    return inside(named_folder(wish, rules), rules.roots)
+
+
+def named_folder(wish: Wish, rules: Rules) -> str:
+    """The same as it was named, without a look at the disk and without a check: to be shown."""
+    category, own = rules.categories.get(wish.category, ""), wish.options.get("dir", "")
+    base = os.path.abspath(rules.options.dir)
+    return os.path.normpath(os.path.join(base, os.path.expanduser(category), os.path.expanduser(str(own))))
 
 
 def inside(folder: str, roots: Sequence[str]) -> str:
@@ -41,7 +56,4 @@ def inside(folder: str, roots: Sequence[str]) -> str:
         above = os.path.realpath(root)
         if real == above or real.startswith(above.rstrip("/") + "/"):
             return real
-    raise UsageError(
-        f"{printable(folder)[:200]} is outside of the folders that the daemon may write to; start it with "
-        f"--root {printable(folder)[:200]} to allow it."
-    )
+    raise OutsideRoots(folder)

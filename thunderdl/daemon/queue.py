@@ -30,7 +30,7 @@ from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.model import Progress, Result, Status
-from thunderdl.options import Options
+from thunderdl.options import Options, table
 from thunderdl.task import Request, Task
 
 # So many that ended are at hand; older ones are searched for in the database.
@@ -107,6 +107,10 @@ class Queue:
             raise NoSuchTask(gid)
         return found[0]
 
+    def at_hand(self, gid: str) -> Job | None:
+        """The task of exactly that name; None where there is none, or it ended long ago."""
+        return self._jobs.get(gid)
+
     def active(self) -> Sequence[Job]:
         """Those that run, the longest first."""
         return list(self._running)
@@ -151,9 +155,11 @@ class Queue:
         """Whether nothing begins until :meth:`go_on`."""
         return self._is_paused
 
-    async def history(self, text: str = "", *, before: float = float("inf"), most: int = 100) -> list[Job]:
+    async def history(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
         """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
-        return await self.store.ended_jobs(text, before=before, most=most)
+        return await self.store.ended_jobs(text, before=before, most=most, state=state)
 
     # -- what is done with it
 
@@ -253,6 +259,14 @@ class Queue:
             self.events.publish(What.FORGOTTEN, job)
         await self.store.forget(jobs)
 
+    async def forget_ended(self) -> None:
+        """Strike all that ended from the list, those of long ago, too; their files stay. Raises StorageError."""
+        for job in list(self._ended.values()):
+            self._jobs.pop(job.gid, None)
+            self.events.publish(What.FORGOTTEN, job)
+        self._ended.clear()
+        await self.store.forget_ended()
+
     async def move(self, job: Job, position: int, whence: Whence = Whence.START) -> int:
         """Change its place in line; the index that it has then. Raises NotNow for one that is not in line."""
         if not job.state.is_in_line:
@@ -268,10 +282,11 @@ class Queue:
         with it and keeps what is there. Raises UsageError; NotNow for one that has ended."""
         if job.state.has_ended:
             raise NotNow(f"{job.gid}: it has ended.")
-        before, job.wish = job.wish, self._checked(wish)
+        before, wish = job.wish, self._checked(wish)
         task = self._running.get(job)
-        if task is not None and job not in self._leaving and job.wish != before:
-            self._change_running(job, task, before)
+        if task is not None and job not in self._leaving and wish != before:
+            self._change_running(task, before, wish)
+        job.wish = wish
         if wish.priority is not before.priority and job.state.is_in_line:
             weight = wish.priority.weight
             self._line.remove(job)
@@ -364,13 +379,15 @@ class Queue:
 
         return Request(first, tuple(others), options, on_commit=claim)
 
-    def _change_running(self, job: Job, task: Task, before: Wish) -> None:
-        options = self.rules.options_of(job.wish)
-        task.change_priority(options.priority)
-        task.change_limit(options.task_limit)
-        is_same = {**before.options, "task_limit": ""} == {**job.wish.options, "task_limit": ""}
-        if not is_same or before.urls != job.wish.urls:
-            self._leave(job, State.WAITING)
+    def _change_running(self, task: Task, before: Wish, wish: Wish) -> None:
+        """What can change while it runs changes at once, for the rest the task begins again. Raises UsageError."""
+        old, new = (replace(self.rules.options_of(each), dir=folder_of(each, self.rules)) for each in (before, wish))
+        pairs = ((row.name, getattr(old, row.name), getattr(new, row.name)) for row in table())
+        task.change_options(**{name: now for name, was, now in pairs if was != now})
+        gone = [url for url in before.urls if url not in wish.urls]
+        added = [url for url in wish.urls if url not in before.urls]
+        if gone or added:
+            task.change_urls(gone, added)
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""

@@ -19,9 +19,12 @@ SAVE = (
     f"INSERT INTO job ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (gid) DO UPDATE SET "
     + ",".join(f"{column}=excluded.{column}" for column in COLUMNS[1:])
 )
+FORGET_ENDED = "DELETE FROM job WHERE ended_at IS NOT NULL"
 FORGET = "DELETE FROM job WHERE gid = ?"
 OPEN = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NULL"
 ENDED = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NOT NULL"
+ONE = f"SELECT {','.join(COLUMNS)} FROM job WHERE gid = ?"
+COUNT_ENDED = "SELECT count(*) FROM job WHERE ended_at IS NOT NULL"
 T = TypeVar("T")
 _NONE: Mapping[str, Text] = {}
 

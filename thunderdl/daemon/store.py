@@ -15,10 +15,10 @@ from typing import Any
 
 from thunderdl.daemon import records
 from thunderdl.daemon.database import Database, Statement
-from thunderdl.daemon.jobs import Job, Text
-from thunderdl.errors import StorageError, printable
+from thunderdl.daemon.jobs import Job, State, Text
+from thunderdl.errors import StorageError, TargetLocked, printable
 from thunderdl.options import Exists
-from thunderdl.storage.files import ensure_folder, sync_folder, write_small
+from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
 
 _SET = "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
@@ -29,14 +29,21 @@ class Store:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.notes: list[str] = []
+        # The folder, open: who has it locked owns what is in it.
+        self._lock = -1
         self._database = Database(os.path.join(folder, "queue.sqlite"))
         self._reader = records.Reader()
         # Those that could not be written.
         self._unsaved: set[Job] = set()
 
     async def open(self) -> None:
-        """Raises UsageError for what is not ours to read, StorageError."""
-        await self._database.open()
+        """Raises UsageError for what is not ours to read, StorageError, TargetLocked where another daemon has it."""
+        self._lock = await asyncio.to_thread(_locked, self.folder)
+        try:
+            await self._database.open()
+        except BaseException:
+            os.close(self._lock)
+            raise
         self.notes += self._database.notes
 
     async def close(self) -> None:
@@ -44,6 +51,7 @@ class Store:
         with contextlib.suppress(StorageError):
             await self.save(self._unsaved)
         await self._database.close()
+        os.close(self._lock)
 
     # -- tasks
 
@@ -52,15 +60,28 @@ class Store:
         rows = await asyncio.wrap_future(self._database.read(records.OPEN))
         return self._jobs_of(rows)
 
-    async def ended_jobs(self, text: str = "", *, before: float = float("inf"), most: int = 100) -> list[Job]:
+    async def ended_jobs(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
         """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
         pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         sql = (
             f"{records.ENDED} AND ended_at < ? AND (name LIKE ? ESCAPE '\\' OR url LIKE ? ESCAPE '\\') "
-            "ORDER BY ended_at DESC LIMIT ?"
+            "AND (? IS NULL OR state = ?) ORDER BY ended_at DESC LIMIT ?"
         )
-        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, most))
+        named = state.value if state is not None else None
+        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, named, named, most))
         return self._jobs_of(rows)
+
+    async def job(self, gid: str) -> Job | None:
+        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError."""
+        rows = await asyncio.wrap_future(self._database.read(records.ONE, gid))
+        return next(iter(self._jobs_of(rows)), None)
+
+    async def count_ended(self) -> int:
+        """How many have ended and are not forgotten. Raises StorageError."""
+        (count,) = (await asyncio.wrap_future(self._database.read(records.COUNT_ENDED)))[0]
+        return int(count)
 
     def write(self, jobs: Iterable[Job]) -> Future[None]:
         """Done once they are on the disk; for any thread. Fails with StorageError."""
@@ -88,6 +109,11 @@ class Store:
         jobs = list(jobs)
         self._unsaved.difference_update(jobs)
         await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
+
+    async def forget_ended(self) -> None:
+        """Strike out all that ended. Raises StorageError."""
+        self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
+        await asyncio.wrap_future(self._database.write(Statement(records.FORGET_ENDED, [()])))
 
     def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
         """The same options as one object for all that have them."""
@@ -128,6 +154,25 @@ class Store:
     @property
     def _documents(self) -> str:
         return os.path.join(self.folder, "documents")
+
+
+def _locked(folder: str) -> int:
+    """The folder, made where it is absent, for this user alone, and locked. Raises StorageError, TargetLocked."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise storage_fault(folder, error) from error
+    try:
+        lock(folder, fd)
+    except TargetLocked as error:
+        os.close(fd)
+        reason = error.reason.replace("is at work on it", "runs with it")
+        raise TargetLocked(folder, f"another daemon, {reason}", "stop that one, or choose another --state") from None
+    except OSError as error:
+        os.close(fd)
+        raise storage_fault(folder, error) from error
+    return fd
 
 
 def _put(path: str, data: bytes) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_the_start, source_of
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
@@ -80,6 +80,8 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
+        # How long it is by the user's word.
+        self.said_bytes: int | None = None
         # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
         self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
@@ -137,9 +139,12 @@ class Download:
         self.candidates.close()
         if self.status is Status.COMPLETE:
             if path is not None and self.options.save_signatures and self.signatures:
-                await self._save_signatures(path)
+                from thunderdl.engine.signing import keep_signatures
+
+                self.notes += await keep_signatures(self.session, path, self.signatures)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
-        await self._write_trace()
+        if self.ranged is not None:
+            await self.session.write_trace(self.notes)
         remarks = self.session.access.keeping.remarks
         self.notes += remarks
         remarks.clear()
@@ -215,23 +220,25 @@ class Download:
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
-        if guess.has_journal:
+        if guess.has_journal and self.options.files is None:
             ranged = self._range()
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
-            first = await self.candidates.first(ranged.first_range)
+            first = await self._first(ranged.first_range)
             self._hear(first)
             ranged.expect(self.options)
             return await ranged.fetch(first)
         if self._is_long_in_coming():
             self._loading = asyncio.create_task(self._load_ahead())
         try:
-            first = await self.candidates.first(from_the_start)
+            first = await self._first(from_the_start)
         finally:
             if self._loading is not None:
                 self._loading.cancel()
         if self.offer is None and self.options.follow and _is_metalink(first):
             return await self._followed(first)
+        if self.offer is None and self.options.files is not None:
+            raise UsageError(f"{shown_url(first.url)} is no metalink or torrent, of which --files could choose some.")
         self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
@@ -239,6 +246,14 @@ class Download:
             except BadContent as error:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
+
+    async def _first(self, first_range: FirstRange) -> Candidate:
+        """The candidate that decides what it is."""
+        if self.said_bytes is None:
+            return await self.candidates.first(first_range)
+        from thunderdl.engine.lengths import first_as_long
+
+        return await first_as_long(self.session, self.candidates, first_range, self.said_bytes, self.notes)
 
     async def _followed(self, first: Candidate) -> tuple[str, tuple[str, ...]]:
         """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
@@ -341,16 +356,6 @@ class Download:
         who = await self._signed.check(self.target.path if self.target else path, opened)
         return (f"signature={who}",)
 
-    async def _save_signatures(self, path: str) -> None:
-        from thunderdl.engine.signing import save_signatures
-
-        try:
-            saved = await self.session.on_disk(save_signatures, path, self.signatures)
-        except ThunderdlError as error:
-            self.notes.append(f"its signature is not saved: {str(error).rstrip('.')}")
-        else:
-            self.notes += [f"its signature is saved as {printable(each)}" for each in saved]
-
     def _begin_list(self) -> None:
         """Look through the user's list of mirrors while the download begins."""
         named = [each.url for each in self.candidates.all if not each.is_foreign]
@@ -387,10 +392,11 @@ class Download:
         """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
         from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
-        from thunderdl.engine.torrents import forget, keep, privacy_note, torrent_of
+        from thunderdl.engine.torrents import check_size, forget, keep, privacy_note, torrent_of
 
         asked_with = for_url(self.options, reference, self.url)
         torrent = self.torrent or await torrent_of(self.session, reference, asked_with)
+        check_size(torrent, reference, self.said_bytes)
         self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.
@@ -424,32 +430,11 @@ class Download:
             await self.ranged.leave()
 
     async def _share(self, path: str) -> None:
-        """Go on giving it to peers, where that was asked for. Whatever happens, the download has succeeded."""
-        if self.ranged is None or (self.options.ratio is None and self.options.seed_time is None):
-            return
-        from thunderdl.engine.sharing_back import SharingBack, goal_of
+        """Go on giving it to peers, where that was asked for."""
+        if self.ranged is not None and (self.options.ratio is not None or self.options.seed_time is not None):
+            from thunderdl.engine.sharing_back import share_back
 
-        shared = self.ranged.shareable(path)
-        if shared is None or not goal_of(self.options).wants_any:
-            return
-        self.status, self.sharing = Status.SHARING, SharingBack(self.session, self.options, shared)
-        try:
-            await self.sharing.start()
-            await self.sharing.run()
-        except asyncio.CancelledError:
-            # Who cancels now has seen enough of the sharing; the file is there and stays.
-            pass
-        except ThunderdlError as error:
-            self.notes.append(f"not shared any more: {str(error).rstrip('.')}")
-        await self.sharing.stop()
-        self.status = Status.COMPLETE
-
-    async def _write_trace(self) -> None:
-        """Have all of this download in the trace, or say that it is not."""
-        if (trace := self.session.trace) is not None and self.ranged is not None:
-            await self.session.on_disk(trace.flush)
-            if trace.fault:
-                self.notes.append(f"the trace {printable(trace.path)} is not complete: {trace.fault}")
+            await share_back(self, self.ranged.shareable(path))
 
     async def _small(self, first: Candidate, opening: Opening, body: bytes) -> tuple[str, tuple[str, ...]]:
         """A file that came whole with its first answer."""

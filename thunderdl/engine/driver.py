@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -54,7 +54,8 @@ class Driver:
     ``begin_at``: where they begin, around the end.
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
-    no source is left: whether there is another way after all.
+    no source is left: whether there is another way after all; ``on_renewed``: another link took the place of one that
+    had expired, and has the same bytes.
     """
 
     def __init__(
@@ -74,11 +75,14 @@ class Driver:
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
+        self.on_renewed: Callable[[Candidate], None] = lambda candidate: None
         self._queue: deque[Event] = deque()
         # Of those that the user has not named.
         self._refusals = 0
         self._telling = self._stopped = self._limited = False
+        # What the scheduler was told of lanes at each host and in all, and after how many changes of the pool.
         self._caps: dict[str, int] = {}
+        self._budget, self._caps_as_of = options.connections, -1
         # To one host, where there is a reason beside what it allows.
         self.most_lanes: int | None = None
         self._share = Share(lanes=options.connections, hosts={})
@@ -135,6 +139,9 @@ class Driver:
                 following = self._queue.popleft()
                 if self._stopped:
                     continue
+                if isinstance(following, Tick):
+                    # Time alone gives hosts more.
+                    self._caps_as_of = -1
                 self._update_caps()
                 for command in self.scheduler.handle(following, time.monotonic()):
                     self._perform(command)
@@ -152,8 +159,11 @@ class Driver:
         source = candidate.source = source_of(candidate, opening, seen, self._options.timeout)
         if source.request.address.endpoint.scheme in ("http", "https"):
             source.renewal = self._renewals[candidate.id] = Renewal(
-                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
-            )
+                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes,
+                self.on_renewed,
+            )  # fmt: skip
+            if candidate.fresh_url is not None:
+                self.on_renewed(candidate)
         transfer, status = opening.transfer, opening.head.status
         start, end = transfer.start, min(transfer.end, self._size)
         if status == 200:
@@ -162,11 +172,13 @@ class Driver:
             candidate.notes.append("sends no ranges: one connection, from the start")
         if transfer.body is not None or status == 416:
             start = end = 0
+        protocol = self._session.protocol(opening.endpoint.scheme)
         lane = self.scheduler.new_lane()
         self.lanes.adopt(lane, candidate.source, opening)
         opened = SourceOpened(
             source=candidate.id, host=candidate.source.host, lane=lane, start=start, end=end,
             latency_s=transfer.latency_s or 0.0, random_access=status != 200,
+            runs_on=protocol is not None and protocol.runs_on,
         )  # fmt: skip
         self.tell(opened)
 
@@ -282,9 +294,10 @@ class Driver:
 
     def obey(self, share: Share) -> None:
         """Have no more lanes than this."""
-        changed, self._share = share.lanes != self._share.lanes, share
-        if changed:
-            self.tell(Budget(share.lanes))
+        self._share, self._caps_as_of = share, -1
+        if (lanes := self._lanes_in_all(self.lanes.held())) != self._budget:
+            self._budget = lanes
+            self.tell(Budget(lanes))
         elif not (self._telling or self._stopped):
             self._update_caps()
 
@@ -306,18 +319,29 @@ class Driver:
         """Slots that other downloads hold, or are due, are none of ours; and what a limit holds back is not slow."""
         if (limited := self._candidates.pace.meter.is_throttled) != self._limited:
             self._limited = limited
-            for command in self.scheduler.handle(Limited(limited), time.monotonic()):
-                self._perform(command)
-        for candidate in self._candidates.all:
-            if (source := candidate.source) is None:
-                continue
-            free = self._session.pool.free_slots(source.slots)
-            cap = min(self.lanes.slots_of(source.host) + free, self._share.hosts.get(source.host, free + UNBOUNDED))
+            self._tell_at_once(Limited(limited))
+        if self._caps_as_of == self._session.pool.changes:
+            return
+        self._caps_as_of = self._session.pool.changes
+        held = self.lanes.held()
+        if (lanes := self._lanes_in_all(held)) != self._budget:
+            self._budget = lanes
+            self._tell_at_once(Budget(lanes))
+        for host in dict.fromkeys(each.source.host for each in self._candidates.all if each.source is not None):
+            free = self._session.pool.free_at(host)
+            cap = min(held.get(host, 0) + free, self._share.hosts.get(host, free + UNBOUNDED))
             cap = cap if self.most_lanes is None else min(cap, self.most_lanes)
-            if self._caps.get(source.host) != cap:
-                self._caps[source.host] = cap
-                for command in self.scheduler.handle(HostCap(source.host, cap), time.monotonic()):
-                    self._perform(command)
+            if self._caps.get(host) != cap:
+                self._caps[host] = cap
+                self._tell_at_once(HostCap(host, cap))
+
+    def _lanes_in_all(self, held: Mapping[str, int]) -> int:
+        """What there is to have, whatever the host: told once, not as the cap of each of a hundred hosts."""
+        return min(self._share.lanes, sum(held.values()) + self._session.pool.free_in_all)
+
+    def _tell_at_once(self, event: Event) -> None:
+        for command in self.scheduler.handle(event, time.monotonic()):
+            self._perform(command)
 
     def _perform(self, command: Command) -> None:
         if isinstance(command, Fetch):

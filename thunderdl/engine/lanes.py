@@ -104,22 +104,14 @@ class Lanes:
         opening.transfer.notify = lambda event: self._heard_parked(lane, event)
         self._lanes[lane_id] = lane
 
-    def slots_of(self, host: str) -> int:
-        """How many slots of the pool the lanes to ``host`` hold."""
-        return sum(1 for lane in self._lanes.values() if lane.source.host == host)
-
     def held(self) -> Mapping[str, int]:
-        """The same of each host."""
+        """How many slots of the pool the lanes hold, by host."""
         return Counter(lane.source.host for lane in self._lanes.values())
 
     def flowing(self, host: str) -> int:
         """How many lanes to ``host`` bring bytes."""
         here = (lane for lane in self._lanes.values() if lane.source.host == host)
         return sum(any(each.position > each.start for each in lane.transfers.values()) for lane in here)
-
-    def idle_or_running(self) -> Iterable[tuple[int, int]]:
-        """(source id, 1) of each lane, for the display."""
-        return [(lane.source.id, 1) for lane in self._lanes.values() if lane.transfers]
 
     # -- commands
 

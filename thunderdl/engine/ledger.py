@@ -28,7 +28,7 @@ from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
 from thunderdl.storage.journal import Journal, current_boot_id
 from thunderdl.storage.marks import Mark
-from thunderdl.storage.records import Filled, Header, JournalDamaged, Kept, PieceFacts, Sources, Verified
+from thunderdl.storage.records import Filled, Header, JournalDamaged, Kept, PieceFacts, Renewed, Sources, Verified
 from thunderdl.storage.recovery import is_whole, resume
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
@@ -431,6 +431,11 @@ class Ledger:
                 self._journal.delete()
         return path
 
+    def renewed(self, url: str, fresh: str) -> None:
+        """Have an earlier link's place taken by ``fresh``."""
+        if self._journal is not None:
+            self._journal.append([Renewed(url, fresh)])
+
     async def close(self, served: Iterable[tuple[str, int]] = ()) -> None:
         """Leave the part file and its journal for another time."""
         for task in list(self._checking.values()):
@@ -448,8 +453,7 @@ class Ledger:
                 self._journal.append([Sources(served)])
                 self._sync()
         except StorageError:
-            # Nobody can be helped by it any more: the journal says what is certain without the last barrier.
-            return
+            return  # Nobody can be helped by it any more: the journal says what is certain without the last barrier.
         finally:
             if self._journal is not None:
                 self._journal.close()

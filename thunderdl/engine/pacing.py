@@ -134,6 +134,11 @@ class Pace:
         if tap is not None:
             self._pacing.parter().leave(tap)
 
+    @property
+    def holds_torrent_back(self) -> bool:
+        """Whether the torrent of the download has a limit to keep to, and comes up to it."""
+        return self._tap is not None and self._tap.is_at_its_limit
+
     def weigh(self, weight: float) -> None:
         """Another part beside the other downloads."""
         self.meter.weigh(weight)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
-from thunderdl.errors import BadContent, ThunderdlError, shown_url
+from thunderdl.errors import BadContent, StorageError, ThunderdlError, shown_url
 from thunderdl.model import SourceProgress, Status
 from thunderdl.options import Options
 
@@ -297,9 +298,17 @@ class Ranged:
             align=pieces.piece_length if pieces else granule_bytes(self.version.size or 0),
         )  # fmt: skip
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
+        driver.on_renewed = self._keep_link
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece = self._blame.bad_piece
         return driver
+
+    def _keep_link(self, candidate: Candidate) -> None:
+        """Have another run begin with the link that took the place of the user's."""
+        if candidate is self._candidates.origin and candidate.fresh_url is not None and self.ledger is not None:
+            # Where it cannot be kept, that run asks for another once more.
+            with contextlib.suppress(StorageError):
+                self.ledger.renewed(candidate.url, candidate.fresh_url)
 
     def _begin_again(self) -> bool:
         """Where a source that sends no ranges is the only one left, all has to come from it, from the start."""

@@ -10,13 +10,18 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError
+from thunderdl.model import Status
 from thunderdl.options import Options
 from thunderdl.sources.swarm.member import Look, Member
 from thunderdl.sources.swarm.torrent import Torrent
+
+if TYPE_CHECKING:
+    from thunderdl.engine.download import Download
 
 LOOK_S = 0.25
 # A peer that has not heard yet that we left the download refuses us, and libtorrent calls it again after a minute.
@@ -73,6 +78,23 @@ class Goal:
 
 def goal_of(options: Options) -> Goal:
     return Goal(ratio=options.ratio, seconds=options.seed_time)
+
+
+async def share_back(download: Download, shared: Shareable | None) -> None:
+    """Share what was downloaded until its options' goal is reached. Whatever happens, the download has succeeded."""
+    if shared is None or not goal_of(download.options).wants_any:
+        return
+    download.status, download.sharing = Status.SHARING, SharingBack(download.session, download.options, shared)
+    try:
+        await download.sharing.start()
+        await download.sharing.run()
+    except asyncio.CancelledError:
+        # Who cancels now has seen enough of the sharing; the file is there and stays.
+        pass
+    except ThunderdlError as error:
+        download.notes.append(f"not shared any more: {str(error).rstrip('.')}")
+    await download.sharing.stop()
+    download.status = Status.COMPLETE
 
 
 class SharingBack:

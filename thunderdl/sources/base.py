@@ -81,9 +81,10 @@ class Carrier(Protocol):
 
 
 class Access(Protocol):
-    """One protocol, for one session."""
+    """One protocol, for one session. ``runs_on``: what follows a range comes unasked, any other costs a connection."""
 
     takes_proxy: bool
+    runs_on: bool
 
     def address(self, url: str) -> Address:
         """The URL taken apart. Raises InvalidUrl."""

@@ -28,6 +28,7 @@ class LocalFiles:
     """The :class:`thunderdl.sources.base.Access` for them."""
 
     takes_proxy = False
+    runs_on = False
 
     def __init__(self, ground: Ground) -> None:
         self._on_disk = ground.on_disk

@@ -121,10 +121,12 @@ class Control:
 
 @dataclass(slots=True)
 class Features:
-    """What a server says that it can do; ``passive``: the kind of passive mode that works, None until one did."""
+    """What a server says that it can do; ``passive``: the kind of passive mode that works, None until one did;
+    ``tells_facts``: size and time of a file."""
 
     rest: bool | None = None
     utf8: bool = False
+    tells_facts: bool = False
     passive: bytes | None = None
 
 
@@ -133,7 +135,8 @@ def features_of(reply: Reply) -> Features:
     if reply.code != 211:
         return Features()
     told = {line.strip().upper() for line in reply.lines}
-    return Features(rest=True if "REST STREAM" in told else None, utf8="UTF8" in told)
+    rest = True if "REST STREAM" in told else None
+    return Features(rest=rest, utf8="UTF8" in told, tells_facts={"SIZE", "MDTM"} <= told)
 
 
 def size_of(reply: Reply) -> int | None:

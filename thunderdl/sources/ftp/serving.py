@@ -59,21 +59,25 @@ class Server:
         self.control, self._endpoint, self._way, self._is_secure = control, endpoint, way, is_secure
         self.features = Features()
 
-    def learn(self) -> None:
-        """Bytes as they are, and what the server can do."""
+    def learn(self, known: Features | None) -> None:
+        """Bytes as they are, and what the server can do, as far as that is not known."""
         _expect(self.control.ask(b"TYPE I"), "does not send files as they are")
-        self.features = features_of(self.control.ask(b"FEAT"))
+        self.features = replace(known) if known is not None else features_of(self.control.ask(b"FEAT"))
 
     # -- one file
 
     def facts(self, path: bytes) -> Facts:
         """Size and time of a file, as far as the server tells them: asked before every retrieval, since nothing else
-        shows that it is still the same file."""
+        shows that it is still the same file. Raises NotFound where it tells them of others: no data connection is made
+        for nothing then."""
         if self.features.utf8 and not path.isascii():
             self.control.ask(b"OPTS UTF8 ON")
-        size = size_of(_alive(self.control.ask(b"SIZE " + path)))
-        modified = time_of(_alive(self.control.ask(b"MDTM " + path)))
-        return Facts(size_bytes=size, modified=modified, ranges=self.features.rest is not False)
+        size = _alive(self.control.ask(b"SIZE " + path))
+        modified = _alive(self.control.ask(b"MDTM " + path))
+        if size.code == modified.code == 550 and self.features.tells_facts:
+            raise self._why_not(path, size)
+        ranges = self.features.rest is not False
+        return Facts(size_bytes=size_of(size), modified=time_of(modified), ranges=ranges)
 
     def retrieve(self, path: bytes, start: int, facts: Facts) -> Retrieval:
         """Have it sent, from ``start`` where the server can do that, else from its beginning."""
@@ -192,17 +196,20 @@ class Server:
         self.control.reply(END_S)
 
 
-def log_in(endpoint: Endpoint, way: Way, timeout_s: float, *, is_known: bool = False) -> Server:
-    """A server that is ready to be asked for files. ``is_known``: this login has worked. Raises a SourceError."""
+def log_in(endpoint: Endpoint, way: Way, timeout_s: float, known: Features | None = None) -> Server:
+    """A server that is ready to be asked for files. ``known``: this login has worked, and showed that. Raises a
+    SourceError."""
     control = Control(tcp(endpoint, way.tls, timeout_s, way.reach), timeout_s)
     try:
         secure = _greeted(control, endpoint, way.tls)
-        _name_user(control, endpoint.login or ANONYMOUS, is_known=is_known, is_anonymous=endpoint.login is None)
+        _name_user(
+            control, endpoint.login or ANONYMOUS, is_known=known is not None, is_anonymous=endpoint.login is None
+        )
         if secure:
             _expect(control.ask(b"PBSZ 0"), "does not protect files")
             _expect(control.ask(b"PROT P"), "does not protect files")
         server = Server(endpoint, control, way, is_secure=secure)
-        server.learn()
+        server.learn(known)
         return server
     except BaseException:
         control.close()

@@ -48,6 +48,8 @@ class Pool:
         # What hosts refused, for as long as the session lives.
         self.hosts = Hosts(per_host)
         self.on_wait: Callable[[], None] = _nobody_cares
+        # Counts what changes how many slots are free, time aside: who looks often need not work it out each time.
+        self.changes = 0
         self._taken: dict[str, int] = {}
         self._taken_in_all = 0
         # By host, in the order of arrival.
@@ -69,15 +71,24 @@ class Pool:
         """How many wait for a slot, by host."""
         return {host: len(turns) for host, turns in self._waiting.items()}
 
-    def free_slots(self, endpoint: Endpoint) -> int:
-        """How many more slots somebody who has one already may take; those who have none come first."""
-        host = endpoint.origin
-        here = self.hosts.cap(host, time.monotonic()) - self._taken.get(host, 0) - len(self._waiting.get(host, ()))
-        in_all = self._in_all - self._taken_in_all - sum(map(len, self._waiting.values()))
-        return max(0, min(here, in_all))
+    def change(self, *, per_host: int, in_all: int) -> None:
+        """Other most slots, from now on; who holds more gives them back in time."""
+        self.hosts.change(per_host)
+        self._in_all = in_all
+        self.serve_waiting()
+
+    def free_at(self, host: str) -> int:
+        """How many more slots the host leaves to somebody who has one already; those who have none come first."""
+        waiting = len(self._waiting[host]) if host in self._waiting else 0
+        return max(0, self.hosts.cap(host, time.monotonic()) - self._taken.get(host, 0) - waiting)
+
+    @property
+    def free_in_all(self) -> int:
+        """The same, whatever the host."""
+        return max(0, self._in_all - self._taken_in_all - sum(map(len, self._waiting.values())))
 
     def take_slot(self, endpoint: Endpoint) -> None:
-        """Take one of :meth:`free_slots`, at once."""
+        """Take one that is free at its host and in all, at once."""
         self._take(endpoint.origin)
 
     async def wait_for_slot(self, endpoint: Endpoint) -> None:
@@ -88,6 +99,7 @@ class Pool:
             return
         turn = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(host, deque()).append(turn)
+        self.changes += 1
         self._look_later()
         self.on_wait()
         try:
@@ -102,6 +114,7 @@ class Pool:
     def free_slot(self, endpoint: Endpoint) -> None:
         """Give a slot back; the next who waits gets it."""
         host = endpoint.origin
+        self.changes += 1
         self._taken[host] -= 1
         if not self._taken[host]:
             del self._taken[host]
@@ -120,6 +133,7 @@ class Pool:
 
     def refused(self, endpoint: Endpoint, refusal: Refusal) -> bool:
         """A host answered 429 or 503: that holds for all downloads. Whether this one connection was too many."""
+        self.changes += 1
         return self.hosts.refused(endpoint.origin, time.monotonic(), refusal)
 
     def has_worked(self, endpoint: Endpoint) -> bool:
@@ -139,10 +153,12 @@ class Pool:
             turn.set_result(None)
 
     def _take(self, host: str) -> None:
+        self.changes += 1
         self._taken[host] = self._taken.get(host, 0) + 1
         self._taken_in_all += 1
 
     def _drop_turn(self, host: str, turn: asyncio.Future[None]) -> None:
+        self.changes += 1
         turns = self._waiting[host]
         turns.remove(turn)
         if not turns:

@@ -38,6 +38,7 @@ class SecureFiles:
     """The :class:`thunderdl.sources.base.Access` for them."""
 
     takes_proxy = False
+    runs_on = False
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground

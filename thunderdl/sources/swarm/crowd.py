@@ -24,6 +24,7 @@ _ORIGINS = {
     lt.peer_info.tracker: "tracker", lt.peer_info.dht: "dht", lt.peer_info.pex: "pex", lt.peer_info.lsd: "lsd",
     lt.peer_info.resume_data: "resume data",
 }  # fmt: skip
+_SKIPPED = "skipping tracker announce"
 # Of those whose peer called us libtorrent says so in the last bit alone.
 _INCOMING = 1 << 5
 
@@ -82,7 +83,9 @@ class Announcing:
         """Whether the alert was of a tracker."""
         if isinstance(alert, lt.tracker_error_alert):
             said = alert.failure_reason() or alert.error.message()
-            self.faults[alert.url] = printable(said).rstrip(".").lower()[:200]
+            # Of an address of ours that cannot reach it, as IPv6 where it has none: what the others found out counts.
+            if not said.startswith(_SKIPPED):
+                self.faults[alert.url] = printable(said).rstrip(".").lower()[:200]
             self._at = -TRACKERS_EVERY_S
             return True
         return False
