@@ -27,6 +27,11 @@ from tests.servers import real
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.rules import Rules
 from thunderdl.options import Options
+from thunderdl.rpc.access import Access
+from thunderdl.rpc.aria2.routes import Aria2
+from thunderdl.rpc.listening import Place, opened
+from thunderdl.rpc.secret import Secret
+from thunderdl.rpc.server import Server
 
 SECRET = "s"
 TOGETHER, LOADED_S, START_LIMIT_S = 5000, 15.0, 120.0
@@ -227,23 +232,13 @@ def main() -> None:
 
 
 async def _serve(folder: Path, port: int) -> None:
-    from tests.rpc.aria2.service import answering
-    from thunderdl.rpc.aria2.routes import Aria2
-
     options = Options(dir=str(folder / "out"), dht=False, lsd=False, checksum_files=False, per_host=16)
-    # With its protocol named: else asyncio leaves Nagle's algorithm on for what it accepts, and answers take 40 ms.
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", port))
-        listening.listen()
-        async with Queue(str(folder), Rules(base=options, roots=(str(folder),))).running() as queue:
-            aria2 = Aria2(queue, _is_secret, lambda _: None)
-            async with aria2.running(), answering(aria2, listening):
-                await asyncio.Future()
-
-
-async def _is_secret(text: str) -> bool:
-    return text == SECRET
+    async with Queue(str(folder), Rules(base=options, roots=(str(folder),))).running() as queue:
+        secret = Secret(SECRET)
+        aria2 = Aria2(queue, secret.proven, lambda _: None)
+        sockets = opened([Place("127.0.0.1", port)])
+        async with aria2.running(), Server(queue, sockets, Access(), secret, aria2.services).running():
+            await asyncio.Future()
 
 
 if __name__ == "__main__":

@@ -16,8 +16,9 @@ from thunderdl.rpc.aria2.jsonrpc import BUSINESS, Call, Fault, answered, refused
 from thunderdl.rpc.aria2.methods import METHODS, Method
 from thunderdl.rpc.aria2.params import Kind, Param, Refused, Unauthorized, checked
 from thunderdl.rpc.aria2.session import Session
+from thunderdl.rpc.secret import TooManyGuesses
 
-#: Whether that is the secret; False only after a second.
+#: Whether that is the secret; False only after a second. May raise TooManyGuesses.
 Proof = Callable[[str], Awaitable[bool]]
 _TOKEN = "token:"
 _MULTICALL, _ADD = "system.multicall", "aria2.addUri"
@@ -78,7 +79,11 @@ class _Request:
     async def _prove(self, token: str | None) -> None:
         if self._is_lost or (token is None and self._has_waited):
             raise Unauthorized
-        if not await self._proof(token or ""):
+        try:
+            is_it = await self._proof(token or "")
+        except TooManyGuesses:
+            is_it = False
+        if not is_it:
             self._is_lost, self._has_waited = token is not None, True
             raise Unauthorized
 

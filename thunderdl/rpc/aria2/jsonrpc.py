@@ -13,8 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-#: As aria2's ``--rpc-max-request-size``.
-MOST_BYTES = 2 << 20
 #: Some way above what a call needs (multicall: 6). aria2 draws its line at about 50.
 MOST_DEEP = 64
 _INT64 = 1 << 63
