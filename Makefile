@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp sim kill9 faults lint clean setup
+.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp sim kill9 kill9-daemon faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -71,6 +71,10 @@ bench-sftp: $(VENV)/ready
 # Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
 kill9: $(VENV)/ready
 	$(BIN)/python -m tests.faults.kill9 $(ARGS)
+
+# The same of the daemon under load: every acknowledged task is there, once, and every file right.
+kill9-daemon: $(VENV)/ready
+	$(BIN)/python -m tests.faults.kill9_daemon $(ARGS)
 
 faults: $(VENV)/ready
 	$(BIN)/python -m tests.faults.strace $(ARGS)

@@ -142,10 +142,11 @@ def name_of(job: Job, progress: Progress | None) -> str:
         return printable(progress.name)
     if job.outcome is not None and job.outcome.name:
         return printable(job.outcome.name)
-    out = job.wish.options.get("out")
-    url = job.wish.url
+    out, url = job.wish.options.get("out"), job.wish.url
     if isinstance(out, str) and out:
         return printable(out)
+    if job.wish.name:
+        return printable(job.wish.name)
     if is_magnet(url):
         return printable(parse_qs(url.partition("?")[2]).get("dn", ["magnet link"])[0])
     return name_from_url(shown_url(url))

@@ -13,8 +13,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 from thunderdl.errors import Cancelled, ConnectionLost, SourceError, ThunderdlError
+from thunderdl.formats.listings import Entry
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.base import Ground
+from thunderdl.sources.ftp.folders import listing
 from thunderdl.sources.ftp.serving import Retrieval, Server
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
@@ -186,6 +188,15 @@ class FtpCarrier(QueueCarrier):
             stream.connection.close(Cancelled())
 
     # -- ends
+
+    async def listed(self, path: bytes) -> list[Entry]:
+        """A :class:`thunderdl.sources.base.Lister`'s."""
+        while self._task is not None:
+            # A stream that was held for a next range.
+            await asyncio.wait({self._task})
+        if self.is_closed:
+            raise ConnectionLost("", "closed while idle")
+        return await self._in_thread(lambda: listing(self._server, path[1:]), _nothing)
 
     def _shut(self) -> None:
         self._drop_stream()
