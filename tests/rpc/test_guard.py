@@ -12,6 +12,7 @@ import pytest
 
 from tests.rpc.serving import SECRET, Served, listening, next_of, serving
 from thunderdl.rpc.access import Access, made
+from thunderdl.rpc.exchange import Receive, Scope, Send
 from thunderdl.rpc.guard import MOST_BYTES, MOST_DOCUMENT_BYTES
 from thunderdl.rpc.secret import Secret
 
@@ -273,6 +274,14 @@ def test_every_answer_says_that_it_is_not_to_be_framed_sniffed_or_embedded(tmp_p
 
 
 def test_a_websocket_of_a_page_elsewhere_is_not_opened(tmp_path: Path) -> None:
+    reached = []
+
+    async def service(scope: Scope, receive: Receive, send: Send) -> None:
+        reached.append(scope["path"])
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 1000})
+
     async def status(served: Served, path: str, *headers: str) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
         upgrade = ("connection: upgrade", "upgrade: websocket", "sec-websocket-version: 13")
@@ -287,10 +296,12 @@ def test_a_websocket_of_a_page_elsewhere_is_not_opened(tmp_path: Path) -> None:
         assert await status(served, "/jsonrpc", "host: evil.example") == 403
         assert await status(served, "/jsonrpc", "host: localhost", evil) == 403
         assert await status(served, "/api/v1/events", "host: localhost") == 403
+        assert reached == []
         assert await status(served, "/jsonrpc", "host: localhost") == 101
         assert await status(served, "/jsonrpc", "host: localhost:1", "origin: http://localhost:1") == 101
+        assert reached == ["/jsonrpc"] * 2
 
-    against(tmp_path, attack)
+    against(tmp_path, attack, services={"/jsonrpc": service})
 
 
 def test_a_head_has_an_end(tmp_path: Path) -> None:

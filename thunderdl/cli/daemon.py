@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from thunderdl.rpc.listening import Place
 
 _SECRET_VARIABLE = "THUNDERDL_RPC_SECRET"
+# aria2 takes three seconds.
+_ANSWERED_S = 0.5
 
 
 class _Typed(NamedTuple):
@@ -107,6 +109,7 @@ def _given_secret(path: str | None, environment: MutableMapping[str, str]) -> st
 async def _run(typed: _Typed) -> int:
     from thunderdl.daemon.queue import Queue
     from thunderdl.daemon.rules import Rules
+    from thunderdl.rpc.aria2.routes import Aria2
     from thunderdl.rpc.listening import tell_systemd
     from thunderdl.rpc.secret import Secret, kept_secret
     from thunderdl.rpc.server import Server
@@ -118,8 +121,10 @@ async def _run(typed: _Typed) -> int:
             for note in queue.store.notes:
                 write_line(sys.stderr, f"thunderdl: {printable(note)}")
             stopped = _stopped_by_signals()
-            server = Server(queue, sockets, _access(typed, sockets), Secret(secret), lambda _: stopped.set())
-            async with server.running():
+            proof = Secret(secret)
+            aria2 = Aria2(queue, proof.is_proven, lambda _: _soon(stopped))
+            server = Server(queue, sockets, _access(typed, sockets), proof, aria2.services)
+            async with aria2.running(), server.running():
                 await asyncio.to_thread(_keep_address, typed.state, sockets)
                 tell_systemd("READY=1", os.environ)
                 _say(typed, sockets, secret)
@@ -127,6 +132,11 @@ async def _run(typed: _Typed) -> int:
                     await stopped.wait()
                 tell_systemd("STOPPING=1", os.environ)
     return 0
+
+
+def _soon(stopped: asyncio.Event) -> None:
+    """Whoever asked for it by RPC gets an answer first."""
+    asyncio.get_running_loop().call_later(_ANSWERED_S, stopped.set)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from asyncio import TimerHandle, Transport
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
@@ -22,7 +22,6 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from thunderdl.daemon.queue import Queue
 from thunderdl.rpc.access import Access
 from thunderdl.rpc.api.application import Api
-from thunderdl.rpc.aria2.routes import PATHS, Aria2
 from thunderdl.rpc.exchange import Answer, App, GoneAway, Receive, Scope, Send, refusal_of
 from thunderdl.rpc.guard import MOST_BYTES, Guard, refuse_websocket
 from thunderdl.rpc.pages import pages, serving
@@ -32,6 +31,7 @@ MOST_CONNECTIONS = 1024
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
 KEEP_ALIVE_S = 75
+_NO_SERVICES: Mapping[str, App] = {}
 # So long requests that are under way when it stops have to end.
 GRACE_S = 0.5
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -109,24 +109,22 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """``queue`` over each of ``sockets``, which are closed in the end; ``on_shutdown``: a client of aria2's interface
-    wants the daemon to end, in a hurry or not."""
+    """``queue`` over each of ``sockets``, which are closed in the end; ``services``: other interfaces by their paths,
+    which see to the secret themselves."""
 
     def __init__(
         self, queue: Queue, sockets: Sequence[socket], access: Access, secret: Secret,
-        on_shutdown: Callable[[bool], None] = lambda _: None,
+        services: Mapping[str, App] = _NO_SERVICES,
     ) -> None:  # fmt: skip
         self._sockets = list(sockets)
         self._api = Api(queue, secret)
-        self._aria2 = Aria2(queue, secret.is_proven, on_shutdown)
-        others = _others(dict.fromkeys(PATHS, self._aria2))
-        self.app: App = _told(Guard(access, secret, secured=self._api, others=others))
+        self.app: App = _told(Guard(access, secret, secured=self._api, others=_others(services)))
         self._uvicorn = _Uvicorn(_config(self.app))
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Answer, from when it is entered on; left, it is over within a second, event streams and all."""
-        async with self._api.running(), self._aria2.running():
+        async with self._api.running():
             serve = asyncio.create_task(self._uvicorn.serve(self._sockets))
             try:
                 yield

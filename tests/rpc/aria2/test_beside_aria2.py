@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.daemon.runs import LIMIT_S
-from tests.rpc.aria2.service import SECRET, Service, free_socket, serving
+from tests.rpc.aria2.service import SECRET, Service, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.rpc.aria2.methods import METHODS
@@ -135,7 +136,8 @@ async def real(folder: Path) -> AsyncIterator[Service]:
     """The real one, asked in the same way."""
     if shutil.which("aria2c") is None:
         pytest.skip("needs aria2c")
-    with free_socket() as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     command = [
         "aria2c", "--no-conf", "--enable-rpc", f"--rpc-listen-port={port}", f"--rpc-secret={SECRET}", f"--dir={folder}",

@@ -19,7 +19,7 @@ from tests.servers.misbehave import stall_after
 from thunderdl.daemon.events import What
 from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.rpc.aria2 import notices, routes
-from thunderdl.rpc.aria2.jsonrpc import MOST_BYTES
+from thunderdl.rpc.guard import MOST_BYTES
 
 TOKEN = f"token:{SECRET}"
 

@@ -85,10 +85,11 @@ class Api:
         return {"files_done": totals.files_done, "files_failed": totals.files_failed, "bytes": totals.bytes_done}
 
     async def job(self, gid: str) -> Job:
-        """The task of that name, also one that ended long ago. Raises NoSuchTask, StorageError."""
-        job = self.queue.at_hand(gid)
-        if job is None and GID.fullmatch(gid):
-            job = await self.queue.store.job(gid)
+        """The task of that name, also one that ended long ago; or the one at hand whose name begins so. Raises
+        NoSuchTask, UsageError where several do, StorageError."""
+        if not GID.fullmatch(gid):
+            return self.queue.find(gid)
+        job = self.queue.at_hand(gid) or await self.queue.store.job(gid)
         if job is None:
             raise NoSuchTask(gid)
         return job
