@@ -28,7 +28,8 @@ class SourceOpened:
 
     What kind of source it is shows in what it can do alone. ``random_access`` False: it can only send the file
     from its start, as one stream; ``min_bytes``: no range smaller than this is worth asking it for (a piece, for
-    peers); ``max_lanes``: it wants no more lanes than this, 0 for no wish."""
+    peers); ``max_lanes``: it wants no more lanes than this, 0 for no wish; ``to_come``: how many others may still
+    answer, and will want their lane."""
 
     source: int
     host: str
@@ -39,6 +40,7 @@ class SourceOpened:
     random_access: bool = True
     min_bytes: int = 0
     max_lanes: int = 0
+    to_come: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,4 +248,11 @@ class GiveUp:
     """No source is left that could bring what is missing."""
 
 
-Command = Fetch | Shrink | Cancel | Close | Complete | GiveUp
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """``source`` is banned: what it brought and nothing proves is to be told as :class:`PieceBad`, without culprits."""
+
+    source: int
+
+
+Command = Fetch | Shrink | Cancel | Close | Complete | GiveUp | Distrust

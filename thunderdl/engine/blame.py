@@ -52,6 +52,12 @@ class Blame:
         culprits = suspects if len(suspects) == 1 else frozenset[int]()
         self._tell(PieceBad(start, end, suspects, culprits))
 
+    def distrust(self, source: int) -> None:
+        """What it brought is fetched again, but for what was compared with a hash, or is just being."""
+        for start, end in self._ledger.unproven_of(source):
+            self.void(start, end)
+            self._tell(PieceBad(start, end, frozenset({source}), frozenset()))
+
     def hunt(self, error: BadContent) -> bool:
         """The whole is wrong and no piece says where: fetch one source's part again from others.
 

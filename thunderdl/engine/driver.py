@@ -19,6 +19,7 @@ from thunderdl.core.protocol import (
     Close,
     Command,
     Complete,
+    Distrust,
     Event,
     Fetch,
     HostCap,
@@ -54,7 +55,8 @@ class Driver:
     ``begin_at``: where they begin, around the end.
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
-    no source is left: whether there is another way after all.
+    no source is left: whether there is another way after all; ``on_distrust``: nothing that this source brought is
+    believed without proof.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Driver:
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
+        self.on_distrust: Callable[[int], None] = lambda source: None
         self._queue: deque[Event] = deque()
         # Of those that the user has not named.
         self._refusals = 0
@@ -172,6 +175,7 @@ class Driver:
         opened = SourceOpened(
             source=candidate.id, host=candidate.source.host, lane=lane, start=start, end=end,
             latency_s=transfer.latency_s or 0.0, random_access=status != 200,
+            to_come=self._candidates.to_come,
         )  # fmt: skip
         self.tell(opened)
 
@@ -340,6 +344,8 @@ class Driver:
             self.lanes.close(command)
         elif isinstance(command, Complete):
             self.on_complete()
+        elif isinstance(command, Distrust):
+            self.on_distrust(command.source)
         else:
             self._look_whether_hopeless()
 

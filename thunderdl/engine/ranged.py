@@ -254,7 +254,7 @@ class Ranged:
         )  # fmt: skip
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
         self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
-        ledger.on_bad_piece = self._blame.bad_piece
+        ledger.on_bad_piece, driver.on_distrust = self._blame.bad_piece, self._blame.distrust
         return driver
 
     def _begin_again(self) -> bool:
