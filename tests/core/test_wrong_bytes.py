@@ -5,7 +5,19 @@ from __future__ import annotations
 import pytest
 
 from tests.core.desk import KIB, MIB, Desk, fetched, of
-from thunderdl.core.protocol import Blamed, Cancel, Cleared, Complete, Distrust, FaultKind, Fetch, GiveUp, PieceBad
+from thunderdl.core.protocol import (
+    Blamed,
+    Cancel,
+    Cleared,
+    Complete,
+    Distrust,
+    FaultKind,
+    Fetch,
+    GiveUp,
+    PieceBad,
+    SourceLost,
+    Suspected,
+)
 from thunderdl.core.suspecting import DOUBTFUL_PIECES, MOST_BAD_TIMES
 
 
@@ -237,3 +249,15 @@ def test_a_mixture_with_one_that_is_known_to_lie_needs_nobody_who_brings_it_alon
     desk.tell(bad(0, MIB, 1, 2))
     assert not desk.scheduler.contested
     assert desk.source(1).suspected == 0
+
+
+def test_a_suspect_brings_nothing_as_long_as_there_are_others() -> None:
+    desk = Desk(64 * MIB)
+    for number in (1, 2):
+        desk.open(number, start=(number - 1) * MIB, end=number * MIB)
+    desk.tell(Suspected(1))
+    said = [*desk.finish(desk.lease(1)), *desk.finish(desk.lease(2)), *desk.flow(10, {1: MIB, 2: MIB})]
+    assert fetched(said, 1).total == 0
+    assert fetched(said, 2).total > 8 * MIB
+    desk.obey(desk.tell(SourceLost(2, "gone")))
+    assert Complete() in desk.flow(120, {1: MIB})

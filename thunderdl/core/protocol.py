@@ -102,6 +102,13 @@ class Blamed:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspected:
+    """``source`` is likely to serve wrong bytes: it is to bring none as long as there are others."""
+
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """``source`` was suspected and is so no longer: it may bring again what it was kept away from."""
 
@@ -198,8 +205,8 @@ class Tick:
 
 
 Event = (
-    SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
-    | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Scarce | Beside
+    SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Suspected | Cleared | SourceLost
+    | HostCap | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Scarce | Beside
     | Tick
 )  # fmt: skip
 

@@ -47,6 +47,7 @@ from thunderdl.core.protocol import (
     Shrunk,
     SourceLost,
     SourceOpened,
+    Suspected,
     Tick,
 )  # fmt: skip
 from thunderdl.core.ranges import RangeSet
@@ -79,7 +80,7 @@ class Scheduler(Suspecting):
         self._handlers: dict[type[Event], Callable[..., list[Command]]] = {
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
-            Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
+            Suspected: self._suspected, Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
             HostPause: self._host_pause, Budget: self._budget, Limited: self._limit,
             Horizon: self._moved_horizon, Reserved: self._reserve, Released: self._release_reserved,
             Brought: self._brought, Scarce: self._note_scarce, Beside: self._beside, Tick: self._tick,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from thunderdl.core.protocol import Blamed, Cleared, Command, Distrust, PieceBad
+from thunderdl.core.protocol import Blamed, Cleared, Command, Distrust, PieceBad, Suspected
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.reserving import Reserving
 from thunderdl.core.roster import Source
@@ -104,6 +104,11 @@ class Suspecting(Reserving):
         """What a banned one brought of pieces that are not whole yet would make each of them wrong, one after the
         other, the last at the very end."""
         return [Distrust(source.id)] if source.banned else []
+
+    def _suspected(self, event: Suspected) -> list[Command]:
+        if source := self.roster.sources.get(event.source):
+            source.avoid.add(0, self.size)
+        return []
 
     def _cleared(self, event: Cleared) -> list[Command]:
         if source := self.roster.sources.get(event.source):
