@@ -34,7 +34,7 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_the_start, source_of
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
@@ -207,6 +207,9 @@ class Driver:
                 why = "its bytes differ from the others'"
         if why:
             self._refuse(candidate, why, seen)
+            if seen.size != self._size:
+                # A page that says so, as some servers have it, or a file that is called the same.
+                self._candidates.ask_instead(candidate, from_the_start)
         else:
             self._admit(candidate, opening)
 
