@@ -14,11 +14,13 @@ import pytest
 from tests.servers import real
 from tests.servers.certificates import Certificates
 from tests.servers.loopback import LoopbackServer
+from tests.sockets import name_the_makers
 
 _NUMBERS = itertools.count()
 # The same examples in every run, and none that fails because the machine was busy.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("steady")
+name_the_makers()
 
 
 @pytest.fixture(autouse=True)

@@ -10,11 +10,16 @@ import dataclasses
 import enum
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import thunderdl
 from thunderdl import client, errors, mirroring, model, options, reach, timetable
+from thunderdl.aria2 import exit_codes as aria2_exit_codes
+from thunderdl.aria2.help_text import possible_values
+from thunderdl.aria2.option import Option, Reach, State
+from thunderdl.aria2.table import OPTIONS as ARIA2_OPTIONS
 from thunderdl.cli import reference
 from thunderdl.engine import asking, creating, seeding
 from thunderdl.sources.http.connection import LEGAL, Phase
@@ -23,7 +28,9 @@ from thunderdl.sources.swarm import torrent
 DOCS = Path(__file__).parent.parent / "docs"
 _PART = re.compile(r"(<!-- made: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _VALUES = (
-    model.Result, model.Progress, model.SourceProgress, model.Explanation, model.Status, model.SourceState,
+    model.Result, model.Progress, model.SourceProgress, model.PieceTable, model.FileProgress, model.FileUrl,
+    model.UrlUse, model.PeerProgress, model.SwarmFacts, model.TrackerProgress, model.Explanation, model.Status,
+    model.SourceState,
     model.Validators, model.Digest, model.PieceHashes, model.ExpiredLink, model.ContentKey, options.Exists,
     options.Priority, timetable.Timetable, reach.IpVersion, reach.Resolve, asking.Info, client.Totals, creating.Created,
     seeding.SeedProgress, torrent.Torrent, torrent.TorrentFile,
@@ -36,6 +43,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "cli.md": reference.page() + "\n",
         DOCS / "reference" / "errors.md": "\n".join(_errors_page()) + "\n",
         DOCS / "reference" / "library.md": "\n".join(_library_page()) + "\n",
+        DOCS / "reference" / "aria2.md": "\n".join(_aria2_page()) + "\n",
     }
 
 
@@ -191,6 +199,51 @@ def _markdown(text: str) -> str:
     """Docstrings as Markdown: roles and double backticks become single ones."""
     text = re.sub(r":[a-z]+:`~?([^`]+)`", r"`\1`", text)
     return text.replace("``", "`")
+
+
+# -- aria2
+
+
+def _aria2_page() -> Iterator[str]:
+    yield "# aria2's options\n"
+    yield "Made from `thunderdl/aria2/` by `python -m tests.doc_pages`. What each option of aria2 does in"
+    yield "`thunderdl aria2c` and over RPC; see [how to use it](../how-to/aria2.md).\n"
+    count = Counter(option.here.state for option in ARIA2_OPTIONS.values())
+    yield "| state | options | |\n| --- | --- | --- |"
+    for state in State:
+        yield f"| {state.value} | {count[state]} | {_STATES[state]} |"
+    yield ""
+    for where in Reach:
+        chosen = sorted(option for option in ARIA2_OPTIONS.values() if option.reach is where)
+        yield f"## Set {where.value}\n"
+        yield "| option | default | values | here |\n| --- | --- | --- | --- |"
+        yield from map(_aria2_row, chosen)
+        yield ""
+    yield "## Exit status\n"
+    yield "Of several downloads that of the last one that failed.\n"
+    yield "| status | meaning |\n| --- | --- |"
+    yield from (f"| {code} | {meaning} |" for code, meaning in aria2_exit_codes.MEANINGS.items())
+
+
+_STATES = {
+    State.OURS: "translated to an option of thunderdl",
+    State.COMMAND: "`thunderdl aria2c` does it itself",
+    State.DAEMON: "for the RPC",
+    State.MOOT: "taken, and without effect: there is nothing to regulate, or it is so anyway",
+    State.MISSING: "taken, and not done: a warning says so",
+}
+
+
+def _aria2_row(option: Option) -> str:
+    names = f"`-{option.short}`, `--{option.name}`" if option.short else f"`--{option.name}`"
+    state, fields, why = option.here
+    ours = ", ".join(f"`{name}`" for name in fields)
+    told = "; ".join(part for part in (f"sets {ours}" if ours else state.value, why) if part)
+    default = f"`{option.default}`" if option.default is not None else "–"
+    values = possible_values(option) or option.metavar
+    return (
+        f"| {names} | {default} | {values.replace('|', chr(92) + '|')} | {option.help} {told[0].upper()}{told[1:]}. |"
+    )
 
 
 # -- parts

@@ -18,6 +18,7 @@ import pytest
 from tests.servers import misbehave as m
 from tests.servers.certificates import Certificates, Identity
 from tests.servers.exchange import Behaviour
+from tests.servers.fake_ftp import FakeFtp
 from tests.servers.loopback import Limits, LoopbackServer, Resource, generated
 from tests.servers.real import RealServer
 
@@ -314,3 +315,35 @@ def test_real_nginx_speaks_tls(nginx_tls: RealServer, certificates: Certificates
 def test_real_python_server(python_http_server: RealServer, content: bytes) -> None:
     python_http_server.put("f", content)
     assert get(python_http_server, Range="bytes=5-9")[2] == content
+
+
+class Leaving(dict[bytes, bytes]):
+    """The files of an FTP server that hangs up when one of them is asked for."""
+
+    def __init__(self, leave: Callable[[], None]) -> None:
+        self._leave = leave
+
+    def get(self, name: bytes, default: object = None) -> bytes:
+        if name == b"f":
+            self._leave()
+        return b"x"
+
+
+def test_a_file_that_nobody_waits_for_any_more_leaves_no_socket() -> None:
+    """The data connection is there, the other one is gone: that was a warning in some later test."""
+    with FakeFtp({}) as ftp:
+        ftp.files = Leaving(ftp.hang_up_all)
+        with socket.create_connection(("127.0.0.1", ftp.port)) as control, control.makefile("rb") as heard:
+            heard.readline()
+            control.sendall(b"EPSV\r\n")
+            port = int(heard.readline().split(b"|")[3])
+            with socket.create_connection(("127.0.0.1", port)) as data:
+                control.sendall(b"RETR f\r\n")
+                assert data.recv(1) == b""
+
+
+def test_a_socket_that_is_dropped_open_tells_who_made_it() -> None:
+    with pytest.warns(ResourceWarning) as told:
+        socket.socket()
+    assert "was never closed; made in tests/test_servers.py::test_a_socket_that_is" in str(told[0].message)
+    assert "by test_servers.py:" in str(told[0].message)

@@ -12,19 +12,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from thunderdl.engine.feeding import Feeder, origin_of
-from thunderdl.engine.offers import metalink_named
+from thunderdl.changes import changed, changed_for_one, fixed_ones
+from thunderdl.engine.feeding import Feeder, one_by_one, origin_of
+from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
-from thunderdl.engine.pacing import checked_limit
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, UsageError
-from thunderdl.formats.hashes import parse_checksum
 from thunderdl.formats.old_links import is_ed2k, opened
 from thunderdl.model import Digest, Result
-from thunderdl.options import Options, Priority
+from thunderdl.options import Options
 from thunderdl.task import Request, Task
 
 if TYPE_CHECKING:
@@ -76,12 +75,8 @@ class Client:
 
     def add(self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None, **changes: Any) -> Task:
         """Begin a download. ``changes``: fields of Options that differ for it alone. Raises UsageError."""
-        shared = sorted(
-            changes.keys() & {row.name for row in fields(Options) if row.metadata.get("scope") == "session"}
-        )
-        if shared:
-            raise UsageError(f"{', '.join(shared)}: set for all downloads of a client; give it to Client(Options(…)).")
-        return self._begin(Request(url, tuple(mirrors), _changed(options or self.options, changes)))
+        settled = changed_for_one(options or self.options, changes)
+        return self.begin(Request(url, tuple(mirrors), settled))
 
     async def run(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Result]:
         """Download them all, ``options.jobs`` at once, looking ahead in ``requests`` by no more than a thousand.
@@ -93,7 +88,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self._begin,
+            host_of=lambda request: origin_of(request.url), begin=self.begin, instead=self._files_named,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -114,7 +109,7 @@ class Client:
 
     async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
         """The requests, a metalink's files in its place."""
-        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+        async for request in one_by_one(requests):
             if request.offer is not None or not metalink_named(request.url, request.options or self.options):
                 yield request
                 continue
@@ -125,6 +120,14 @@ class Client:
                 found = [request]
             for each in found:
                 yield each
+
+    def _files_named(self, request: Request, result: Result) -> list[Request]:
+        """The files in the place of what only its answer showed to be a metalink of several."""
+        options = request.options or self.options
+        if not isinstance(result.error, NamesSeveral) or options.out is not None or request.mirrors:
+            return []
+        self._ended.files_failed -= 1
+        return [replace(request, offer=offer) for offer in result.error.offers]
 
     def stop(self) -> None:
         """Begin nothing more of what :meth:`run` was given, and cancel what runs."""
@@ -147,8 +150,8 @@ class Client:
 
         if (options or self.options).signed_by is not None or changes.get("signed_by") is not None:
             raise UsageError("signed_by: of a stream nobody can take the bytes back; download it to a file.")
-        changed = _changed(options or self.options, changes)
-        parts = stream(session, tuple(map(opened, (url, *mirrors))), changed, window_bytes)
+        settled = changed(options or self.options, changes)
+        parts = stream(session, tuple(map(opened, (url, *mirrors))), settled, window_bytes)
         try:
             async for part in parts:
                 yield part
@@ -176,7 +179,7 @@ class Client:
         from thunderdl.engine.seeding import seed
 
         return await seed(
-            session, path, _changed(options or self.options, changes), on_read or (lambda done, whole: None)
+            session, path, changed(options or self.options, changes), on_read or (lambda done, whole: None)
         )
 
     async def torrent(self, reference: str) -> Torrent:
@@ -200,12 +203,26 @@ class Client:
     def change_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit over all downloads, from now on: as ``Options.limit``, text as on the command line, None for
         none. Raises UsageError."""
-        self._running_session().pacing.change(limit)
+        self.change_options(limit=limit)
 
     def change_upload_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit of what peers have from us, over all torrents, from now on: as ``Options.upload_limit``, text
         as on the command line, None for none. Raises UsageError."""
-        self._running_session().change_upload_limit(checked_limit("upload_limit", limit))
+        self.change_options(upload_limit=limit)
+
+    def change_options(self, **changes: Any) -> None:
+        """Other options from now on. ``limit``, ``upload_limit``, ``per_host``, ``connections`` and ``jobs`` hold for
+        what runs, too; those of a single download for what is added from now on without options of its own.
+
+        Raises UsageError for all others, which a client has from its beginning, and nothing has changed then.
+        """
+        session = self._running_session()
+        if fixed := fixed_ones(changes):
+            raise UsageError(f"{', '.join(fixed)}: a client has it from its beginning; make another one.")
+        self.options = changed(self.options, changes)
+        session.change(self.options)
+        for feeder in self._feeders:
+            feeder.change_jobs(self.options.jobs)
 
     def totals(self) -> Totals:
         """Counts so far."""
@@ -225,13 +242,14 @@ class Client:
             raise UsageError(_OUTSIDE)
         return self._session
 
-    def _begin(self, request: Request) -> Task:
+    def begin(self, request: Request) -> Task:
+        """Begin a download. Raises UsageError."""
         options = request.options or self.options
         if is_ed2k(request.url):
-            from thunderdl.engine.ed2k import sources_and_options
+            from thunderdl.engine.ed2k import ed2k_plan
 
-            urls, options = sources_and_options(request.url, request.mirrors, options)
-            request = Request(urls[0], urls[1:], options)
+            (url, *mirrors), options, size_bytes = ed2k_plan(request.url, request.mirrors, options)
+            request = replace(request, url=url, mirrors=tuple(mirrors), options=options, size_bytes=size_bytes)
         task = Task(self._running_session(), request, options)
         self._tasks[task] = None
         task._over.add_done_callback(lambda over: self._count(task, over))
@@ -263,32 +281,12 @@ def _requests_of(metalink: Metalink, told_by: str, request: Request, options: Op
     return [replace(request, offer=offer) for offer in offers]
 
 
-async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:
-    for request in requests:
-        yield request
-
-
-def _changed(options: Options, changes: Mapping[str, Any]) -> Options:
-    changes = dict(changes)
-    if isinstance(changes.get("checksum"), str):
-        changes["checksum"] = parse_checksum(changes["checksum"])
-    for name in ("limit", "task_limit", "upload_limit"):
-        if name in changes:
-            changes[name] = checked_limit(name, changes[name])
-    if isinstance(changes.get("priority"), str):
-        changes["priority"] = Priority(changes["priority"])
-    try:
-        return replace(options, **changes)
-    except TypeError as error:
-        raise UsageError(f"no such option ({error}).") from None
-
-
 async def download(
     url: str, dir: str = ".", *, mirrors: Sequence[str] = (), checksum: Digest | str | None = None,
     options: Options | None = None, httpx_settings: Mapping[str, Any] | None = None, **changes: Any,
 ) -> Result:  # fmt: skip
     """Download one file into the folder ``dir``. Raises ThunderdlError where it cannot."""
-    settings = _changed(options or Options(), {"dir": dir, "checksum": checksum, **changes})
+    settings = changed(options or Options(), {"dir": dir, "checksum": checksum, **changes})
     async with Client(settings, httpx_settings=httpx_settings) as client:
         return await client.add(url, mirrors=mirrors)
 
@@ -298,7 +296,7 @@ def get(
     options: Options | None = None, httpx_settings: Mapping[str, Any] | None = None, **changes: Any,
 ) -> Result:  # fmt: skip
     """:func:`download` for code that is not async; not to be called inside a running event loop."""
-    settled = _changed(options or Options(), changes)
+    settled = changed(options or Options(), changes)
     return asyncio.run(
         download(url, dir, mirrors=mirrors, checksum=checksum, options=settled, httpx_settings=httpx_settings)
     )

@@ -39,7 +39,13 @@ def request_from_journal(path: str, options: Options) -> Request:
         settled = replace(options, dir=folder or ".", out=name, files=chosen)
         return Request(metalink, mirrors, replace(settled, metalink=metalink))
     checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
-    return Request(header.url, mirrors, replace(options, dir=folder or ".", out=name, checksum=checksum))
+    settled = replace(options, dir=folder or ".", out=name, checksum=checksum)
+    return Request(header.url, mirrors, settled, renewed_url=_web_url(header.renewed_url))
+
+
+def _web_url(url: str | None) -> str | None:
+    """The URL where it is one that a link may have been renewed to: no other can come from who is asked for one."""
+    return url if url is not None and scheme_of(url) in ("http", "https") else None
 
 
 def _metalink_of(url: str, path: str) -> str | None:

@@ -84,8 +84,25 @@ class ContentKey:
 
 
 class SourceKind(enum.Enum):
+    """What is spoken with a source; with or without TLS, in whatever version."""
+
     HTTP = "http"
+    FTP = "ftp"
+    SFTP = "sftp"
+    FILE = "file"
+    DATA = "data"
     PEERS = "peers"
+
+    @classmethod
+    def of_scheme(cls, scheme: str) -> SourceKind:
+        """That of the URLs that begin so; HTTP for what nobody speaks."""
+        return _KINDS.get(scheme, cls.HTTP)
+
+
+_KINDS = {
+    "ftp": SourceKind.FTP, "ftps": SourceKind.FTP, "ftpes": SourceKind.FTP, "sftp": SourceKind.SFTP,
+    "file": SourceKind.FILE, "data": SourceKind.DATA,
+}  # fmt: skip
 
 
 class SourceState(enum.Enum):
@@ -152,8 +169,9 @@ class Explanation:
 class Progress:
     """A snapshot, made when polled.
 
+    ``path``: absolute, where it will be or is; None while its name is not known.
     ``size_bytes``: None while unknown. ``eta_s``: None where no guess makes sense.
-    ``uploaded_bytes``: what peers had from us.
+    ``uploaded_bytes``: what peers had from us. ``connections``: at work now, to servers and to peers.
     ``piece_map``: up to 256 cells over the file, each 0 (missing) … 255 (all there).
     """
 
@@ -169,6 +187,122 @@ class Progress:
     sources: tuple[SourceProgress, ...] = ()
     piece_map: bytes = b""
     notes: tuple[str, ...] = ()
+    path: str | None = None
+    upload_rate_bytes_per_s: float = 0.0
+    connections: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PieceTable:
+    """The pieces of a download. ``piece_length``: bytes; ``bitfield``: a bit for each piece that is there, and proven
+    where pieces have hashes; the first piece is the highest bit of the first byte (BEP 3)."""
+
+    piece_length: int
+    count: int
+    bitfield: bytes
+
+    def __contains__(self, piece: int) -> bool:
+        """Whether the piece of this number, from 0, is there."""
+        return 0 <= piece < self.count and bool(self.bitfield[piece // 8] & (0x80 >> piece % 8))
+
+
+class UrlUse(enum.Enum):
+    """Whether something is fetched from a URL, may be later, or never will be."""
+
+    USED = "used"
+    WAITING = "waiting"
+    BANNED = "banned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileUrl:
+    """Where a file can be had. ``current_url``: what is asked for it now, after redirects; ``url`` where nothing is."""
+
+    url: str
+    use: UrlUse
+    current_url: str
+    rate_bytes_per_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileProgress:
+    """One file of a download. ``index``: from 1; ``path``: absolute, where it will be once all is there, or is; None
+    while its name is not known; ``size_bytes``: None while unknown; ``done_bytes``: of a torrent's file those in pieces
+    that are there; ``urls``: in the order given."""
+
+    index: int
+    path: str | None
+    size_bytes: int | None
+    done_bytes: int
+    selected: bool = True
+    urls: tuple[FileUrl, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerProgress:
+    """A peer that is connected. ``peer_id``: 20 bytes as it sent them; ``address``: without the port; ``progress``: its
+    share of the torrent, 0 to 1; ``bitfield``: its pieces as in :class:`PieceTable`, b"" where nobody asked for it;
+    ``am_choking``, ``peer_choking``: whether we send it nothing, it us; ``origins``: who told of it (tracker, dht, pex,
+    lsd, resume data, incoming)."""
+
+    peer_id: bytes
+    client: str
+    address: str
+    port: int
+    progress: float
+    is_seed: bool
+    am_choking: bool
+    peer_choking: bool
+    down_bytes_per_s: int
+    up_bytes_per_s: int
+    origins: tuple[str, ...] = ()
+    bitfield: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerProgress:
+    """What a tracker last said. ``message``: its words, or what went wrong; ``fails``: in a row; ``is_updating``: being
+    asked now; ``next_announce_s``: seconds until it is asked again, None where that is not known, as are the peers that
+    it counts."""
+
+    url: str
+    tier: int
+    message: str = ""
+    fails: int = 0
+    is_updating: bool = False
+    is_working: bool = False
+    next_announce_s: float | None = None
+    seeders: int | None = None
+    leechers: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmFacts:
+    """The torrent of a download, and how it stands in its swarm.
+
+    ``info_hash_v1``, ``info_hash_v2``: hexadecimal, "" where it has none; ``created``: seconds since 1970, None where
+    the torrent does not say; ``is_single``: one file, without a folder; ``has_metadata``: whether more is known than a
+    magnet link says; ``tiers``: its trackers, those of a tier together; ``trackers``: what each last said;
+    ``seeders``, ``peers``: those connected, seeders among the peers; ``is_seeding``: all that is wanted is here;
+    ``ratio``: uploaded to size of what is wanted.
+    """
+
+    info_hash_v1: str
+    info_hash_v2: str
+    name: str
+    comment: str = ""
+    created: int | None = None
+    is_single: bool = False
+    is_private: bool = False
+    has_metadata: bool = True
+    tiers: tuple[tuple[str, ...], ...] = ()
+    trackers: tuple[TrackerProgress, ...] = ()
+    seeders: int = 0
+    peers: int = 0
+    is_seeding: bool = False
+    upload_rate_bytes_per_s: float = 0.0
+    uploaded_bytes: int = 0
+    ratio: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

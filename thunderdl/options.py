@@ -302,6 +302,10 @@ class Options:
         None, "Most bytes a second to peers, over all torrents.", Kind.RATE, unit="bytes/s",
         aria2="max-overall-upload-limit", scope="session",
     )  # fmt: skip
+    task_upload_limit: int | Timetable | None = _option(
+        None, "Most bytes a second to peers of each single torrent.", Kind.RATE, unit="bytes/s",
+        aria2="max-upload-limit",
+    )  # fmt: skip
     ratio: float | None = _option(
         None, "Go on sharing until so many times its size was sent; without it not at all.", Kind.RATIO,
         aria2="seed-ratio",

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from thunderdl.changes import changed_for_one
 from thunderdl.engine.download import Download
+from thunderdl.engine.live import LIVE, change_urls, take, urls_of
 from thunderdl.engine.offers import Offer, metalink_named
-from thunderdl.engine.opening import for_url
-from thunderdl.engine.pacing import checked_limit
+from thunderdl.engine.opening import for_url, origin_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
-from thunderdl.formats.links import names_torrent
+from thunderdl.formats.links import REMOTE_SCHEMES, names_torrent, scheme_of
 from thunderdl.formats.old_links import is_ed2k, is_wrapped, opened, parse_ed2k
-from thunderdl.model import Explanation, Progress, Result, Status
+from thunderdl.model import Explanation, FileProgress, PeerProgress, PieceTable, Progress, Result, Status, SwarmFacts
 from thunderdl.options import Options, Priority
 
 if TYPE_CHECKING:
+    from thunderdl.engine.facts import Facts
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.timetable import Timetable
 
@@ -28,9 +30,13 @@ PROGRESS_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to download: its URL, more URLs of the same file, options that differ from the client's. ``offer``: what
-    a metalink says of it, where that is known; ``url`` may be the metalink's; ``new_url``: where the URL has expired
-    since it was begun, another link of the same file.
+    """One file to download: its URL, more URLs of the same file, options that differ from the client's.
+
+    ``offer``: what a metalink says of it, where that is known; ``url`` may be the metalink's. ``new_url``: where the
+    URL has expired since it was begun, another link of the same file; ``renewed_url``: the one that an earlier run had
+    got in its place, which gets nothing of what is for ``url`` unless both are of one server. ``size_bytes``: how long
+    it is, where that is known: who has a file of another length is not used. ``on_commit``: called in a thread with the
+    finished file open, right before it gets its final name.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -41,6 +47,9 @@ class Request:
     options: Options | None = None
     offer: Offer | None = None
     new_url: str | None = None
+    size_bytes: int | None = None
+    renewed_url: str | None = None
+    on_commit: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -57,6 +66,9 @@ class Task:
         self._session, self._request, self._options = session, request, options
         self._torrent: Torrent | None = None
         self._joining: asyncio.Task[None] | None = None
+        self._told: Facts | None = None
+        self._removed = frozenset[str]()
+        self._is_to_recheck = False
         self._offer = request.offer
         self._download = self._new_download()
         self._over: asyncio.Future[Result] = session.loop.create_future()
@@ -69,6 +81,32 @@ class Task:
         """A snapshot of now."""
         return self._download.progress()
 
+    def pieces(self) -> PieceTable | None:
+        """Which pieces are there; None before the size is known."""
+        return self._facts.pieces()
+
+    def files(self) -> tuple[FileProgress, ...]:
+        """Each file, with where it comes to lie and from where; those of a torrent with whether they are wanted. None
+        at all while the torrent is still to be read, or to come from peers."""
+        return self._facts.files()
+
+    def peers(self, *, with_bitfields: bool = False) -> tuple[PeerProgress, ...]:
+        """The peers that are connected, of a torrent, as seen a quarter of a second ago at most. ``with_bitfields``:
+        each with the pieces that it has, which takes longer."""
+        return self._facts.peers(with_bitfields=with_bitfields)
+
+    def swarm(self) -> SwarmFacts | None:
+        """The torrent, and how it stands in its swarm; None where there is none, or none is known yet."""
+        return self._facts.swarm()
+
+    @property
+    def _facts(self) -> Facts:
+        if self._told is None or self._told.download is not self._download:
+            from thunderdl.engine.facts import Facts
+
+            self._told = Facts(self._download)
+        return self._told
+
     def explain(self) -> str:
         """Why each source is used as it is now, slow, on probation, banned or left alone: a line each."""
         return "\n".join(f"{shown_url(each.url)}: {each.told}" for each in self.explanations())
@@ -76,6 +114,11 @@ class Task:
     def explanations(self) -> tuple[Explanation, ...]:
         """The same as values, in the order of the URLs."""
         return self._download.explanations()
+
+    @property
+    def is_sharing(self) -> bool:
+        """Whether it is whole, and goes on only to be shared with peers."""
+        return self._download.status is Status.SHARING
 
     @property
     def over(self) -> asyncio.Future[Result]:
@@ -122,36 +165,89 @@ class Task:
         await self._add_torrent(reference)
 
     async def _add_torrent(self, reference: str, told_by: str = "") -> None:
-        from thunderdl.engine.torrents import torrent_of
+        from thunderdl.engine.torrents import check_size, torrent_of
 
         asked_with = for_url(self._options, reference, self._request.url)
         torrent = await torrent_of(self._session, reference, asked_with, told_by)
         size, target = self._download.version.size, self._download.target
         if not torrent.is_single or torrent.piece_hashes is None:
             raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")
-        if size is not None and size != torrent.size_bytes:
-            raise UsageError(
-                f"{shown_url(reference)[:200]}: it is of another file: {torrent.size_bytes} bytes, not {size}."
-            )
+        check_size(torrent, reference, size)
         self._torrent, self._offer = torrent, self._download.offer
         if target is not None:
-            folder, name = os.path.split(target.path)
-            self._options = replace(self._options, dir=folder or ".", out=name)
-        if self._run is not None and self._wanted is None:
-            self.pause()
-            self.resume()
+            self._keep_place(target.path)
+        self._begin_again()
 
     def change_limit(self, limit: int | str | Timetable | None) -> None:
         """Another limit for this download alone, from now on: as ``Options.task_limit``, text as on the command
         line, None for none. Raises UsageError."""
-        settled = checked_limit("task_limit", limit)
-        self._options = replace(self._options, task_limit=settled)
-        self._download.candidates.pace.change(settled)
+        self.change_options(task_limit=limit)
 
     def change_priority(self, priority: Priority) -> None:
         """Another share of connections and limits beside the other downloads, from now on."""
-        self._options = replace(self._options, priority=priority)
-        self._download.candidates.pace.weigh(priority.weight)
+        self.change_options(priority=priority)
+
+    def change_options(self, **changes: Any) -> bool:
+        """Other options for this download, from now on; ``changes`` as for :meth:`Client.add`. Whether it begins again
+        for them, with all that is there: nothing is lost.
+
+        No new beginning is needed for ``task_limit``, ``priority``, ``task_upload_limit``, ``ratio``, ``seed_time`` and
+        ``files``. Raises UsageError, also for ``dir`` and ``out`` once its place is settled.
+        """
+        settled = changed_for_one(self._options, changes)
+        names = {name for name in changes if getattr(settled, name) != getattr(self._options, name)}
+        if (moved := names & {"dir", "out"}) and self._download.target is not None:
+            raise UsageError(
+                f"{' and '.join(sorted(moved))} cannot be changed any more: {self._download.name} is begun."
+            )
+        take(self._download, settled, names & LIVE)
+        self._options = settled
+        return bool(names - LIVE) and self._begin_again()
+
+    def change_urls(self, remove: Sequence[str] = (), add: Sequence[str] = ()) -> tuple[int, int]:
+        """Fetch nothing more from the URLs ``remove``, and from the URLs ``add``, too: how many there were of the one,
+        and how many are new of the other. Of a torrent of several files they are web seeds, each for all of it.
+
+        Raises UsageError where no URL would be left, and for what is no URL; nothing happens then.
+        """
+        known, add = set(urls_of(self._download)), tuple(map(opened, add))
+        gone = [url for url in dict.fromkeys(remove) if url in known]
+        new = [url for url in dict.fromkeys(add) if url not in known.difference(gone)]
+        for url in new:
+            if scheme_of(url) not in REMOTE_SCHEMES or origin_of(url) is None:
+                raise UsageError(f"{shown_url(url)[:200]}: it is no URL of a server.")
+        if known and not known.difference(gone) and not new and self.swarm() is None:
+            raise UsageError(f"{self._download.name}: no URL would be left; name another one with it.")
+        self._keep_urls(gone, new)
+        change_urls(self._download, gone, new)
+        return len(gone), len(new)
+
+    def _keep_urls(self, gone: Sequence[str], new: Sequence[str]) -> None:
+        """For when it begins again."""
+        request = self._request
+        if request.url in gone and self._download.target is not None:
+            self._keep_place(self._download.target.path)
+        mirrors = (*(url for url in request.mirrors if url not in gone), *(url for url in new if url != request.url))
+        self._request = replace(request, mirrors=mirrors)
+        self._removed = (self._removed | frozenset(gone)) - frozenset(new)
+
+    def recheck(self) -> bool:
+        """Read back and check all that is there, then go on. False where nothing is left to check: it has ended, or is
+        being shared."""
+        self._is_to_recheck = can = not self._over.done() and not self._download.is_whole
+        self._begin_again()
+        return can
+
+    def _begin_again(self) -> bool:
+        """Have a running download begin anew, with what is there."""
+        if self._run is not None and self._wanted is None and not self._download.is_whole:
+            self.pause()
+            self.resume()
+        return self._run is not None and self._wanted is Status.ACTIVE
+
+    def _keep_place(self, path: str) -> None:
+        folder, name = os.path.split(path)
+        self._options = replace(self._options, dir=folder or ".", out=name)
 
     def _stop(self, status: Status) -> None:
         if self._run is None or self._run.done() or self._wanted is Status.CANCELLED:
@@ -181,19 +277,39 @@ class Task:
         return self._download.result(None, (), Cancelled())
 
     def _new_download(self) -> Download:
-        request, options = self._request, self._options
-        if names_torrent(request.url) and options.follow:
-            return Download(self._session, request.mirrors, replace(options, torrent=request.url), request.url)
-        if (metalink := metalink_named(request.url, options)) or self._offer is not None:
-            urls = request.mirrors if metalink in (request.url, None) else (request.url, *request.mirrors)
+        request, options, removed = self._request, self._options, self._removed
+        if self._is_to_recheck:
+            self._is_to_recheck, options = False, replace(options, verify_resumed=True)
+        by_torrent = names_torrent(request.url) and options.follow
+        metalink = None if by_torrent else metalink_named(request.url, options)
+        by_document = by_torrent or metalink is not None or self._offer is not None
+        mirrors = request.mirrors
+        if request.new_url is not None and by_document:
+            # What tells of the file has not expired: it is one more source.
+            mirrors = (request.new_url, *mirrors)
+        own = () if request.url in removed else (request.url,)
+        if by_torrent:
+            named = replace(options, torrent=request.url)
+            download = Download(self._session, mirrors, named, request.url, without=removed)
+        elif by_document:
+            urls = mirrors if metalink in (request.url, None) else (*own, *mirrors)
             download = Download(
-                self._session, urls, options, request.url, self._torrent, self._offer, metalink or request.url
-            )
+                self._session, urls, options, request.url, self._torrent, self._offer, metalink or request.url,
+                without=removed,
+            )  # fmt: skip
         else:
-            download = Download(self._session, (request.url, *request.mirrors), options, torrent=self._torrent)
-        if request.new_url is not None:
-            download.candidates.replace_origin(request.new_url)
+            # Its login is for the first URL's server alone, whether that is still asked or not.
+            download = Download(
+                self._session, (*own, *mirrors), options, "" if own else request.url, self._torrent,
+                without=removed,
+            )  # fmt: skip
+            if own and request.new_url is not None:
+                download.candidates.replace_origin(request.new_url)
+            elif own and request.renewed_url is not None:
+                download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
+        download.said_bytes = request.size_bytes
+        download.on_commit = request.on_commit
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:

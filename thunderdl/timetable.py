@@ -73,6 +73,28 @@ def parse_timetable(text: str, parse_rate: RateParser) -> Timetable:
     return Timetable(tuple(spans), otherwise[0] if otherwise else None, " ".join(text.split()))
 
 
+def parse_hours(text: str) -> Timetable:
+    """The times that ``mon-fri 22:00-06:00, sat-sun`` names: within them the rate is 1, outside of them None.
+
+    Raises ValueError with a clause that says what was expected.
+    """
+    spans: list[Span] = []
+    days = ""
+    for word in filter(None, re.split(r"[\s,;]+", re.sub(r"\s*-\s*", "-", text.strip().lower()))):
+        if re.fullmatch(_HOURS, word):
+            spans += _spans(days, word, 1)
+            days = ""
+        elif re.fullmatch(_DAYS, word):
+            spans += _spans(days, "", 1) if days else ()
+            days = word
+        else:
+            raise ValueError(f"{word!r} is neither days nor hours: write mon-fri 22:00-06:00, sat-sun")
+    spans += _spans(days, "", 1) if days else ()
+    if not spans:
+        raise ValueError("no hours: write mon-fri 22:00-06:00, sat-sun")
+    return Timetable(tuple(spans), None, " ".join(text.split()))
+
+
 def _parts(text: str) -> Iterator[tuple[str, str, str]]:
     """(days, hours, rate) of each part, as text."""
     days = ""

@@ -12,7 +12,7 @@ from rich.text import Text
 from tests.cli.fakes import MIB, NAUGHTY, FakeClient, FakeTask, FakeTotals, progress, source
 from thunderdl.cli.display import Board, Frame, look, picture
 from thunderdl.errors import printable
-from thunderdl.model import SourceState, Status
+from thunderdl.model import SourceKind, SourceState, Status
 
 # What rich itself writes: colours, cursor movement, clearing.
 OURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -92,6 +92,15 @@ def test_hosts_that_are_the_same_are_told_apart_by_path() -> None:
     assert "h:1/a" in drawn
     assert "u:p" not in drawn
     assert "mirror2.example.org " in drawn
+
+
+def test_what_is_spoken_is_shown_where_it_is_not_the_web() -> None:
+    from dataclasses import replace
+
+    sources = (source(1), replace(source(2), kind=SourceKind.SFTP))
+    drawn = "\n".join(lines(one(sources=sources)))
+    assert drawn.count("sftp") == 1
+    assert "http" not in drawn
 
 
 @settings(max_examples=60, deadline=None)

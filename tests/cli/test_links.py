@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.cli.links import checked
 from thunderdl.errors import InvalidUrl, printable
+from thunderdl.formats.targets import checked
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,16 @@ def test_resume_of_one_knows_its_document(
     assert (here / "f.bin").read_bytes() == CONTENT
 
 
+def test_resume_of_one_with_another_link(server: LoopbackServer, here: Path) -> None:
+    (here / "x.meta4").write_text(metalink(a_file([server.url("/f")])))
+    server.behaviour = m.first(3, m.reset_after(256 * 1024), m.status(404))
+    assert main(["get", "-q", "x.meta4", "--retries", "0"]) != 0
+    server.behaviour = None
+    server.resources = {"/new": good()}
+    assert main(["resume", "-q", "f.bin", "--url", server.url("/new")]) == 0
+    assert (here / "f.bin").read_bytes() == CONTENT
+
+
 def test_resume_of_standard_input_says_what_to_do(
     monkeypatch: pytest.MonkeyPatch, server: LoopbackServer, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +156,49 @@ def test_what_a_server_calls_a_metalink_is_followed(server: LoopbackServer, here
     server.resources["/x"] = Resource(body=document, behaviour=m.headers(("Content-Type", kind)))
     assert main(["get", "-q", server.url("/x")]) == 0
     assert (here / "f.bin").read_bytes() == CONTENT
+
+
+def unnamed(server: LoopbackServer) -> str:
+    """The URL of a metalink of two files, known by its Content-Type alone."""
+    small = a_file([server.url("/g")], name="g.txt", size=5, content=b"small")
+    named = m.headers(("Content-Type", "application/metalink4+xml"))
+    document = metalink(a_file([server.url("/f")]), small)
+    server.resources["/x"] = Resource(body=document.encode(), behaviour=named)
+    return server.url("/x")
+
+
+def test_each_of_its_files_is_a_download(
+    server: LoopbackServer, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["get", "--json", unnamed(server)]) == 0
+    assert (here / "f.bin").read_bytes() == CONTENT
+    assert (here / "g.txt").read_bytes() == b"small"
+    results = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(Path(each["path"]).name for each in results) == ["f.bin", "g.txt"]
+
+
+@pytest.mark.parametrize(("chosen", "names"), [("1", ["f.bin"]), ("*.txt", ["g.txt"]), ("1-2", ["f.bin", "g.txt"])])
+def test_those_that_are_chosen(server: LoopbackServer, here: Path, chosen: str, names: list[str]) -> None:
+    assert main(["get", "-q", "--files", chosen, unnamed(server)]) == 0
+    assert sorted(each.name for each in here.iterdir()) == names
+
+
+@pytest.mark.parametrize("line", [["-o", "mine"], ["-m", "/f"]])
+def test_what_belongs_to_one_of_them_wants_a_choice(
+    server: LoopbackServer, here: Path, capsys: pytest.CaptureFixture[str], line: list[str]
+) -> None:
+    belongs = [server.url(each) if each.startswith("/") else each for each in line]
+    assert main(["get", "-q", unnamed(server), *belongs]) == 2
+    assert "names 2 files; choose one with --files" in sentence(capsys)
+    assert not [*here.iterdir()]
+
+
+def test_nothing_to_choose_from(server: LoopbackServer, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["get", "-q", "--files", "1", server.url("/f")]) == 2
+    assert "/f is no metalink or torrent, of which --files could choose some." in sentence(capsys)
+    assert main(["get", "-q", "--files", "1", "--no-follow", server.url("/f")]) == 2
+    assert "--files chooses from" in sentence(capsys)
+    assert not [*here.iterdir()]
 
 
 def test_unless_nobody_wants_that(server: LoopbackServer, here: Path) -> None:

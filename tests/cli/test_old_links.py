@@ -96,6 +96,35 @@ def test_wrong_bytes_under_an_ed2k_link(
     assert "expected ed2k=" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("size", [5, 3_000_000])
+def test_a_file_of_another_length_is_not_fetched(
+    server: LoopbackServer, folder: Path, capsys: pytest.CaptureFixture[str], size: int
+) -> None:
+    server.resources["/x"] = Resource(body=b"x" * size)
+    assert main([ed2k("a.avi", BODY), "-m", server.url("/x"), "-d", str(folder)]) == 7
+    assert not [*folder.iterdir()]
+    told = capsys.readouterr().err.strip().splitlines()[-1]
+    assert told.endswith(f"/x: expected 512000 bytes (as the link says), found {size} bytes.")
+    assert len(server.requests) == 1
+
+
+def test_where_one_has_another_length_the_others_bring_it(
+    server: LoopbackServer, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = bytes(range(256)) * 20_000
+    server.resources |= {"/x": Resource(body=body[1:]), "/y": Resource(body=body)}
+    assert main([ed2k("a.avi", body), "-m", server.url("/x"), "-m", server.url("/y"), "-d", str(folder)]) == 0
+    assert (folder / "a.avi").read_bytes() == body
+    assert "/x is not used: its file has 5119999 bytes, not 5120000" in capsys.readouterr().err
+
+
+def test_a_torrent_of_another_length(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.avi").write_bytes(b"x" * 5)
+    assert main(["create", str(tmp_path / "a.avi"), "-o", str(tmp_path / "a.torrent"), "-q"]) == 0
+    assert main([ed2k("a.avi", BODY), "-t", str(tmp_path / "a.torrent"), "-d", str(folder)]) == 2
+    assert "it is of another file: 5 bytes, not 512000." in capsys.readouterr().err
+
+
 def test_an_ed2k_link_alone_says_what_to_do(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([ed2k("a\x1b[2J.avi", BODY), "-d", str(folder)]) == 2
     assert main([ed2k("a.avi", BODY), "-d", str(folder)]) == 2

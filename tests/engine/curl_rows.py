@@ -37,8 +37,19 @@ class Command:
     proxy_login: str | None = None
     resumes: bool = False
     follows: bool = False
+    # Only what is written into it could be compared: no jar is written here.
+    has_jar: bool = False
+    # The login waits for the server's question.
+    is_asked_first: bool = False
     fails: bool = False
     globs: bool = True
+
+    def check_means_something(self) -> None:
+        """Raises NotHere."""
+        if self.has_jar and len(self.urls) == 1 and "cookies" not in self.options:
+            raise NotHere("no cookie jar is written")
+        if self.is_asked_first and self.login is None:
+            raise NotHere("the login of a netrc does not wait for a question")
 
 
 _SENDS = "it sends a body, or another method than GET"
@@ -51,19 +62,20 @@ _NOT_OURS = {
     "--etag-save": "no file for a tag: the journal keeps it",
     "--etag-compare": "no file for a tag: the journal keeps it",
     "-z": "no condition on the time", "--max-filesize": "no limit of a file's size",
-    "--max-redirs": "the limit of redirects is fixed", "--tr-encoding": "transfer codings are not asked for",
-    "--ntlm": "NTLM", "--anyauth": "the scheme is not negotiated", "--digest": "a server with state",
+    "--tr-encoding": "transfer codings are not asked for",
+    "--ntlm": "NTLM",
     "--proxy-anyauth": "the scheme is not negotiated", "--proxy-ntlm": "NTLM", "--proxytunnel": "no forced tunnel",
     "-p": "no forced tunnel", "--location-trusted": "no such permission",
     "--proto-redir": "no such permission", "--proto": "no such permission",
     "--no-clobber": "--rename numbers otherwise",
     "--limit-rate": "needs a SOCKS server", "--out-null": "no stdout", "--path-as-is": "no such option",
-    "--follow": "no such option", "-0": "no HTTP/1.0 requests", "--retry-max-time": "no such option",
+    "--follow": "no such option", "-0": "no HTTP/1.0 requests",
+    "--retry-max-time": "no such option",
 }  # fmt: skip
 _WITHOUT_VALUE = {
     "-f": "", "--fail": "", "-s": "", "-S": "", "-sS": "", "-v": "", "-4": "", "--no-progress-meter": "",
     "--compressed": "", "-j": "", "--http1.1": "", "--no-include": "", "--remove-on-error": "",
-    "--silent": "", "--create-dirs": "", "-i": "", "--show-headers": "", "--include": "",
+    "--silent": "", "--show-error": "", "--create-dirs": "", "-i": "", "--show-headers": "", "--include": "",
 }  # fmt: skip
 _IGNORED_VALUE = ("-D", "--dump-header", "-w", "--write-out", "--max-time", "-m")
 
@@ -73,6 +85,8 @@ def command_of(text: str, logdir: str) -> Command:
     made, words = Command(), iter(shlex.split(text))
     for word in words:
         name, equals, attached = word.partition("=") if word.startswith("--") else (word, "", "")
+        if word[:2] == "-o" and word[2:]:
+            name, equals, attached = "-o", "=", word[2:]
 
         def value(has: str = equals, given: str = attached) -> str:
             return given if has else next(words)
@@ -89,27 +103,28 @@ def command_of(text: str, logdir: str) -> Command:
             value()
         else:
             _take(made, name, value(), logdir) if name in _VALUED else _switch(made, name)
+    made.check_means_something()
     return made
 
 
 _VALUED = {
     "-o", "--output", "--output-dir", "-C", "-b", "-c", "-H", "-A", "-e", "--referer", "-u", "--user", "-x", "--proxy",
     "-U", "--proxy-user", "--noproxy", "--retry", "--netrc-file", "--resolve",
+    "--oauth2-bearer", "--max-redirs",
 }  # fmt: skip
 
 
 def _take(made: Command, name: str, value: str, logdir: str) -> None:
     match name:
         case "-o" | "--output":
-            made.outs.append(value.removeprefix(f"{logdir}/"))
+            if value != "/dev/null":
+                made.outs.append(value.removeprefix(f"{logdir}/"))
         case "-b" | "-c":
             _take_cookies(made, name, value, logdir)
         case "-C":
             made.resumes = True
-        case "-H":
-            made.headers.append(_header(value))
-        case "-e" | "--referer":
-            made.headers.append(("Referer", value))
+        case "-H" | "-e" | "--referer":
+            made.headers.append(_header(value) if name == "-H" else ("Referer", value))
         case "-u" | "--user":
             made.login = value
         case "-U" | "--proxy-user":
@@ -126,12 +141,17 @@ def _take_setting(made: Command, name: str, value: str) -> None:
     match name:
         case "-A":
             made.options["user_agent"] = value
+        case "--oauth2-bearer":
+            made.options["token"] = value
         case "--resolve":
             try:
                 resolve = parse_resolve(value.lstrip("+"))
             except ValueError as error:
                 raise NotHere(str(error)) from None
             made.options["resolve"] = (*made.options.get("resolve", ()), resolve)  # type: ignore[misc]
+        case "--max-redirs":
+            if value == "0":
+                raise NotHere("redirects are always followed")
         case "-x" | "--proxy":
             made.options["proxy"] = value if "://" in value else f"http://{value}"
         case "--retry":
@@ -139,14 +159,13 @@ def _take_setting(made: Command, name: str, value: str) -> None:
 
 
 def _take_cookies(made: Command, name: str, value: str, logdir: str) -> None:
+    """A file that is not there is curl's way to have cookies kept between its URLs, as they always are here."""
     if name == "-c":
-        raise NotHere("no cookie jar is written")
-    if "=" in value:
+        made.has_jar = True
+    elif "=" in value:
         made.headers.append(("Cookie", value))
     elif value.startswith(logdir):
         made.options["cookies"] = value
-    else:
-        raise NotHere("cookies are sent from a file, and kept in no jar")
 
 
 def _switch(made: Command, name: str) -> None:
@@ -156,6 +175,8 @@ def _switch(made: Command, name: str) -> None:
             made.follows = True
         elif each in ("-n", "--netrc", "--netrc-optional"):
             made.options["netrc"] = True
+        elif each in ("--digest", "--anyauth"):
+            made.is_asked_first = True
         elif each in ("-k", "--insecure"):
             made.options["insecure"] = True
         elif each == "-g":
@@ -191,6 +212,10 @@ class Row:
         return found
 
     @property
+    def is_ipv6(self) -> bool:
+        return self.texts("client", "server") == [b"http-ipv6\n"]
+
+    @property
     def fails(self) -> bool:
         return self.raw["exit"] != "0"
 
@@ -207,7 +232,7 @@ class Row:
         servers = b" ".join(self.texts("client", "server")).split()
         if "tool" in self.section("client"):
             raise NotHere("a program of curl's own")
-        if not servers or set(servers) != {b"http"}:
+        if not servers or not {b"http", b"http-ipv6"}.issuperset(servers):
             raise NotHere(f"a server for {b', '.join(servers).decode() or 'nothing'}")
         if not self.section("client").get("command"):
             raise NotHere("no command")
@@ -280,7 +305,8 @@ class Row:
         text = re.sub(r"(?m)^%else\n(?:.*\n)*?%endif\n", "", text)
         text = re.sub(r"(?m)^%(?:if .*|endif)\n", "", text)
         plain = {
-            "HOSTIP": "127.0.0.1", "HTTPPORT": str(self.port), "TESTNUMBER": self.number, "CR": "\r", "LT": "<",
+            "HOSTIP": "127.0.0.1", "HOST6IP": "[::1]", "HTTPPORT": str(self.port), "HTTP6PORT": str(self.port),
+            "TESTNUMBER": self.number, "CR": "\r", "LT": "<",
             "GT": ">",
             "AMP": "&", "SP": " ", "TAB": "\t", "VERSION": "8", "NOLISTENPORT": "47", "DEV_NULL": "/dev/null",
             _LOGDIR: str(self.logdir),

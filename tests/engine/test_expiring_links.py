@@ -6,16 +6,33 @@ import asyncio
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.engine.runs import content_of, drive, failed, fetch, names, sha256, stopped_after
+from tests.engine.runs import (
+    LIMIT_S,
+    all_say,
+    cancelled_at,
+    content_of,
+    drive,
+    failed,
+    fetch,
+    names,
+    sha256,
+    stopped_after,
+)
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Reply, Request
 from tests.servers.loopback import LoopbackServer, Resource, generated
+from thunderdl.client import Client, Task
 from thunderdl.engine import refreshing
 from thunderdl.errors import AccessDenied, LinkExpired, UsageError
-from thunderdl.model import ExpiredLink
+from thunderdl.leftovers import request_from_journal
+from thunderdl.model import ExpiredLink, Result
+from thunderdl.options import Options
+from thunderdl.storage.journal import Journal, find_journals, read_header
+from thunderdl.storage.records import Header
 
 SIZE = 8 * 1024 * 1024
 CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
@@ -302,3 +319,75 @@ def test_a_resume_with_a_new_link_of_another_file_keeps_what_is_there(tmp_path: 
     again = fetch(server.url("/old"), tmp_path)
     assert again.resumed_bytes > 0
     assert content_of(again) == CONTENT
+
+
+# Whatever is asked for stays unfinished, so that there is time to be stopped.
+SLOW = m.stall_after(64 * 1024)
+
+
+def stopped_once_renewed(server: LoopbackServer, folder: Path, fresh: str) -> Header:
+    """What the journal says of a download whose link ended midway, and which was stopped once it had ``fresh``."""
+    server.resources["/old"] = file(m.first(1, m.reset_after(SIZE // 4), m.status(403)))
+
+    async def stop(task: Task) -> Result:
+        return await cancelled_at(task, lambda progress: any("renewed" in note for note in progress.notes))
+
+    drive(stop, server.url("/old"), folder, refresh=Asked(fresh), task_limit=RATE, retries=2)
+    server.release.set()
+    (journal,) = find_journals(str(folder))
+    return read_header(journal)
+
+
+def go_on(folder: Path, **options: Any) -> Result:
+    """What ``thunderdl resume`` makes of it."""
+    (journal,) = find_journals(str(folder))
+    request = request_from_journal(journal, Options(retries=0, checksum_files=False, **options))
+
+    async def run() -> Result:
+        async with asyncio.timeout(LIMIT_S), Client() as client:
+            (result,) = [result async for result in client.run([request])]
+            return result
+
+    return asyncio.run(run())
+
+
+def test_a_resume_begins_with_the_link_that_was_got_last(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/new?sign=1"] = file(SLOW)
+    header = stopped_once_renewed(server, tmp_path, server.url("/new?sign=1").replace("//", "//ann:secret@"))
+    assert (header.url, header.renewed_url) == (server.url("/old"), server.url("/new?sign=1"))
+    assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    server.resources["/new?sign=1"] = file()
+    server.requests.clear()
+    result = go_on(tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.resumed_bytes > 0
+    assert {request.path for request in server.requests} == {"/new?sign=1"}
+    assert names(tmp_path) == ["old"]
+
+
+def test_what_is_for_the_old_links_server_does_not_go_to_the_last_ones(tmp_path: Path, server: LoopbackServer) -> None:
+    with LoopbackServer({"/new": file(SLOW)}) as other:
+        stopped_once_renewed(server, tmp_path, other.url("/new"))
+        other.release.set()
+        other.resources["/new"] = file()
+        other.requests.clear()
+        result = go_on(tmp_path, token="secret", headers=(("X-Token", "secret"),))
+        assert content_of(result) == CONTENT
+        assert all_say(other, "Authorization", None)
+        assert all_say(other, "X-Token", None)
+
+
+def test_a_last_link_that_is_over_is_renewed_once_more(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/new"] = file(SLOW)
+    stopped_once_renewed(server, tmp_path, server.url("/new"))
+    server.resources |= {"/new": file(m.status(403)), "/newest": file()}
+    asked = Asked(server.url("/newest"))
+    assert content_of(go_on(tmp_path, refresh=asked)) == CONTENT
+    assert [link.url for link in asked.links] == [server.url("/old")]
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "data:,x", "sftp://h/f"])
+def test_a_journal_leads_to_no_link_that_nobody_can_have_got(tmp_path: Path, url: str) -> None:
+    header = Header(url="http://h/f", name="f", size=5, boot_id="b", renewed_url=url)
+    Journal.create(str(tmp_path / "f.part.journal"), header).close()
+    assert request_from_journal(str(tmp_path / "f.part.journal"), Options()).renewed_url is None

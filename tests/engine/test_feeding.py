@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -30,9 +30,14 @@ class FakeJob:
 class Works:
     """Jobs that end when told to. ``begun``: every one so far."""
 
-    def __init__(self, jobs: int = 4, room: int = 16, *, at_once: bool = False) -> None:
+    def __init__(
+        self, jobs: int = 4, room: int = 16, *, at_once: bool = False, instead: Callable[[str], list[str]] | None = None
+    ) -> None:
         self.begun: list[FakeJob] = []
-        self.feeder = Feeder[str](jobs=jobs, room=lambda _: room, host_of=origin_of, begin=self._begin)
+        self.feeder = Feeder[str](
+            jobs=jobs, room=lambda _: room, host_of=origin_of, begin=self._begin,
+            instead=lambda url, _: instead(url) if instead else [],
+        )  # fmt: skip
         self._at_once = at_once
 
     def _begin(self, url: str) -> FakeJob:
@@ -69,6 +74,31 @@ def test_the_second_host_does_not_wait_for_the_first() -> None:
                     job.end()
             await settled()
         assert sorted(task.result()) == sorted(urls)
+
+    asyncio.run(run())
+
+
+def test_what_one_turns_out_to_stand_for_comes_in_its_place() -> None:
+    async def run() -> None:
+        named = {"http://a/set": ["http://b/1", "http://b/2"]}
+        works = Works(jobs=1, at_once=True, instead=lambda url: named.get(url, []))
+        assert await collect(works.feeder.results(["http://a/set", "http://c/"])) == [
+            "http://c/",
+            "http://b/1",
+            "http://b/2",
+        ]
+
+    asyncio.run(run())
+
+
+def test_nothing_comes_in_its_place_after_a_stop() -> None:
+    async def run() -> None:
+        works = Works(jobs=1, instead=lambda url: [f"{url}+"])
+        task = asyncio.create_task(collect(works.feeder.results(["http://a/set"])))
+        await settled()
+        works.feeder.stop()
+        works.begun[0].end()
+        assert await task == ["http://a/set"]
 
     asyncio.run(run())
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,9 +17,10 @@ from tests.engine.test_metalinks import a_file, metalink
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.engine.finding import AT_ONCE, Finding
 from thunderdl.errors import BadContent
 from thunderdl.model import ExpiredLink, Result
-from thunderdl.options import Exists
+from thunderdl.options import Exists, Options
 
 SIZE = 4 * 1024 * 1024
 CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
@@ -190,3 +192,34 @@ def test_a_digest_in_the_url(tmp_path: Path, pair: list[LoopbackServer]) -> None
     assert fetch(f"{pair[0].url('/f')}#sha256={HEX}", tmp_path).verified == VERIFIED
     failed(fetch(f"{pair[0].url('/f')}#sha256={'00' * 32}", tmp_path / "2"), BadContent, 7)
     assert names(tmp_path / "2") == ["f.part", "f.part.journal"]
+
+
+@pytest.mark.parametrize(("url", "at_once"), [("http://h/f", AT_ONCE), ("ftp://h/f", 1)])
+def test_where_each_connection_logs_in_one_looks_for_all(url: str, at_once: int) -> None:
+    """The others are for the lanes."""
+    busy = most = 0
+
+    class Shelf:
+        async def get(self, url: str, ask: object) -> None:
+            nonlocal busy, most
+            busy += 1
+            most = max(most, busy)
+            await asyncio.sleep(0)
+            busy -= 1
+
+    class Session:
+        shelf = Shelf()
+
+        def __init__(self) -> None:
+            self.loop = asyncio.get_running_loop()
+
+        def protocol(self, scheme: str) -> object | None:
+            return None if scheme == "http" else self
+
+    async def look() -> None:
+        finding = Finding(cast(Any, Session()), Options(), url, lambda offer: None)
+        finding.begin((), is_proven=False)
+        await finding.settled()
+
+    asyncio.run(look())
+    assert most == at_once

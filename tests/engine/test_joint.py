@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ from tests.engine.swarm import ALONE, CONTENT, NAME, PIECE_BYTES, SIZE, Kind, Se
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
-from thunderdl.client import Task
+from thunderdl.client import Client, Request, Task
 from thunderdl.errors import UsageError
 from thunderdl.model import Result, SourceKind, SourceProgress, Status
+from thunderdl.options import Options
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import load
 from thunderdl.verify import PieceVerifier
@@ -102,6 +104,16 @@ def test_only_mirrors_where_no_peer_comes(tmp_path: Path, ground: Ground) -> Non
     assert content_of(result) == CONTENT
     assert mirror_of(result, ground.url).bytes == SIZE
     assert swarm_of(result).bytes == 0
+
+
+def test_another_link_of_what_a_torrent_names_is_a_mirror(tmp_path: Path, ground: Ground) -> None:
+    request = Request(str(ground.torrent), new_url=ground.url)
+
+    async def run() -> list[Result]:
+        async with asyncio.timeout(LIMIT_S), Client(Options(dir=str(tmp_path), **ALONE)) as client:
+            return [result async for result in client.run([request])]
+
+    assert [content_of(result) for result in asyncio.run(run())] == [CONTENT]
 
 
 @pytest.mark.parametrize("size", [1, PIECE_BYTES - 1, PIECE_BYTES, PIECE_BYTES + 1])

@@ -34,11 +34,12 @@ class Said(NamedTuple):
 
 
 class ScriptedServer:
-    """Used as a context manager; ``requests`` are all that came, in order."""
+    """Used as a context manager; ``requests`` are all that came, in order. ``address``: where it listens."""
 
-    def __init__(self, answer: Callable[[Heard], Said]) -> None:
+    def __init__(self, answer: Callable[[Heard], Said], address: str = "127.0.0.1") -> None:
         self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._listener = socket.create_server((address, 0), family=family)
         self.port: int = self._listener.getsockname()[1]
         self.requests: list[Heard] = []
         self._lock = threading.Lock()

@@ -34,7 +34,8 @@ class SourceScript:
     """One source. ``rates``: (from when, bytes/s), the first at 0; shared equally by its connections, each of
     which gets at most ``lane_limit``. ``dark``: connections stay, no byte moves. ``dead``: connections are reset,
     new ones refused. ``busy``: the same, answered with 503 and Retry-After. ``corrupt``: share of pieces that
-    come wrong. ``max_connections``: one more is answered with 429. ``answer_bytes``: no answer is longer."""
+    come wrong. ``max_connections``: one more is answered with 429. ``answer_bytes``: no answer is longer.
+    ``runs_on``: the scheduler takes it for one that sends on behind a range."""
 
     id: int
     host: str
@@ -49,6 +50,7 @@ class SourceScript:
     corrupt: float = 0.0
     answer_bytes: float = FOREVER
     random_access: bool = True
+    runs_on: bool = False
     opens_after_s: float = 0.0
 
     @property

@@ -41,6 +41,15 @@ def test_random_worlds_complete_in_good_time(first: int) -> None:
     assert quantile([o.waste for o in outcomes], 0.9) < 0.03
 
 
+def test_sources_whose_lanes_keep_going_are_as_quick() -> None:
+    for seed in range(12):
+        script = random_script(seed)
+        kept = replace(script, sources=tuple(replace(each, runs_on=True) for each in script.sources))
+        outcome = World(kept, strict=False).run()
+        assert outcome.complete
+        assert outcome.ratio < TOLERATED, seed
+
+
 def test_a_world_is_its_seed() -> None:
     lines: list[list[str]] = []
     for _ in range(2):

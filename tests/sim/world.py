@@ -166,7 +166,7 @@ class World:
         self.servers[number].adopt(lane, 0, end)
         self.tell(SourceOpened(
             source=number, host=source.host, lane=lane, start=0, end=end, latency_s=source.rtt_s,
-            random_access=source.random_access,
+            random_access=source.random_access, runs_on=source.runs_on,
             to_come=sum(each not in self.scheduler.roster.sources for each in self.servers) - 1,
         ))  # fmt: skip
 

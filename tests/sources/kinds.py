@@ -7,22 +7,29 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from h2.errors import ErrorCodes
 
 from tests.servers import fake_sftp
 from tests.servers import misbehave as m
+from tests.servers.certificates import Certificates
 from tests.servers.exchange import Behaviour, Resource
 from tests.servers.fake_ftp import MDTM, FakeFtp
+from tests.servers.fake_http2 import FakeHttp2, Fields, Talk
 from tests.servers.loopback import LoopbackServer
 
 NAME = "f"
 
 
 class Kind(Protocol):
-    """``url``: of the file that is served."""
+    """``url``: of the file that is served; ``options``: what it takes to speak so."""
 
     @property
     def url(self) -> str: ...
+
+    @property
+    def options(self) -> dict[str, Any]: ...
 
     @property
     def gone_url(self) -> str:
@@ -42,7 +49,13 @@ class Faulty(Kind, Protocol):
         """Close after so many bytes of each answer; None: be well again."""
 
 
-class Http:
+class _Plain:
+    """What needs no options."""
+
+    options: dict[str, Any] = {}  # noqa: RUF012  # nobody changes it
+
+
+class Http(_Plain):
     def __init__(self, server: LoopbackServer) -> None:
         self._server, self._content, self._version = server, b"", 0
         self.url, self.gone_url = server.url(f"/{NAME}"), server.url("/gone")
@@ -63,7 +76,45 @@ class Http:
         return Resource(body=self._content, etag=f'"{self._version}"', behaviour=behaviour)
 
 
-class Ftp:
+class Http2:
+    def __init__(self, server: FakeHttp2, ca: Path) -> None:
+        self._server, self._version = server, 0
+        self._stall_after: int | None = None
+        self._cut_after: int | None = None
+        self.url, self.gone_url = server.url, server.url.removesuffix(f"/{NAME}") + "/gone"
+        self.options: dict[str, Any] = {"http2": True, "ca": str(ca)}
+        server.behaviour = self._answer
+
+    def serve(self, content: bytes) -> None:
+        self._version += 1
+        self._server.content = content
+
+    def stall_after(self, count: int | None) -> None:
+        self._stall_after = count
+
+    def cut_after(self, count: int | None) -> None:
+        self._cut_after = count
+
+    def _answer(self, talk: Talk, stream: int, asked: Fields) -> None:
+        talk.content = self._server.content
+        if asked[":path"] == "/gone":
+            talk.head(stream, {":status": "404", "content-length": "0"}, ends=True)
+        elif not talk.content and "range" in asked:
+            talk.head(stream, {":status": "416", "content-range": "bytes */0", "content-length": "0"}, ends=True)
+        else:
+            head, content = talk.part(asked)
+            talk.head(stream, {**head, "etag": f'"{self._version}"'})
+            self._send(talk, stream, content)
+
+    def _send(self, talk: Talk, stream: int, content: bytes) -> None:
+        most = min(each for each in (self._stall_after, self._cut_after, len(content)) if each is not None)
+        talk.body(stream, content[:most], ends=most == len(content))
+        if self._cut_after is not None and most < len(content):
+            talk.h2.reset_stream(stream, ErrorCodes.INTERNAL_ERROR)
+            talk.flush()
+
+
+class Ftp(_Plain):
     def __init__(self, server: FakeFtp) -> None:
         self._server, self._version = server, 0
         self.url, self.gone_url = server.url(NAME), server.url("gone")
@@ -81,7 +132,7 @@ class Ftp:
         self._server.cut_after = count
 
 
-class Sftp:
+class Sftp(_Plain):
     """By a program in the place of ``ssh``; the real one is tested in :mod:`tests.sources.sftp.test_sshd`."""
 
     def __init__(self, folder: Path) -> None:
@@ -101,7 +152,7 @@ class Sftp:
         fake_sftp.behave(self._folder, fake_sftp.Behaviour(cut_after=count))
 
 
-class File:
+class File(_Plain):
     def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
         self.url, self.gone_url = self._path.as_uri(), (folder / "gone").as_uri()
@@ -112,7 +163,7 @@ class File:
         self._path.write_bytes(content)
 
 
-class Data:
+class Data(_Plain):
     gone_url = "data:text/plain"
 
     def __init__(self) -> None:
@@ -123,11 +174,14 @@ class Data:
 
 
 @contextlib.contextmanager
-def kind_called(name: str, folder: Path) -> Iterator[Kind]:
+def kind_called(name: str, folder: Path, certificates: Certificates) -> Iterator[Kind]:
     """One by its name, as the tests' parameters write it."""
     if name == "http":
         with LoopbackServer() as server:
             yield Http(server)
+    elif name == "http2":
+        with FakeHttp2(certificates.good(), b"") as http2:
+            yield Http2(http2, certificates.ca_file)
     elif name == "ftp":
         with FakeFtp({}) as ftp:
             yield Ftp(ftp)

@@ -4,6 +4,7 @@ import json
 import struct
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 from itertools import takewhile
 
 import pytest
@@ -25,6 +26,7 @@ from thunderdl.storage.records import (
     Kept,
     PieceFacts,
     Record,
+    Renewed,
     Sources,
     Verified,
     compacted,
@@ -84,6 +86,7 @@ def any_record() -> st.SearchStrategy[Record]:
         st.builds(lambda kind, pair: kind(*pair), two, ranges()),
         st.just(Barrier()),
         st.builds(lambda s: Sources(tuple(s.items())), served),
+        st.builds(Renewed, st.text(max_size=5), st.text(max_size=5)),
     )
 
 
@@ -107,12 +110,14 @@ def test_a_filled_record_is_compact() -> None:
 )
 def test_no_password_is_written_or_believed(url: str) -> None:
     header = Header(url=url, mirrors=(url,))
-    data = written(Sources(((url, 5),)), header=header)
+    data = written(Sources(((url, 5),)), Renewed(url, url), header=header)
     assert b"u:p" not in data
+    assert decode(data).header.renewed_url == header.url
     assert "u" not in header.url.partition("://")[2].partition("/")[0]
     assert header.url.endswith("/x?k=v@w")
-    hostile = decode(raw(1, json.dumps({"url": url, "mirrors": [url]}).encode()))
-    assert hostile.header.url == header.url
+    hostile = decode(raw(1, json.dumps({"url": url, "mirrors": [url], "renewed_url": url}).encode()))
+    assert hostile.header.url == hostile.header.renewed_url == header.url
+    assert decode(raw(9, json.dumps({HEADER.url: url}).encode(), written())).header.renewed_url == header.url
     assert hostile.header.mirrors == (header.url,)
 
 
@@ -147,6 +152,20 @@ def test_verified_is_void_once_filled_again_or_dropped() -> None:
 def test_the_last_count_of_sources_counts() -> None:
     found = decode(written(Sources((("http://a/", 1),)), Sources((("http://a/", 2), ("http://b/", 3)))))
     assert found.served == {"http://a/": 2, "http://b/": 3}
+
+
+def test_the_last_link_that_was_got_counts_and_survives_a_compaction() -> None:
+    url = HEADER.url
+    found = decode(written(Renewed(url, "http://b/"), Renewed("http://other/", "http://c/"), Renewed(url, "http://d/")))
+    assert found.header == replace(HEADER, renewed_url="http://d/")
+    assert decode(written(header=found.header)).header == found.header
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"[]", b"5", b'{"a":'])
+def test_a_link_that_is_none_ends_the_journal(payload: bytes) -> None:
+    whole = written(Filled(0, 100, A))
+    found = decode(raw(9, payload, whole))
+    assert (found.good_bytes, found.header) == (len(whole), HEADER)
 
 
 def painted(records: list[Record]) -> dict[int, tuple[bytes | None, bool]]:

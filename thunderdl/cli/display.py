@@ -21,7 +21,7 @@ from thunderdl.cli.live import COLOURS
 from thunderdl.cli.sentences import shared
 from thunderdl.cli.views import Watched
 from thunderdl.errors import printable, shown_url
-from thunderdl.model import Progress, SourceProgress, SourceState, Status
+from thunderdl.model import Progress, SourceKind, SourceProgress, SourceState, Status
 from thunderdl.quantities import clock, percent, rate, size
 
 # One hue a source, in this order; chosen to stay apart on dark and on light ground.
@@ -215,10 +215,11 @@ def _source_numbers(
 
 
 def _said(source: SourceProgress) -> Text:
-    """Lanes of a source at work; else its state and the reason."""
+    """Lanes of a source at work, and what is spoken there where it is not the web's; else its state and the reason."""
     state = "" if source.state is SourceState.ACTIVE else source.state.value
     said = ": ".join(part for part in (state, printable(source.note)) if part)
-    return Text(said, _STATE[source.state]) if said else Text(f"×{source.lanes}", "dim")
+    spoken = "" if source.kind in (SourceKind.HTTP, SourceKind.PEERS) else f" {source.kind.value}"
+    return Text(said, _STATE[source.state]) if said else Text(f"×{source.lanes}{spoken}", "dim")
 
 
 def _labels(sources: Sequence[SourceProgress]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,13 +12,14 @@ from typing import TYPE_CHECKING
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
-from thunderdl.cli.links import checked, checked_sources, checked_target
 from thunderdl.cli.live import choose_view
+from thunderdl.cli.named import checked_sources
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import Tally, run_session
 from thunderdl.cli.views import Loudness, View
 from thunderdl.errors import ThunderdlError, UsageError, printable
-from thunderdl.formats.links import names_metalink, names_torrent
+from thunderdl.formats.links import names_metalink, names_torrent, scheme_of
+from thunderdl.formats.targets import checked, checked_target
 from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 def get(typed: Typed) -> int:
     """Download each URL given and each of the input list."""
+    if typed.is_on("hand_over"):
+        from thunderdl.cli import handing_over
+
+        return handing_over.get(typed)
     options = with_password(settings.load(typed.settings()).options())
     urls, list_path = typed.texts("urls"), typed.text("input")
     mirrors = tuple(map(checked, typed.texts("mirror")))
@@ -53,9 +59,17 @@ def get(typed: Typed) -> int:
 
 
 def resume(typed: Typed) -> int:
-    """Finish every download whose journal or part folder is in the folder, or the one that a file's name stands for."""
+    """Finish every download whose journal or part folder is in the folder, or the one that a file's name stands for;
+    or let tasks of the daemon go on."""
+    places = typed.texts("places")
+    if typed.is_on("all") or any(map(_names_task, places)):
+        from thunderdl.cli import queueing
+
+        return queueing.resume(typed)
     options = with_password(settings.load(typed.settings()).options())
-    place, new_url = typed.text("folder") or options.dir, typed.text("new_url")
+    if len(places) > 1:
+        raise UsageError("resume takes one folder or file; several are for tasks of the daemon, by their gids.")
+    place, new_url = places[0] if places else options.dir, typed.text("new_url")
     journals, folders = _left_at(place)
     if new_url is not None:
         checked(new_url)
@@ -63,10 +77,16 @@ def resume(typed: Typed) -> int:
             raise UsageError("--url belongs to one file; write thunderdl resume FILE --url URL.")
     view, tally = view_of(typed), Tally()
     if not journals and not folders:
-        view.problem(ThunderdlError(f"nothing to resume in {printable(place)}."))
+        where = "this folder" if place == os.curdir else printable(place)
+        view.problem(ThunderdlError(f"nothing to resume in {where}."))
         return 0
     left = _left(journals, folders, options, view, tally)
     return asyncio.run(_download(options, (replace(each, new_url=new_url) for each in left), view, tally))
+
+
+def _names_task(place: str) -> bool:
+    """Whether it is a gid, or the beginning of one, and nothing here is called so."""
+    return re.fullmatch(r"[0-9a-f]{4,16}", place) is not None and not os.path.lexists(place)
 
 
 def _left_at(place: str) -> tuple[Sequence[str], Sequence[str]]:
@@ -222,14 +242,12 @@ def _check_stdin(urls: Sequence[str], input_list: str | None, options: Options) 
 
 
 def _check_documents(urls: Sequence[str], options: Options) -> None:
-    if (
-        options.files is not None
-        and options.torrent is None
-        and options.metalink is None
-        and not (urls[0] == "-" or names_torrent(urls[0]) or names_metalink(urls[0]))
-    ):
-        raise UsageError(
-            "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
-        )
+    if options.files is not None and options.torrent is None and options.metalink is None:
+        named = urls[0] == "-" or names_torrent(urls[0]) or names_metalink(urls[0])
+        # Over HTTP, its Content-Type may say yet that it is a metalink.
+        if not named and not (options.follow and scheme_of(urls[0]) in ("http", "https")):
+            raise UsageError(
+                "--files chooses from a torrent or metalink; give one, a magnet link, or --torrent beside the URL."
+            )
     if options.mirror_list is not None and "://" not in options.mirror_list and not os.path.exists(options.mirror_list):
         raise UsageError(f"--mirror-list {printable(options.mirror_list)}: there is no such file.")

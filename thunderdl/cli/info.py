@@ -12,13 +12,13 @@ from thunderdl.cli import metalink_listing, settings, torrent_listing
 from thunderdl.cli.get import open_client
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.inputs import read_stdin
-from thunderdl.cli.links import checked, checked_target
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.views import write_line
 from thunderdl.engine.offers import metalink_named
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import is_metalink_type, names_torrent
 from thunderdl.formats.old_links import Ed2kLink, is_ed2k, parse_ed2k
+from thunderdl.formats.targets import checked, checked_target
 from thunderdl.options import Options
 from thunderdl.quantities import size
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from thunderdl.cli import settings
 from thunderdl.cli.get import open_client, view_of
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.links import checked_target
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.session import STOPPED, Tally, run_session
 from thunderdl.cli.views import View, WatchedTask, WatchedTotals, write_line
 from thunderdl.errors import ThunderdlError, UsageError, printable, shown_url
+from thunderdl.formats.targets import checked_target
 from thunderdl.model import Result
 from thunderdl.quantities import size
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from thunderdl.cli.links import checked_target
+from thunderdl.formats.targets import checked_target
 from thunderdl.formats.url_patterns import UrlPattern, parse_pattern, with_chosen
 from thunderdl.options import Options
 

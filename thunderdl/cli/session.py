@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TypeVar
 
 from thunderdl.cli import exit_codes
@@ -109,21 +109,33 @@ async def _next_or_stopped(waiting: AsyncIterator[_R], tally: Tally) -> _R | Non
     return coming.result()
 
 
-@contextmanager
-def _stop_on_signals(client: Downloads[_R], view: View, tally: Tally) -> Iterator[None]:
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGINT, signal.SIGTERM)
-
+def _stop_on_signals(client: Downloads[_R], view: View, tally: Tally) -> AbstractContextManager[None]:
     def stop() -> None:
-        if tally.stopping:
-            # Whoever asks twice does not want to wait; the journal is written so that this is safe.
-            view.close()
-            os._exit(STOPPED)
         tally.stopped.set()
         client.stop()
 
+    def leave() -> None:
+        view.close()
+        os._exit(STOPPED)
+
+    return stopping_on_signals(stop, leave)
+
+
+@contextmanager
+def stopping_on_signals(stop: Callable[[], None], leave: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call ``stop`` the first time, ``leave`` from then on: whoever asks twice does not want to
+    wait; the journal is written so that this is safe."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    was_asked = False
+
+    def asked() -> None:
+        nonlocal was_asked
+        (leave if was_asked else stop)()
+        was_asked = True
+
     for each in signals:
-        loop.add_signal_handler(each, stop)
+        loop.add_signal_handler(each, asked)
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from thunderdl.errors import UsageError, printable, shown_url
-from thunderdl.option_texts import parse_value
+from thunderdl.option_values import value_of
 from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, table
 from thunderdl.reach import IpVersion, Resolve
 
@@ -74,6 +74,18 @@ def config_path() -> str:
     return os.path.join(platformdirs.user_config_dir("thunderdl", appauthor=False), "config.toml")
 
 
+def state_path() -> str:
+    """The daemon's folder: THUNDERDL_STATE, else below the user's state folder as platformdirs names it."""
+    if named := os.environ.get("THUNDERDL_STATE"):
+        return os.path.abspath(os.path.expanduser(named))
+    if _ON_LINUX:
+        base = os.environ.get("XDG_STATE_HOME", "").strip() or os.path.expanduser("~/.local/state")
+        return os.path.join(base, "thunderdl")
+    import platformdirs
+
+    return platformdirs.user_state_dir("thunderdl", appauthor=False)
+
+
 def read_config(path: str) -> Given:
     """The table in the file, empty where there is no file; UsageError if it is not TOML or not readable."""
     try:
@@ -96,15 +108,15 @@ def read_config(path: str) -> Given:
 def _setting(row: Row, file: Given, environment: Mapping[str, str], flags: Given, file_name: str) -> Setting:
     given = flags.get(row.name)
     if given is not None and given != ():
-        return Setting(row=row, value=_value(row, given, row.flags[-1]), origin=row.flags[-1])
+        return Setting(row=row, value=value_of(row, given, row.flags[-1]), origin=row.flags[-1])
     if not row.once:
         text = environment.get(row.environment)
         if text is not None:
             lines: object = tuple(filter(None, text.split("\n"))) if row.kind.repeats else text
-            return Setting(row=row, value=_value(row, lines, row.environment), origin=row.environment)
+            return Setting(row=row, value=value_of(row, lines, row.environment), origin=row.environment)
         if row.name in file:
             origin = f"{printable(file_name)}: {row.name}"
-            return Setting(row=row, value=_value(row, _from_toml(row, file[row.name], origin), origin), origin=origin)
+            return Setting(row=row, value=value_of(row, _from_toml(row, file[row.name], origin), origin), origin=origin)
     return Setting(row=row, value=row.default, origin="default")
 
 
@@ -120,49 +132,6 @@ def _from_toml(row: Row, value: object, origin: str) -> object:
         case ((Kind.COUNT | Kind.RATE | Kind.SECONDS | Kind.RATIO), int() | float()) if not isinstance(value, bool):
             return str(value)
     raise UsageError(f"{origin}: a value of type {type(value).__name__} cannot be used here.")
-
-
-def _value(row: Row, given: object, origin: str) -> object:
-    try:
-        if isinstance(given, bool | Exists):
-            return given
-        if row.kind.repeats:
-            lines = (given,) if isinstance(given, str) else given
-            assert isinstance(lines, tuple)
-            return tuple(parse_value(row, line) for line in lines)
-        assert isinstance(given, str)
-        if row.kind is Kind.DIGEST:
-            from thunderdl.formats.hashes import parse_checksum
-
-            return parse_checksum(given)
-        if row.kind is Kind.PIECE_HASHES:
-            return _piece_hashes(given)
-        return _path(parse_value(row, given)) if row.kind is Kind.PATH else parse_value(row, given)
-    except UsageError as error:
-        raise UsageError(f"{origin}: {error}") from error
-    except ValueError as error:
-        # A header or a proxy URL may be a secret; what is wrong with it is enough.
-        shown = (
-            ""
-            if row.kind in (Kind.HEADER, Kind.URL, Kind.SECRET, Kind.PROXY_FOR)
-            else f"{printable(str(given))[:80]!r}: "
-        )
-        raise UsageError(f"{origin}: {shown}{error}.") from error
-
-
-def _piece_hashes(path: str) -> object:
-    from thunderdl.formats.hashes import parse_piece_hashes
-
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return parse_piece_hashes(stream.read())
-    except OSError as error:
-        raise UsageError(f"{printable(path)}: {error.strerror or error}.") from error
-
-
-def _path(value: object) -> str:
-    """A leading ``~`` is the home folder, also from places no shell expands."""
-    return os.path.expanduser(str(value))
 
 
 def _refuse_unknown(file: Given, file_name: str) -> None:

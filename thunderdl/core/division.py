@@ -91,6 +91,11 @@ class Division:
         self._mirrors_rate = 0.0
         self._sparing = False
 
+    @property
+    def here(self) -> bytes:
+        """A byte for each piece, 1 where it is here."""
+        return bytes(self._here)
+
     def bounds(self, piece: int) -> tuple[int, int]:
         """The bytes ``[start, end)`` of a piece."""
         return piece * self.piece_bytes, min((piece + 1) * self.piece_bytes, self.size)

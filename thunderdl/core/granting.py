@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import chain
 
 from thunderdl.core.leasing import CUT_BYTES, best_steal, cut_bytes, lease_bytes, lease_end, least_gain_s, on_its_way
+from thunderdl.core.onward import onward
 from thunderdl.core.protocol import Command, Fetch, Shrink
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.roster import Lane, Lease, Roster, Source
@@ -90,6 +91,8 @@ class Granting:
             gap = self._gap_for(lane.source)
         if gap is None:
             return None
+        if lane.source.runs_on and not lone:
+            gap = self._onward(lane) or gap
         start, gap_end = gap
         end, alone = gap_end, False
         if lane.source.random_access:
@@ -237,6 +240,18 @@ class Granting:
         spans = list(ranges)
         ahead = [(max(start, self.begin_at), end) for start, end in spans if end > self.begin_at]
         return [*ahead, *((start, min(end, self.begin_at)) for start, end in spans if start < self.begin_at)]
+
+    def _onward(self, lane: Lane) -> tuple[int, int] | None:
+        """Where a lane that had best keep going does so; None where something else decides on the order."""
+        source = lane.source
+        if not source.random_access or self.horizon < self.size or self.begin_at or self.scarce:
+            return None
+        if source.avoid or self.contested:
+            return None
+        others = (other for other in self.roster.lanes.values() if other is not lane and other.source.runs_on)
+        heading = {other.next_at for other in others if other.next_at is not None}
+        want = lease_bytes(lane, self.missing.total, self._rate(), self.align)
+        return onward(self.missing, at=lane.next_at, heading=heading, want_bytes=want, align=self.align)
 
     def _gap_for(self, source: Source, held: RangeSet | None = None) -> tuple[int, int] | None:
         """The first missing range that this source may bring: low first, so that readers in order follow closely."""

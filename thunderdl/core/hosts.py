@@ -74,6 +74,10 @@ class Hosts:
     def __len__(self) -> int:
         return len(self._known)
 
+    def change(self, most: int) -> None:
+        """Another number of connections to one host, from now on; what hosts refused still counts."""
+        self._most = most
+
     def cap(self, host: str, now: float) -> int:
         """The most connections to ``host`` at this moment, over all downloads."""
         known, most = self._known.get(host), min(self._most, _MOST_BY_SCHEME.get(host.partition(":")[0], self._most))

@@ -29,7 +29,8 @@ class SourceOpened:
     What kind of source it is shows in what it can do alone. ``random_access`` False: it can only send the file
     from its start, as one stream; ``min_bytes``: no range smaller than this is worth asking it for (a piece, for
     peers); ``max_lanes``: it wants no more lanes than this, 0 for no wish; ``to_come``: how many others may still
-    answer, and will want their lane."""
+    answer, and will want their lane; ``runs_on``: what follows a range comes without being asked, anything else costs a
+    new connection."""
 
     source: int
     host: str
@@ -41,6 +42,7 @@ class SourceOpened:
     min_bytes: int = 0
     max_lanes: int = 0
     to_come: int = 0
+    runs_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)

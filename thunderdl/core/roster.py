@@ -51,7 +51,8 @@ class Lease:
 @dataclass(slots=True, kw_only=True, eq=False)
 class Lane:
     """``connected``: its connection is open and in step; ``worked``: it has brought bytes, so what breaks it is not
-    that the server wants fewer; ``probe``: opened to see whether a source that was down is back."""
+    that the server wants fewer; ``probe``: opened to see whether a source that was down is back; ``next_at``: the end
+    of its last lease."""
 
     id: int
     source: Source
@@ -60,6 +61,7 @@ class Lane:
     connected: bool = False
     worked: bool = False
     probe: bool = False
+    next_at: int | None = None
 
     @property
     def running(self) -> Lease | None:
@@ -138,7 +140,8 @@ class Lane:
 @dataclass(slots=True, kw_only=True, eq=False)
 class Source:
     """``random_access`` False: it can only send the file from its start; ``min_bytes``: a range smaller than this is
-    not worth asking it for; ``max_lanes``: it wants no more, 0 for no wish."""
+    not worth asking it for; ``max_lanes``: it wants no more, 0 for no wish; ``runs_on``: its lanes had best keep going
+    (:mod:`thunderdl.core.onward`)."""
 
     id: int
     host: str
@@ -146,6 +149,7 @@ class Source:
     random_access: bool = True
     min_bytes: int = 0
     max_lanes: int = 0
+    runs_on: bool = False
     lanes: dict[int, Lane] = field(default_factory=dict)
     latency: LatencyEstimate = field(default_factory=LatencyEstimate)
     past_lane_rate: float = 0.0
@@ -256,6 +260,7 @@ class Roster:
             # The wait for the first byte says nothing of the rate.
             lane.rate.begin(lease.due_at)
         lane.leases.append(lease)
+        lane.next_at = end
         self.leases[lease.id] = lease
         return lease
 

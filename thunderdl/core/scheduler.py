@@ -119,7 +119,7 @@ class Scheduler(Suspecting):
             Source(id=event.source, host=event.host, climb=Climb(self._start_lanes(event.to_come)))
         )
         source.random_access, source.min_bytes = event.random_access, event.min_bytes
-        source.max_lanes = event.max_lanes
+        source.max_lanes, source.runs_on = event.max_lanes, event.runs_on
         source.latency.add(event.latency_s)
         lane = self.roster.add_lane(source, event.lane)
         lane.connected = True

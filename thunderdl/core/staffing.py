@@ -125,7 +125,8 @@ class Staffing(Granting):
 
     def _host_room(self, source: Source) -> int:
         """The most lanes that this source may have, as things stand with its host."""
-        cap = min(self._host_lanes, self._host_caps.get(source.host, self._host_lanes))
+        # What the engine says last holds: the user may have changed the option meanwhile.
+        cap = self._host_caps.get(source.host, self._host_lanes)
         cap = min(cap, source.max_lanes or cap)
         return cap - (self.roster.lanes_at[source.host] - len(source.lanes))
 

@@ -47,6 +47,10 @@ class WaitingRoom(Generic[R]):
     def running(self) -> int:
         return self._running_in_all
 
+    def change_jobs(self, jobs: int) -> None:
+        """Another number of those that run at once."""
+        self._jobs = jobs
+
     def add(self, request: R, host: str) -> None:
         """One more has come."""
         self._arrived += 1

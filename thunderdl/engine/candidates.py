@@ -24,7 +24,16 @@ from thunderdl.engine.opening import (
 )
 from thunderdl.engine.refreshing import EXPIRED, MAX_REFRESHES, RefreshFailed, can_refresh, expired, new_url
 from thunderdl.engine.session import Session
-from thunderdl.errors import DownloadFailed, SourceError, ThunderdlError, TimedOut, clause, foreseen, shown_url
+from thunderdl.errors import (
+    Cancelled,
+    DownloadFailed,
+    SourceError,
+    ThunderdlError,
+    TimedOut,
+    clause,
+    foreseen,
+    shown_url,
+)
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
@@ -45,6 +54,7 @@ TEND_S = 0.05
 SILENT_S, ENOUGH_IN_USE = 2.0, 4
 # What servers answer where no such file is, or none that they show.
 NOT_THERE = (403, 404, 410)
+TAKEN_AWAY = "the user has taken it away"
 # Where enough are in use, one that was down is asked again so much later.
 PATIENT_TIMES = 8
 
@@ -54,8 +64,8 @@ class Candidate:
     """One URL of the file, before and while it is a source. ``options``: what it is asked with, which holds of the
     user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
     the user (curl's CVE-2021-22923); ``is_stranger``: nor by a document that the user named; ``told_by``: who named it,
-    a path or URL. ``wants_proof``: refused since nothing showed that it has the same bytes. ``asked_at``: loop time,
-    None before."""
+    a path or URL. ``wants_proof``: refused since nothing showed that it has the same bytes. ``is_removed``: the
+    user has taken it away. ``asked_at``: loop time, None before."""
 
     id: int
     url: str
@@ -67,6 +77,7 @@ class Candidate:
     is_foreign: bool = False
     is_stranger: bool = False
     wants_proof: bool = False
+    is_removed: bool = False
     told_by: str = ""
     asked_at: float | None = None
     # What took the place of the URL, which had expired.
@@ -96,24 +107,29 @@ def from_the_start(candidate: Candidate) -> First:
 class Candidates:
     """``urls``: the origin first, then its mirrors; the same URL twice counts once. ``foreign``: more of them, by
     preference, that ``told_by`` has named and not the user; they are asked a few at a time, as they are needed.
-    ``home``: the URL that password and token were given for, where it is none of these."""
+    ``home``: the URL that password and token were given for, where it is none of these; ``without``: URLs that the user
+    wants nothing from, whoever names them."""
 
     def __init__(
         self, session: Session, urls: Sequence[str], options: Options, foreign: Iterable[str] = (), told_by: str = "",
-        home: str = "",
+        home: str = "", without: Iterable[str] = (),
     ) -> None:  # fmt: skip
         self._session, self._options = session, options
         self.pace = session.pacing.pace(options)
         session.access.named.update(filter(None, map(origin_of, urls)))
         mirrors = of_mirror(options)
         first = next(iter(urls), None)
-        at_home = origin_of(home) or origin_of(first or "")
+        self._at_home = origin_of(home) or origin_of(first or "")
         self.all = [
-            Candidate(number, url, options if (url == first and not home) or origin_of(url) == at_home else mirrors)
+            Candidate(
+                number, url, options if (url == first and not home) or origin_of(url) == self._at_home else mirrors
+            )
             for number, url in enumerate(dict.fromkeys(urls), 1)
         ]
+        # What those are asked for that are added, once any are.
+        self._first_range: FirstRange | None = None
         self._bench: deque[Candidate] = deque()
-        self._known = {candidate.url for candidate in self.all}
+        self._known = {*without, *(candidate.url for candidate in self.all)}
         self._instead: dict[str, str] = {}
         self._tending: asyncio.Task[None] | None = None
         # One of those that were asked has answered or failed: there is room for the next.
@@ -162,6 +178,11 @@ class Candidates:
         """How many may still turn out to be sources."""
         return len(self._bench) + sum(map(self._is_silent, self.all))
 
+    @property
+    def bench(self) -> Iterable[str]:
+        """The URLs of those."""
+        return (candidate.url for candidate in self._bench)
+
     async def ask(self, candidate: Candidate, first: First) -> Opening:
         """Ask a candidate, with what of the user's it may be told. Raises SourceError."""
         return await open_source(
@@ -180,8 +201,12 @@ class Candidates:
 
         Raises the error of the only one, or DownloadFailed with those of all.
         """
+        self._first_range = first_range
         if len(self.all) == 1 and not self._bench and not self._is_coming:
             await self._open(self.all[0], first_range)
+            if not self._has_opened:
+                # Others may have been added meanwhile.
+                await self._any_opened()
         else:
             self._begin_all(first_range)
             await self._any_opened()
@@ -213,6 +238,37 @@ class Candidates:
             self.add_foreign([url], candidate.told_by, is_stranger=candidate.is_stranger)
             self.tend(first_range)
 
+    def add(self, url: str) -> None:
+        """One more that the user names."""
+        self._session.access.named.update(filter(None, [origin_of(url)]))
+        self._known.add(url)
+        options = self._options if origin_of(url) == self._at_home else of_mirror(self._options)
+        candidate = Candidate(len(self.all) + 1, url, options)
+        self.all.append(candidate)
+        if self._first_range is not None:
+            self._begin(candidate, self._first_range)
+
+    def remove(self, url: str) -> Candidate | None:
+        """Ask this one no more, nor let anybody name it again; the one that it was, where it was asked before."""
+        self._known.add(url)
+        self._bench = deque(each for each in self._bench if each.url != url)
+        candidate = next((each for each in self.all if each.url == url and not each.is_removed), None)
+        if candidate is None:
+            return None
+        candidate.is_removed = True
+        candidate.notes.append(TAKEN_AWAY)
+        candidate.error = candidate.error or Cancelled()
+        self._note_origin(candidate)
+        if (task := self._opening.pop(candidate.id, None)) is not None and candidate.source is None:
+            task.cancel()
+            self._let_go(candidate)
+        return candidate
+
+    def _let_go(self, candidate: Candidate) -> None:
+        if candidate.opening is not None and candidate.source is None:
+            release(self._session, candidate.opening)
+            candidate.opening = None
+
     def await_more(self, coming: asyncio.Task[None]) -> None:
         """More of them may be added as long as ``coming`` runs: nothing is hopeless before it ends."""
         self._coming = coming
@@ -220,14 +276,14 @@ class Candidates:
     def reconsider(self, first_range: FirstRange) -> None:
         """Ask those once more that nothing spoke for: something does now."""
         for candidate in self.all:
-            if candidate.wants_proof:
+            if candidate.wants_proof and not candidate.is_removed:
                 candidate.wants_proof, candidate.error = False, None
                 candidate.notes.clear()
                 self._begin(candidate, first_range)
 
     def open_all(self, first_range: FirstRange, join: Callable[[Candidate], Awaitable[None]]) -> None:
         """Open them all, and hand each to ``join`` that answers: where what the file is is known already."""
-        self._late = join
+        self._late, self._first_range = join, first_range
         self._begin_all(first_range)
 
     def tend(self, first_range: FirstRange) -> None:
@@ -245,8 +301,7 @@ class Candidates:
         task = asyncio.create_task(self._open(candidate, first_range))
         task.add_done_callback(lambda _: self._has_heard.set())
         self._tasks.append(task)
-        if candidate.is_foreign:
-            self._opening[candidate.id] = task
+        self._opening[candidate.id] = task
 
     def _next_from_the_bench(self) -> Candidate:
         candidate = self._bench.popleft()
@@ -325,9 +380,7 @@ class Candidates:
         for task in filter(None, (self._coming, self._tending, *self._tasks)):
             task.cancel()
         for candidate in self.all:
-            if candidate.opening is not None and candidate.source is None:
-                release(self._session, candidate.opening)
-                candidate.opening = None
+            self._let_go(candidate)
 
     def faults_of(self, candidate: Candidate) -> list[ThunderdlError]:
         """Every attempt at this one that went wrong, oldest first."""
@@ -346,13 +399,20 @@ class Candidates:
         return DownloadFailed(shown_url(self.origin.url), tuple(self.attempts))
 
     def _opened(self) -> Candidate:
+        for candidate in self.all:
+            if candidate.is_removed:
+                self._let_go(candidate)
         opened = next((candidate for candidate in self.all if candidate.opening), None)
         if opened is None:
             raise self.failure()
         return opened
 
+    @property
+    def _has_opened(self) -> bool:
+        return any(candidate.opening and not candidate.is_removed for candidate in self.all)
+
     async def _any_opened(self) -> None:
-        while not any(candidate.opening for candidate in self.all):
+        while not self._has_opened:
             tasks = (self._coming, self._tending, *self._tasks)
             pending = {task for task in tasks if task is not None and not task.done()}
             if not pending:
@@ -378,6 +438,8 @@ class Candidates:
                     turned_away += 1
                     continue
                 self._note_origin(candidate)
+                if candidate.is_removed:
+                    return
                 failures += 1
                 self.attempts.append(error)
                 candidate.error = error

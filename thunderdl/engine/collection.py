@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from thunderdl.core.piecing import done_bytes
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import named_target
+from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.engine.snapshot import cells_of
@@ -42,6 +44,7 @@ from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
+    from thunderdl.sources.swarm.crowd import Crowd
 
 LOOK_S = 0.25
 SAVE_EVERY_S = 5.0
@@ -66,7 +69,7 @@ class Collection(Ranged):
         self._wanted = frozenset(file.index for file in self._files)
         self._wanted_pieces = tuple(_pieces_of(self._files, torrent.piece_length))
         self._folder: PartFolder | None = None
-        self._disk_failed = False
+        self._disk_failed = self._has_new_wish = False
         self._collector: Collector | None = None
         self._resumed_bytes = 0
         self._saved_at = self._alive_at = time.monotonic()
@@ -101,6 +104,7 @@ class Collection(Ranged):
 
     async def leave(self) -> None:
         """Stop; what is there stays, with what tells of it."""
+        self._end_uploads()
         folder, collector = self._folder, self._collector
         if collector is not None:
             if self._disk_failed:
@@ -121,6 +125,49 @@ class Collection(Ranged):
     def uploaded_bytes(self) -> int:
         """What peers had from us while it was downloaded."""
         return self._collector.seen.up_bytes if self._collector else 0
+
+    @property
+    def torrent(self) -> Torrent:
+        return self._torrent
+
+    @property
+    def crowd(self) -> Crowd | None:
+        return self._collector.seen.crowd if self._collector else None
+
+    @property
+    def here(self) -> Sequence[int] | None:
+        return (self._collector.seen.pieces or None) if self._collector else None
+
+    @property
+    def chosen(self) -> frozenset[int] | None:
+        return None if len(self._files) == len(self._torrent.files) else self._wanted
+
+    @property
+    def web_seeds(self) -> tuple[str, ...]:
+        return self._web_seeds
+
+    def choose(self, choice: str | None) -> None:
+        """Have those files from now on. Raises UsageError."""
+        self._files = chosen_files(self._torrent, choice)
+        self._wanted = frozenset(file.index for file in self._files)
+        self._wanted_pieces = tuple(_pieces_of(self._files, self._torrent.piece_length))
+        self._download.version = Version(size=self.size_bytes)
+        self._options = replace(self._options, files=choice)
+        self._has_new_wish = True
+        if self._collector is not None:
+            self._collector.choose(self._wanted)
+
+    def change_web_seeds(self, gone: Iterable[str], new: Iterable[str]) -> bool:
+        """As the user names them: of a folder the folder that holds it."""
+        bare = replace(self._torrent, web_seeds=())
+        dropped, added = web_seeds_of(bare, tuple(gone))[0], web_seeds_of(bare, tuple(new))[0]
+        self._by_user |= frozenset(added)
+        self._web_seeds = tuple(dict.fromkeys((*(url for url in self._web_seeds if url not in dropped), *added)))
+        self._given = tuple(dict.fromkeys((*(url for url in self._given if url not in set(gone)), *new)))
+        self._has_new_wish = True
+        if self._collector is not None:
+            self._collector.change_web_seeds(dropped, added)
+        return True
 
     def shareable(self, path: str) -> Shareable | None:
         """The files that were wanted, under the name that they have now."""
@@ -184,8 +231,7 @@ class Collection(Ranged):
 
     async def _begin(self, folder: PartFolder) -> None:
         options, session = self._options, self._session
-        wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
-        await session.on_disk(write_wish, folder.path, wish)
+        await self._note_wish(folder)
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
         web_seeds = [url for url in self._web_seeds if await self._may_be_asked(url)]
         self._web_seeds = tuple(web_seeds)
@@ -193,12 +239,19 @@ class Collection(Ranged):
         collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
         collector.on_note = self._note
         self._candidates.pace.include(collector)
+        self.uploads = Uploads(collector, self._download.options.task_upload_limit)
         await collector.start(
             Plan(
                 folder=folder.files, wanted=self._wanted, resume=state, web_seeds=self._web_seeds, peers=options.peers,
                 trackers=options.trackers, sequential=options.sequential, pex=options.pex,
             )
         )  # fmt: skip
+
+    async def _note_wish(self, folder: PartFolder) -> None:
+        """What is wanted, for who goes on from the folder alone."""
+        self._has_new_wish, options = False, self._options
+        wish = Wish(torrent=options.torrent or "", mirrors=self._given, files=options.files)
+        await self._session.on_disk(write_wish, folder.path, wish)
 
     async def _may_be_asked(self, url: str) -> bool:
         """libtorrent's own mitigation lets no redirect of the internet lead inward; who names an inward address at once
@@ -220,6 +273,8 @@ class Collection(Ranged):
         collector, folder = self._collector, self._folder
         assert collector is not None
         assert folder is not None
+        if self._has_new_wish:
+            await self._note_wish(folder)
         seen = await collector.look()
         self._count(seen)
         self._download.status = Status.VERIFYING if seen.checking else Status.ACTIVE
@@ -299,17 +354,29 @@ class Collection(Ranged):
         self._count(await collector.look())
         # In the files, before anybody moves them; and for another run, where the final name is taken meanwhile.
         await self._save_for_good(collector, folder)
+        self._end_uploads()
         await collector.stop()
+        await self._session.on_disk(self._remove_parts, folder, collector.seen.pieces)
         if self._late_fault is not None:
             raise self._late_fault
         verified = await self._verified(folder)
         exists, root = self._options.exists, self._root
         if (mark := marker(self._options, "", Version(), self._notes)) is not None:
             await self._session.on_disk(mark_all, folder.files, mark)
+        if (told := self._download.on_commit) is not None:
+            await self._session.on_disk(folder.show, root, told)
         path = await self._session.on_disk(lambda: folder.publish(root, exists))
         self._folder = None
         self._download.single_bytes = self.size_bytes
         return path, verified
+
+    def _remove_parts(self, folder: PartFolder, pieces: Sequence[int]) -> None:
+        """Of files that are wanted no more what is not whole has no place beside those that are."""
+        spans = ((file.start, file.size_bytes) for file in self._torrent.files)
+        here = done_bytes(spans, pieces, self._torrent.size_bytes, self._torrent.piece_length)
+        for file, done in zip(self._torrent.files, here, strict=True):
+            if file.index not in self._wanted and done < file.size_bytes:
+                folder.remove_file(file.path)
 
     async def _verified(self, folder: PartFolder) -> tuple[str, ...]:
         pieces = f"pieces:{'sha1' if self._torrent.info_hash_v1 else 'sha256'}"

@@ -9,13 +9,14 @@ means a large file. :meth:`Download.run` never raises but for cancellation: how 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.trust import Version
-from thunderdl.engine.candidates import Candidate, Candidates, from_the_start, source_of
+from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_the_start, source_of
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
@@ -31,10 +32,12 @@ from thunderdl.options import Exists, Options
 from thunderdl.sources.http.transfer import COLLECT_BYTES
 
 if TYPE_CHECKING:
+    from thunderdl.core.ranges import RangeSet
     from thunderdl.engine.ranged import Ranged
     from thunderdl.engine.sharing_back import SharingBack
     from thunderdl.engine.signing import Signed
     from thunderdl.formats.metalink_model import Signature
+    from thunderdl.sources.swarm.crowd import Crowd
     from thunderdl.sources.swarm.torrent import Torrent
     from thunderdl.storage.marks import Mark
 
@@ -48,19 +51,22 @@ LOAD_AFTER_S = 0.01
 class Download:
     """``urls``: the origin first, then its mirrors; none where ``options.torrent`` names what it is. ``url``: what the
     user asked for, where that is none of them; ``torrent``: where it is loaded already; ``offer``: what a metalink says
-    of it; ``metalink``: names one that is still to be read."""
+    of it; ``metalink``: names one that is still to be read; ``without``: URLs that nothing is to come from."""
 
     def __init__(
         self, session: Session, urls: Sequence[str], options: Options, url: str = "", torrent: Torrent | None = None,
-        offer: Offer | None = None, metalink: str | None = None,
+        offer: Offer | None = None, metalink: str | None = None, without: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
+        self._without = without
         self.notes: list[str] = []
         # Whose word the hashes are.
         self.proof = Proof()
         if options.checksum is None and urls and (given := fragment_digests(urls[0])):
             self.options = replace(options, checksum=given[0])
-        self.candidates = Candidates(session, urls, self.options, home=url if origin_of(url) else "")
+        self.candidates = Candidates(
+            session, urls, self.options, home=url if origin_of(url) else "", without=without
+        )  # fmt: skip
         self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
@@ -74,11 +80,19 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
+        # How long it is by the user's word.
+        self.said_bytes: int | None = None
+        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
+        self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
+        # What it got, which may be another name, once all is there.
+        self.saved_path: str | None = None
         self.version = Version()
         self.content_key: ContentKey | None = None
         self.single_bytes = 0
+        # The map that was last shown, and what of.
+        self.map_made: tuple[RangeSet, bytes] | None = None
         self.started = time.monotonic()
         self.ranged: Ranged | None = None
         # Held, or the garbage collector may take the task.
@@ -112,9 +126,10 @@ class Download:
         error: ThunderdlError | None = None
         try:
             path, verified = await self._download()
-            self.status = Status.COMPLETE
+            self.saved_path, self.status = path, Status.COMPLETE
         except Skipped as skipped:
             path, self.status = skipped.path, Status.SKIPPED
+            self.saved_path = path
         except asyncio.CancelledError:
             await asyncio.shield(self._leave())
             raise
@@ -124,9 +139,12 @@ class Download:
         self.candidates.close()
         if self.status is Status.COMPLETE:
             if path is not None and self.options.save_signatures and self.signatures:
-                await self._save_signatures(path)
+                from thunderdl.engine.signing import keep_signatures
+
+                self.notes += await keep_signatures(self.session, path, self.signatures)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
-        await self._write_trace()
+        if self.ranged is not None:
+            await self.session.write_trace(self.notes)
         remarks = self.session.access.keeping.remarks
         self.notes += remarks
         remarks.clear()
@@ -149,8 +167,30 @@ class Download:
         )  # fmt: skip
 
     def marker(self) -> Mark | None:
-        """What puts the marks on the file that tell of where it came from."""
-        return marker(self.options, self.url, self.version, self.notes)
+        """What is done with the finished file before it gets its final name: marks that tell of where it came from,
+        and :attr:`on_commit`."""
+        put, told = marker(self.options, self.url, self.version, self.notes), self.on_commit
+        if put is None or told is None:
+            return put or told
+        return lambda fd: (put(fd), told(fd))[0]
+
+    @property
+    def path(self) -> str | None:
+        """Where it is, or will be; absolute. None while its name is not known."""
+        path = self.saved_path or (self.target.path if self.target else None)
+        return os.path.abspath(path) if path is not None else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is wanted is here and was checked."""
+        return self.status in (Status.COMPLETE, Status.SHARING)
+
+    @property
+    def crowd(self) -> Crowd | None:
+        """Who was last seen of the peers, None where none are asked."""
+        if self.sharing is not None:
+            return self.sharing.last.crowd
+        return self.ranged.crowd if self.ranged else None
 
     @property
     def uploaded_bytes(self) -> int:
@@ -180,23 +220,25 @@ class Download:
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
-        if guess.has_journal:
+        if guess.has_journal and self.options.files is None:
             ranged = self._range()
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
-            first = await self.candidates.first(ranged.first_range)
+            first = await self._first(ranged.first_range)
             self._hear(first)
             ranged.expect(self.options)
             return await ranged.fetch(first)
         if self._is_long_in_coming():
             self._loading = asyncio.create_task(self._load_ahead())
         try:
-            first = await self.candidates.first(from_the_start)
+            first = await self._first(from_the_start)
         finally:
             if self._loading is not None:
                 self._loading.cancel()
         if self.offer is None and self.options.follow and _is_metalink(first):
             return await self._followed(first)
+        if self.offer is None and self.options.files is not None:
+            raise UsageError(f"{shown_url(first.url)} is no metalink or torrent, of which --files could choose some.")
         self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
             try:
@@ -205,12 +247,20 @@ class Download:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
 
+    async def _first(self, first_range: FirstRange) -> Candidate:
+        """The candidate that decides what it is."""
+        if self.said_bytes is None:
+            return await self.candidates.first(first_range)
+        from thunderdl.engine.lengths import first_as_long
+
+        return await first_as_long(self.session, self.candidates, first_range, self.said_bytes, self.notes)
+
     async def _followed(self, first: Candidate) -> tuple[str, tuple[str, ...]]:
         """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
         self.candidates.close()
         others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
         self._metalink = first.url
-        self.candidates = Candidates(self.session, others, self.options, home=first.url)
+        self.candidates = Candidates(self.session, others, self.options, home=first.url, without=self._without)
         return await self._download()
 
     @property
@@ -306,16 +356,6 @@ class Download:
         who = await self._signed.check(self.target.path if self.target else path, opened)
         return (f"signature={who}",)
 
-    async def _save_signatures(self, path: str) -> None:
-        from thunderdl.engine.signing import save_signatures
-
-        try:
-            saved = await self.session.on_disk(save_signatures, path, self.signatures)
-        except ThunderdlError as error:
-            self.notes.append(f"its signature is not saved: {str(error).rstrip('.')}")
-        else:
-            self.notes += [f"its signature is saved as {printable(each)}" for each in saved]
-
     def _begin_list(self) -> None:
         """Look through the user's list of mirrors while the download begins."""
         named = [each.url for each in self.candidates.all if not each.is_foreign]
@@ -354,10 +394,11 @@ class Download:
         """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
         from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
-        from thunderdl.engine.torrents import forget, keep, privacy_note, torrent_of
+        from thunderdl.engine.torrents import check_size, forget, keep, privacy_note, torrent_of
 
         asked_with = for_url(self.options, reference, self.url)
         torrent = self.torrent or await torrent_of(self.session, reference, asked_with)
+        check_size(torrent, reference, self.said_bytes)
         self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.
@@ -391,32 +432,11 @@ class Download:
             await self.ranged.leave()
 
     async def _share(self, path: str) -> None:
-        """Go on giving it to peers, where that was asked for. Whatever happens, the download has succeeded."""
-        if self.ranged is None or (self.options.ratio is None and self.options.seed_time is None):
-            return
-        from thunderdl.engine.sharing_back import SharingBack, goal_of
+        """Go on giving it to peers, where that was asked for."""
+        if self.ranged is not None and (self.options.ratio is not None or self.options.seed_time is not None):
+            from thunderdl.engine.sharing_back import share_back
 
-        goal, shared = goal_of(self.options), self.ranged.shareable(path)
-        if shared is None or not goal.wants_any:
-            return
-        self.status, self.sharing = Status.SHARING, SharingBack(self.session, self.options, shared)
-        try:
-            await self.sharing.start()
-            await self.sharing.run(goal)
-        except asyncio.CancelledError:
-            # Who cancels now has seen enough of the sharing; the file is there and stays.
-            pass
-        except ThunderdlError as error:
-            self.notes.append(f"not shared any more: {str(error).rstrip('.')}")
-        await self.sharing.stop()
-        self.status = Status.COMPLETE
-
-    async def _write_trace(self) -> None:
-        """Have all of this download in the trace, or say that it is not."""
-        if (trace := self.session.trace) is not None and self.ranged is not None:
-            await self.session.on_disk(trace.flush)
-            if trace.fault:
-                self.notes.append(f"the trace {printable(trace.path)} is not complete: {trace.fault}")
+            await share_back(self, self.ranged.shareable(path))
 
     async def _small(self, first: Candidate, opening: Opening, body: bytes) -> tuple[str, tuple[str, ...]]:
         """A file that came whole with its first answer."""

@@ -34,7 +34,14 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_the_start, source_of
+from thunderdl.engine.candidates import (
+    TAKEN_AWAY,
+    Candidate,
+    Candidates,
+    FirstRange,
+    from_the_start,
+    source_of,
+)
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
@@ -55,8 +62,8 @@ class Driver:
     ``begin_at``: where they begin, around the end.
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
-    no source is left: whether there is another way after all; ``on_distrust``: nothing that this source brought is
-    believed without proof.
+    no source is left: whether there is another way after all; ``on_renewed``: another link took the place of one that
+    had expired, and has the same bytes; ``on_distrust``: nothing that this source brought is believed without proof.
     """
 
     def __init__(
@@ -77,6 +84,7 @@ class Driver:
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
         self.on_distrust: Callable[[int], None] = lambda source: None
+        self.on_renewed: Callable[[Candidate], None] = lambda candidate: None
         self._queue: deque[Event] = deque()
         # Of those that the user has not named.
         self._refusals = 0
@@ -160,8 +168,11 @@ class Driver:
         source = candidate.source = source_of(candidate, opening, seen, self._options.timeout)
         if source.request.address.endpoint.scheme in ("http", "https"):
             source.renewal = self._renewals[candidate.id] = Renewal(
-                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes
-            )
+                self._session, candidate, source, self._candidates.pace.meter, self._has_same_bytes, self._notes,
+                self.on_renewed,
+            )  # fmt: skip
+            if candidate.fresh_url is not None:
+                self.on_renewed(candidate)
         transfer, status = opening.transfer, opening.head.status
         start, end = transfer.start, min(transfer.end, self._size)
         if status == 200:
@@ -170,12 +181,13 @@ class Driver:
             candidate.notes.append("sends no ranges: one connection, from the start")
         if transfer.body is not None or status == 416:
             start = end = 0
+        protocol = self._session.protocol(opening.endpoint.scheme)
         lane = self.scheduler.new_lane()
         self.lanes.adopt(lane, candidate.source, opening)
         opened = SourceOpened(
             source=candidate.id, host=candidate.source.host, lane=lane, start=start, end=end,
             latency_s=transfer.latency_s or 0.0, random_access=status != 200,
-            to_come=self._candidates.to_come,
+            to_come=self._candidates.to_come, runs_on=protocol is not None and protocol.runs_on,
         )  # fmt: skip
         self.tell(opened)
 
@@ -196,6 +208,11 @@ class Driver:
     async def _judge(self, candidate: Candidate) -> None:
         opening = candidate.opening
         assert opening is not None
+        if candidate.is_removed:
+            # Taken away as it answered.
+            candidate.opening = None
+            release(self._session, opening)
+            return
         seen = version_of(opening)
         why = self._why_refused(candidate, seen, opening)
         if not why and self._is_doubtful(seen):
@@ -205,9 +222,9 @@ class Driver:
                 opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
-        if why:
-            self._refuse(candidate, why, seen)
-            if seen.size != self._size:
+        if why or candidate.is_removed:
+            self._refuse(candidate, why or TAKEN_AWAY, seen)
+            if seen.size != self._size and not candidate.is_removed:
                 # A page that says so, as some servers have it, or a file that is called the same.
                 self._candidates.ask_instead(candidate, from_the_start)
         else:
@@ -299,6 +316,10 @@ class Driver:
     def leave_alone(self, host: str, until: float) -> None:
         """Open no lane to ``host`` before then."""
         self.tell(HostPause(host, until))
+
+    def forget(self, source: int) -> None:
+        """Fetch nothing more from it: the user has taken its URL away."""
+        self.tell(SourceLost(source, TAKEN_AWAY))
 
     def flowing(self, host: str) -> int:
         """How many lanes to ``host`` bring bytes."""

@@ -1,9 +1,10 @@
-"""What an ed2k link gives a download: its name, its checksum, and the web addresses that the link may hold."""
+"""What an ed2k link gives a download: its name, size and checksum, and the web addresses that the link may hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.old_links import parse_ed2k
@@ -12,8 +13,16 @@ from thunderdl.options import Options
 from thunderdl.storage.paths import safe_name
 
 
-def sources_and_options(link: str, mirrors: Sequence[str], options: Options) -> tuple[tuple[str, ...], Options]:
-    """Where to fetch the file, and the options that check and name it. What the user said of either counts first.
+class Ed2kPlan(NamedTuple):
+    """``urls``: where to fetch the file; ``options``: what checks and names it; ``size_bytes``: how long it is."""
+
+    urls: tuple[str, ...]
+    options: Options
+    size_bytes: int
+
+
+def ed2k_plan(link: str, mirrors: Sequence[str], options: Options) -> Ed2kPlan:
+    """How to fetch what a link names. What the user said of its name and checksum counts first.
 
     Raises InvalidUrl, and UsageError where there is no place to fetch it from.
     """
@@ -28,4 +37,4 @@ def sources_and_options(link: str, mirrors: Sequence[str], options: Options) -> 
             "and the link will name and check it."
         )
     checksum = options.checksum or Digest("ed2k", facts.root)
-    return urls, replace(options, checksum=checksum, out=options.out or name)
+    return Ed2kPlan(urls, replace(options, checksum=checksum, out=options.out or name), facts.size_bytes)

@@ -70,6 +70,11 @@ class Exchange:
         parts.member.on_bad = parts.division.assigned.discard
         parts.ledger.on_piece = self._proven
 
+    @property
+    def pieces_here(self) -> bytes:
+        """A byte for each piece, 1 where it is here, whoever brought it."""
+        return self._parts.division.here
+
     def first_pieces(self) -> tuple[int, ...]:
         """What the swarm has at first."""
         parts = self._parts

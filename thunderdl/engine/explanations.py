@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.explaining import Facts, explain
+from thunderdl.engine.facts import Facts as Told
 from thunderdl.engine.snapshot import source_progress
 from thunderdl.errors import ServerBusy, ThunderdlError, clause, printable
-from thunderdl.model import Explanation, SourceProgress
+from thunderdl.model import Explanation, SourceKind, SourceProgress, Status
 
 if TYPE_CHECKING:
     from thunderdl.core.roster import Source
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def explanations(download: Download) -> tuple[Explanation, ...]:
-    """One for each URL, in the order given."""
+    """One for each URL, in the order given, and one for the peers of a torrent."""
     shown = source_progress(download)
     driver = download.ranged.driver if download.ranged else None
     known = driver.scheduler.roster.sources if driver else {}
@@ -31,7 +32,27 @@ def explanations(download: Download) -> tuple[Explanation, ...]:
             facts = _with_books(facts, known[candidate.id], download, faults)
         reason = explain(facts)
         told.append(Explanation(url=source.url, why=reason.why, told=reason.told))
-    return tuple(told)
+    return (*told, *_of_the_swarm(download, shown))
+
+
+def _of_the_swarm(download: Download, shown: Sequence[SourceProgress]) -> tuple[Explanation, ...]:
+    """One for the peers of a torrent, where it has any to be asked for."""
+    crowd, ranged = download.crowd, download.ranged
+    if crowd is None or ranged is None or ranged.torrent is None:
+        return ()
+    from thunderdl.core.explaining_swarms import SwarmState, explain_swarm
+
+    table = Told(download).pieces()
+    there = int.from_bytes(table.bitfield, "big").bit_count() if table else 0
+    state = SwarmState(
+        peers=crowd.peers(), trackers=crowd.trackers, up_bytes_per_s=crowd.up_bytes_per_s,
+        rate_bytes_per_s=sum(source.rate_bytes_per_s for source in shown if source.kind is SourceKind.PEERS),
+        here=there / max(table.count if table else 1, 1), is_checking=download.status is Status.VERIFYING,
+        is_seeding=download.is_whole, is_private=ranged.torrent.private,
+        is_limited=download.candidates.pace.holds_torrent_back,
+    )  # fmt: skip
+    reason = explain_swarm(state)
+    return (Explanation(url="peers", why=reason.why, told=reason.told),)
 
 
 def _facts(source: SourceProgress, shown: Sequence[SourceProgress], fault: ThunderdlError | None) -> Facts:
@@ -50,7 +71,7 @@ def _with_books(facts: Facts, known: Source, download: Download, faults: Sequenc
     """The same with what the scheduler's books say."""
     assert download.ranged is not None
     assert download.ranged.driver is not None
-    now, options, scheduler = time.monotonic(), download.options, download.ranged.driver.scheduler
+    now, options, scheduler = time.monotonic(), download.session.options, download.ranged.driver.scheduler
     others = sum(len(source.lanes) for source in scheduler.roster.sources.values()) - len(known.lanes)
     busy = next((error for error in reversed(faults) if isinstance(error, ServerBusy)), None)
     running = [lane.running.moved_at for lane in known.lanes.values() if lane.running]

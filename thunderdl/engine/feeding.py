@@ -6,7 +6,7 @@ Which one is next is decided in :mod:`thunderdl.core.waiting`. Lives on the even
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from thunderdl.core.waiting import WaitingRoom
@@ -31,12 +31,14 @@ class Job(Protocol):
 
 
 class Feeder(Generic[R]):
-    """``begin``: starts a request; ``host_of``: where it goes; ``jobs``, ``room``: see WaitingRoom."""
+    """``begin``: starts a request; ``host_of``: where it goes; ``jobs``, ``room``: see WaitingRoom; ``instead``: the
+    requests that one turned out to stand for, whose results come in the place of its own; none for most."""
 
     def __init__(
-        self, *, jobs: int, room: Callable[[str], int], host_of: Callable[[R], str], begin: Callable[[R], Job]
+        self, *, jobs: int, room: Callable[[str], int], host_of: Callable[[R], str], begin: Callable[[R], Job],
+        instead: Callable[[R, Result], Sequence[R]] = lambda request, result: (),
     ) -> None:  # fmt: skip
-        self._host_of, self._begin = host_of, begin
+        self._host_of, self._begin, self._instead = host_of, begin, instead
         self._loop = asyncio.get_running_loop()
         self._waiting: WaitingRoom[R] = WaitingRoom(jobs, room)
         self._jobs: dict[Job, None] = {}
@@ -60,6 +62,11 @@ class Feeder(Generic[R]):
             self.stop()
             reading.cancel()
 
+    def change_jobs(self, jobs: int) -> None:
+        """Run so many at once from now on; those that run go on."""
+        self._waiting.change_jobs(jobs)
+        self._look_soon()
+
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopped = self._exhausted = True
@@ -72,7 +79,7 @@ class Feeder(Generic[R]):
     async def _read(self, requests: Iterable[R] | AsyncIterable[R]) -> None:
         breathed_at = self._loop.time()
         try:
-            async for request in requests if isinstance(requests, AsyncIterable) else _each(requests):
+            async for request in one_by_one(requests):
                 if self._stopped:
                     return
                 self._waiting.add(request, self._host_of(request))
@@ -129,11 +136,21 @@ class Feeder(Generic[R]):
             self._waiting.ended(host)
             if self._long:
                 self._count_long()
-            self._ended.put_nowait(future)
+            if not self._take_instead(request, future):
+                self._ended.put_nowait(future)
             # Once for all that end in this round of the loop.
             self._look_soon()
 
         job.over.add_done_callback(over)
+
+    def _take_instead(self, request: R, over: asyncio.Future[Result]) -> bool:
+        """Whether other requests take the place of this one."""
+        if self._stopped or over.exception() is not None:
+            return False
+        found = self._instead(request, over.result())
+        for each in found:
+            self._waiting.add(each, self._host_of(each))
+        return bool(found)
 
 
 def origin_of(url: str) -> str:
@@ -144,6 +161,11 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{authority.removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
-async def _each(requests: Iterable[R]) -> AsyncIterator[R]:
+async def one_by_one(requests: Iterable[R] | AsyncIterable[R]) -> AsyncIterator[R]:
+    """Those of either kind, as they come."""
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+        return
     for request in requests:
         yield request

@@ -125,8 +125,10 @@ class Finding:
             self._found(replace(alike[0], name="", is_authentic=is_authentic))
 
     async def _sidecars(self, candidates: tuple[str, ...]) -> None:
-        for at in range(0, len(candidates), AT_ONCE):
-            wave = candidates[at : at + AT_ONCE]
+        # Where each connection logs in, over one: the lanes want the others, and take that one when it is idle.
+        at_once = AT_ONCE if self._session.protocol(scheme_of(self._url)) is None else 1
+        for at in range(0, len(candidates), at_once):
+            wave = candidates[at : at + at_once]
             texts = await asyncio.gather(*map(self._text, wave))
             for url, text in zip(wave, texts, strict=True):
                 if text is not None and (offer := self._told(url, text)) is not None:

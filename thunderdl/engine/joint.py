@@ -7,10 +7,12 @@ takes them all.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.core.division import Division
+from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate
@@ -19,6 +21,7 @@ from thunderdl.engine.exchange import Exchange, Parts
 from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.naming import named_target
 from thunderdl.engine.opening import MIRROR_FIRST, First
+from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
@@ -27,6 +30,7 @@ from thunderdl.sources.swarm.member import Look, Member
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
+    from thunderdl.sources.swarm.crowd import Crowd
     from thunderdl.sources.swarm.torrent import Torrent
 
 
@@ -84,6 +88,18 @@ class Joint(Ranged):
     def uploaded_bytes(self) -> int:
         """What peers had from us while it was downloaded."""
         return self._member.last.up_bytes if self._member else 0
+
+    @property
+    def torrent(self) -> Torrent:
+        return self._torrent
+
+    @property
+    def crowd(self) -> Crowd | None:
+        return self._member.last.crowd if self._member else None
+
+    @property
+    def here(self) -> RangeSet | Sequence[int] | None:
+        return self._exchange.pieces_here if self._exchange else super().here
 
     def shareable(self, path: str) -> Shareable:
         """The finished file, to be shared as whole."""
@@ -146,6 +162,7 @@ class Joint(Ranged):
         member = self._member = Member(host, self._torrent)
         member.on_note = self._notes.append
         self._candidates.pace.include(member)
+        self.uploads = Uploads(member, self._download.options.task_upload_limit)
         parts = Parts(
             session=self._session, ledger=ledger, driver=driver, division=division, candidates=self._candidates,
             host=host, member=member,
@@ -170,4 +187,5 @@ class Joint(Ranged):
         if exchange is not None:
             await exchange.end()
             self._candidates.pace.exclude()
+            self._end_uploads()
             self._brought_bytes = exchange.swarm_bytes

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from thunderdl.core.piecing import MIN_GRANULE_BYTES, granule_bytes
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.reopening import Resumed, reopen
@@ -27,23 +28,11 @@ from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
 from thunderdl.storage.journal import Journal, current_boot_id
 from thunderdl.storage.marks import Mark
-from thunderdl.storage.records import Filled, Header, Kept, PieceFacts, Sources, Verified
+from thunderdl.storage.records import Filled, Header, Kept, PieceFacts, Renewed, Sources, Verified
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
-MIN_GRANULE_BYTES = 256 * 1024
-MAX_GRANULE_BYTES = 16 * 1024 * 1024
-# So that the journal of any file stays below 65,536 extents of 33 bytes.
-GRANULES = 65_536
 BARRIER_S = 1.0
 BARRIER_BYTES = 256 * 1024 * 1024
-
-
-def granule_bytes(size: int) -> int:
-    """How much a journal record covers: a power of two, larger for larger files."""
-    granule = MIN_GRANULE_BYTES
-    while granule < MAX_GRANULE_BYTES and granule * GRANULES < size:
-        granule *= 2
-    return granule
 
 
 @dataclass(slots=True, kw_only=True)
@@ -292,6 +281,13 @@ class Ledger:
     # -- checking
 
     @property
+    def proven(self) -> RangeSet:
+        """What is there, and right where pieces have hashes; before it goes on, what an earlier run left. Only to be
+        looked at."""
+        known: Ledger | Resumed = self.resumed if self.size is None and self.resumed is not None else self
+        return known.written if self._options.piece_hashes is None else known.verified
+
+    @property
     def all_checked(self) -> bool:
         """Whether every byte is there, and every piece is proven where pieces have hashes."""
         if self.size is None or self.written.total < self.size:
@@ -401,6 +397,11 @@ class Ledger:
                 self._journal.delete()
         return path
 
+    def renewed(self, url: str, fresh: str) -> None:
+        """Have an earlier link's place taken by ``fresh``."""
+        if self._journal is not None:
+            self._journal.append([Renewed(url, fresh)])
+
     async def close(self, served: Iterable[tuple[str, int]] = ()) -> None:
         """Leave the part file and its journal for another time."""
         for task in list(self._checking.values()):
@@ -418,8 +419,7 @@ class Ledger:
                 self._journal.append([Sources(served)])
                 self._sync()
         except StorageError:
-            # Nobody can be helped by it any more: the journal says what is certain without the last barrier.
-            return
+            return  # Nobody can be helped by it any more: the journal says what is certain without the last barrier.
         finally:
             if self._journal is not None:
                 self._journal.close()

@@ -49,6 +49,8 @@ def losses(candidates: Candidates, books: Mapping[int, Source], noted: Iterable[
 
 def _is_lost(candidates: Candidates, candidate: Candidate, books: Mapping[int, Source]) -> bool:
     known = books.get(candidate.id)
+    if candidate.is_removed:
+        return False
     return not known.usable if known else candidates.fault_of(candidate) is not None
 
 

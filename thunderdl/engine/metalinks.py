@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from thunderdl.engine.documents import fetched, read
-from thunderdl.engine.offers import Offer
+from thunderdl.engine.offers import NamesSeveral, Offer
 from thunderdl.errors import UsageError, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
@@ -46,14 +46,15 @@ def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]
 
 
 def sole(offers: Sequence[Offer], told_by: str) -> Offer:
-    """The only one. Raises UsageError where there are several."""
+    """The only one. Raises NamesSeveral."""
     if len(offers) > 1:
-        raise UsageError(f"{shown_url(told_by)}: it names {len(offers)} files; choose one with --files.")
+        raise NamesSeveral(told_by, offers)
     return offers[0]
 
 
 async def sole_offer(session: Session, reference: str, options: Options) -> Offer:
-    """What a metalink of one file says, or of the one that is selected. Raises UsageError where it names several."""
+    """What a metalink of one file says, or of the one that is selected. Raises NamesSeveral; UsageError for what is no
+    metalink; ThunderdlError."""
     return sole(offers_of(await metalink_of(session, reference, options), reference, options), reference)
 
 

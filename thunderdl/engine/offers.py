@@ -6,11 +6,11 @@ gave is never replaced by it; of several that speak of the whole the first one t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from thunderdl.errors import shown_url
+from thunderdl.errors import UsageError, shown_url
 from thunderdl.formats.links import names_metalink
 from thunderdl.formats.strength import is_strong
 from thunderdl.model import Digest, PieceHashes
@@ -53,6 +53,14 @@ class Offer:
         """Whose word its checksum is, for the sentence that tells that the bytes have another."""
         out = "; --no-checksum-files does without it" if self.is_beside else ""
         return f" (as {shown_url(self.told_by)} says{out})"
+
+
+class NamesSeveral(UsageError):
+    """A metalink of several files where one was wanted. ``offers``: one for each of them."""
+
+    def __init__(self, told_by: str, offers: Sequence[Offer]) -> None:
+        super().__init__(f"{shown_url(told_by)}: it names {len(offers)} files; choose one with --files.")
+        self.offers = offers
 
 
 def metalink_named(url: str, options: Options) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from thunderdl.errors import UsageError, printable
 from thunderdl.option_texts import parse_limit
@@ -134,6 +134,11 @@ class Pace:
         if tap is not None:
             self._pacing.parter().leave(tap)
 
+    @property
+    def holds_torrent_back(self) -> bool:
+        """Whether the torrent of the download has a limit to keep to, and comes up to it."""
+        return self._tap is not None and self._tap.is_at_its_limit
+
     def weigh(self, weight: float) -> None:
         """Another part beside the other downloads."""
         self.meter.weigh(weight)
@@ -160,6 +165,29 @@ class Pace:
             self._keeper.close()
         self.exclude()
         self.meter.close()
+
+
+class Sharer(Protocol):
+    """What sends to peers by itself."""
+
+    def limit_uploads(self, bytes_per_s: int) -> None:
+        """Send no more than this from now on; 0 for no limit."""
+
+
+class Uploads:
+    """The limit of what peers have from one torrent. ``sharer``: told of it, and of each change."""
+
+    def __init__(self, sharer: Sharer, limit: int | Timetable | None) -> None:
+        self._keeper = Keeper(lambda rate: sharer.limit_uploads(rate or 0))
+        self._keeper.keep(limit)
+
+    def change(self, limit: int | Timetable | None) -> None:
+        """Another limit, from now on."""
+        self._keeper.keep(limit)
+
+    def close(self) -> None:
+        """It sends nothing any more."""
+        self._keeper.close()
 
 
 def checked_limit(name: str, limit: int | str | Timetable | None) -> int | Timetable | None:

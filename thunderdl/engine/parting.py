@@ -17,6 +17,7 @@ from thunderdl.core.parting import Part, Parting
 from thunderdl.sources.http.bucket import Meter, SharedLimit
 
 LOOK_S = 0.25
+NEARLY = 0.8
 
 
 class Fetcher(Protocol):
@@ -38,6 +39,13 @@ class Tap:
         self.movers, self.torrent = self.own.join(Part()), self.own.join(Part())
         self._told: int | None = None
         self._before = 0
+        # Lately, where anybody counts.
+        self.had_bytes_per_s = 0.0
+
+    @property
+    def is_at_its_limit(self) -> bool:
+        """Whether the torrent brings about what it may."""
+        return bool(self._told) and self.had_bytes_per_s > NEARLY * (self._told or 0)
 
     @property
     def is_limited(self) -> bool:
@@ -133,5 +141,7 @@ class Parter:
         for tap, count_bytes in by_torrents.items():
             tap.in_all.weight = weights.get(tap.meter.flow, tap.meter.flow.weight)
             had[tap.in_all] = count_bytes
+            # Over a second or so: libtorrent counts in lumps.
+            tap.had_bytes_per_s += (count_bytes / elapsed_s - tap.had_bytes_per_s) / 4
             tap.own.note({tap.movers: by_movers.get(tap.meter.flow, 0), tap.torrent: count_bytes}, elapsed_s)
         self._parting.note(had, elapsed_s)

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from thunderdl.core.piecing import granule_bytes
 from thunderdl.core.protocol import PieceBad
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.ledger import Identity, Ledger, granule_bytes
+from thunderdl.engine.ledger import Identity, Ledger
 from thunderdl.engine.losses import losses
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.single import save_stream
-from thunderdl.errors import BadContent, ThunderdlError, shown_url
+from thunderdl.errors import BadContent, StorageError, ThunderdlError, shown_url
 from thunderdl.model import SourceProgress, Status
 from thunderdl.options import Options
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
     from thunderdl.engine.finding import Finding
+    from thunderdl.engine.pacing import Uploads
     from thunderdl.engine.sharing_back import Shareable
+    from thunderdl.sources.swarm.crowd import Crowd
+    from thunderdl.sources.swarm.torrent import Torrent
 
 Saved = tuple[str, tuple[str, ...]]
 
@@ -46,6 +51,8 @@ class Ranged:
         # What failed when everything seemed to be there: libtorrent calls pieces finished before they are written.
         self._late_fault: ThunderdlError | None = None
         self._finding: Finding | None = None
+        # While peers may have something of it.
+        self.uploads: Uploads | None = None
         self._settled: asyncio.Future[None] = self._session.loop.create_future()
 
     @property
@@ -61,6 +68,44 @@ class Ranged:
     def uploaded_bytes(self) -> int:
         """What peers had from it."""
         return 0
+
+    @property
+    def torrent(self) -> Torrent | None:
+        """What peers have it as, None where none are asked."""
+        return None
+
+    @property
+    def crowd(self) -> Crowd | None:
+        """Who was last seen of them."""
+        return None
+
+    @property
+    def here(self) -> RangeSet | Sequence[int] | None:
+        """What is there and proven, as ranges of bytes or a number for each piece; None where nothing is known. Only to
+        be looked at."""
+        return self.ledger.proven if self.ledger else None
+
+    @property
+    def chosen(self) -> frozenset[int] | None:
+        """The numbers of the torrent's files that are wanted, None for all."""
+        return None
+
+    @property
+    def web_seeds(self) -> tuple[str, ...]:
+        """URLs that libtorrent fetches from, as it knows them."""
+        return ()
+
+    def choose(self, choice: str | None) -> None:
+        """Have those files of the torrent, as ``Options.files``, from now on. Raises UsageError."""
+
+    def change_web_seeds(self, gone: Iterable[str], new: Iterable[str]) -> bool:
+        """Whether it is libtorrent that fetches from the URLs of the user; then it uses others from now on."""
+        return False
+
+    def _end_uploads(self) -> None:
+        uploads, self.uploads = self.uploads, None
+        if uploads is not None:
+            uploads.close()
 
     def shareable(self, path: str) -> Shareable | None:
         """What there is to share with peers, now that it is whole and called ``path``."""
@@ -261,9 +306,17 @@ class Ranged:
             align=pieces.piece_length if pieces else granule_bytes(self.version.size or 0),
         )  # fmt: skip
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
+        driver.on_renewed = self._keep_link
         self._blame = Blame(self._session, ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece, driver.on_distrust = self._blame.bad_piece, self._blame.distrust
         return driver
+
+    def _keep_link(self, candidate: Candidate) -> None:
+        """Have another run begin with the link that took the place of the user's."""
+        if candidate is self._candidates.origin and candidate.fresh_url is not None and self.ledger is not None:
+            # Where it cannot be kept, that run asks for another once more.
+            with contextlib.suppress(StorageError):
+                self.ledger.renewed(candidate.url, candidate.fresh_url)
 
     def _begin_again(self) -> bool:
         """Where a source that sends no ranges is the only one left, all has to come from it, from the start."""

@@ -40,14 +40,16 @@ _ONE_BYTE = First(0, 1, is_urgent=True)
 
 
 class Renewal:
-    """``agrees``: whether the bytes of a URL are those that are there, asked where validators prove nothing."""
+    """``agrees``: whether the bytes of a URL are those that are there, asked where validators prove nothing;
+    ``on_renewed``: told once the candidate has another link for good."""
 
     def __init__(
         self, session: Session, candidate: Candidate, source: OpenSource, meter: Meter,
         agrees: Callable[[str, Options], Awaitable[bool]], notes: list[str],
+        on_renewed: Callable[[Candidate], None] = lambda candidate: None,
     ) -> None:  # fmt: skip
         self._session, self._candidate, self._source = session, candidate, source
-        self._meter, self._agrees, self._notes = meter, agrees, notes
+        self._meter, self._agrees, self._notes, self._on_renewed = meter, agrees, notes, on_renewed
         self._task: asyncio.Task[None] | None = None
         self._in_vain = 0
         self._bytes_before = -1
@@ -147,6 +149,7 @@ class Renewal:
         except ThunderdlError as failed:
             raise expired(candidate.url, f"{why}; the new link failed: {clause(failed)}") from None
         candidate.go_to(found)
+        self._on_renewed(candidate)
 
     async def _reopen(self, url: str, options: Options) -> None:
         try:

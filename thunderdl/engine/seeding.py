@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from thunderdl.engine.session import Session
-from thunderdl.engine.sharing_back import Goal, Shareable, SharingBack, goal_of
+from thunderdl.engine.sharing_back import Shareable, SharingBack
 from thunderdl.engine.torrents import privacy_note
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.links import names_torrent
@@ -39,8 +39,8 @@ class SeedProgress:
 class Seeding:
     """A seed at work. Await :meth:`outcome`, look at :meth:`progress`, end it with :meth:`stop`."""
 
-    def __init__(self, back: SharingBack, goal: Goal, port: int, note: str = "") -> None:
-        self._back, self._goal, self.port = back, goal, port
+    def __init__(self, back: SharingBack, port: int, note: str = "") -> None:
+        self._back, self.port = back, port
         torrent = back.shared.torrent
         self.info_hash_v1, self.info_hash_v2 = torrent.info_hash_v1, torrent.info_hash_v2
         self.magnet = share_link(torrent)
@@ -58,7 +58,7 @@ class Seeding:
 
     async def outcome(self) -> str:
         """Share until --ratio or --seed-time is reached: which of them (``ratio``, ``time``). Raises SwarmFault."""
-        return await self._back.run(self._goal)
+        return await self._back.run()
 
     async def stop(self) -> None:
         """Share no more."""
@@ -82,7 +82,7 @@ async def seed(session: Session, path: str, options: Options, on_read: OnRead) -
         await check_pieces(host, torrent, folder, names, paths, on_read)
     back = SharingBack(session, options, Shareable(torrent=torrent, folder=folder, names=names))
     await back.start()
-    return Seeding(back, goal_of(options), host.port(), privacy_note(torrent, options))
+    return Seeding(back, host.port(), privacy_note(torrent, options))
 
 
 def _made(path: str, options: Options, on_read: OnRead) -> Torrent:

@@ -19,7 +19,7 @@ from thunderdl.engine.access import Access
 from thunderdl.engine.documents import Shelf
 from thunderdl.engine.pacing import Keeper, Pacing
 from thunderdl.engine.sharing import Sharing
-from thunderdl.errors import StorageError
+from thunderdl.errors import StorageError, printable
 from thunderdl.options import Options
 from thunderdl.sources.http.connect import Certificate, TlsSettings, Wire, check_proxy
 from thunderdl.sources.http.dialing import Reach
@@ -172,6 +172,24 @@ class Session:
         self._upload_limit = limit
         if self._uploads is not None:
             self._uploads.keep(limit)
+
+    def change(self, options: Options) -> None:
+        """Other options, of which the limits and the numbers of connections hold for all from now on."""
+        before, self.options = self.options, options
+        if options.limit != before.limit:
+            self.pacing.change(options.limit)
+        if options.upload_limit != before.upload_limit:
+            self.change_upload_limit(options.upload_limit)
+        if (options.per_host, options.connections) != (before.per_host, before.connections):
+            self.pool.change(per_host=options.per_host, in_all=options.connections)
+            self.sharing.change(options.connections)
+
+    async def write_trace(self, notes: list[str]) -> None:
+        """Have all that was recorded so far in the trace, or note that it is not complete."""
+        if self.trace is not None:
+            await self.on_disk(self.trace.flush)
+            if self.trace.fault:
+                notes.append(f"the trace {printable(self.trace.path)} is not complete: {self.trace.fault}")
 
     async def close(self) -> None:
         """End every connection and thread."""

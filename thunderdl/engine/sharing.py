@@ -59,6 +59,11 @@ class Sharing:
         self._parties.pop(party, None)
         self.look()
 
+    def change(self, in_all: int) -> None:
+        """Another number of connections in all, from now on."""
+        self._in_all = in_all
+        self.look()
+
     def tick(self) -> None:
         """Time has passed."""
         if time.monotonic() - self._looked_at >= LOOK_S:

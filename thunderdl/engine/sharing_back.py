@@ -10,12 +10,18 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError
+from thunderdl.model import Status
 from thunderdl.options import Options
 from thunderdl.sources.swarm.member import Look, Member
 from thunderdl.sources.swarm.torrent import Torrent
+
+if TYPE_CHECKING:
+    from thunderdl.engine.download import Download
 
 LOOK_S = 0.25
 # A peer that has not heard yet that we left the download refuses us, and libtorrent calls it again after a minute.
@@ -74,12 +80,31 @@ def goal_of(options: Options) -> Goal:
     return Goal(ratio=options.ratio, seconds=options.seed_time)
 
 
+async def share_back(download: Download, shared: Shareable | None) -> None:
+    """Share what was downloaded until its options' goal is reached. Whatever happens, the download has succeeded."""
+    if shared is None or not goal_of(download.options).wants_any:
+        return
+    download.status, download.sharing = Status.SHARING, SharingBack(download.session, download.options, shared)
+    try:
+        await download.sharing.start()
+        await download.sharing.run()
+    except asyncio.CancelledError:
+        # Who cancels now has seen enough of the sharing; the file is there and stays.
+        pass
+    except ThunderdlError as error:
+        download.notes.append(f"not shared any more: {str(error).rstrip('.')}")
+    await download.sharing.stop()
+    download.status = Status.COMPLETE
+
+
 class SharingBack:
     """A torrent that is here, or a part of its files. :meth:`start`, then :meth:`run`; always :meth:`stop`."""
 
     def __init__(self, session: Session, options: Options, shared: Shareable) -> None:
         self._session, self._options, self.shared = session, options, shared
         self._member: Member | None = None
+        self.uploads: Uploads | None = None
+        self.goal = goal_of(options)
         self._fault: ThunderdlError | None = None
         self._began = time.monotonic()
 
@@ -101,6 +126,7 @@ class SharingBack:
         shared, options = self.shared, self._options
         self._member = Member(await self._session.swarm(), shared.torrent)
         self._member.on_fault = self._failed
+        self.uploads = Uploads(self._member, options.task_upload_limit)
         if shared.peers:
             await asyncio.sleep(AGAIN_S)
         await self._member.start(
@@ -109,14 +135,15 @@ class SharingBack:
         )  # fmt: skip
         self._began = time.monotonic()
 
-    async def run(self, goal: Goal) -> str:
-        """Share until the goal is reached: what of it. Raises SwarmFault."""
+    async def run(self) -> str:
+        """Share until the goal, which may change meanwhile, is reached: what of it. Raises SwarmFault."""
         assert self._member is not None
         while True:
             await self._member.look()
             if self._fault is not None:
                 raise self._fault
             shared_s = time.monotonic() - self._began
+            goal = self.goal
             if reached := goal.reached(self.sent_bytes, self.size_bytes, shared_s):
                 return reached
             left_s = LOOK_S if goal.seconds is None else min(LOOK_S, goal.seconds - shared_s)
@@ -124,6 +151,8 @@ class SharingBack:
 
     async def stop(self) -> None:
         """Leave the swarm. Whoever is being served is cut off."""
+        if self.uploads is not None:
+            self.uploads.close()
         if self._member is not None:
             await self._member.stop()
 

@@ -1,6 +1,6 @@
 """A carrier for protocols whose bytes come by calls rather than from a socket of their own: local files, SFTP, memory.
 
-One task carries one transfer after another. Reading may be cancelled at any moment, writing is always waited for:
+Reading may be cancelled at any moment, writing is always waited for:
 when a transfer is said to be broken, nobody writes for it any more.
 """
 
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from thunderdl.errors import BadResponse, ConnectionLost, InternalError, ThunderdlError, foreseen
+from thunderdl.errors import BadResponse, ConnectionLost, ThunderdlError
 from thunderdl.sources.base import OnDisk
-from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
+from thunderdl.sources.http.events import Headed, Lowered
 from thunderdl.sources.http.head import Body, ResponseHead
 from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
+from thunderdl.sources.queueing import QueueCarrier
 
 if TYPE_CHECKING:
     from thunderdl.sources.http.mover import Mover
@@ -42,34 +42,20 @@ class Origin(Protocol):
         """The connection is at its end. May be called more than once."""
 
 
-class CallCarrier:
+class CallCarrier(QueueCarrier):
     """A :class:`thunderdl.sources.base.Carrier` over an Origin. ``most_bytes``: what is read at once."""
 
     most_bytes = READ_BYTES
 
     def __init__(self, origin: Origin, on_disk: OnDisk) -> None:
+        super().__init__()
         self._origin, self._on_disk = origin, on_disk
-        self._loop = asyncio.get_running_loop()
-        self._queue: deque[Transfer] = deque()
-        self._task: asyncio.Task[None] | None = None
         self._go: asyncio.Future[tuple[Body, Store]] | None = None
         # New ends, applied between a read and the next.
         self._ends: dict[Transfer, int] = {}
         self._writing = False
-        self._closing: ThunderdlError | None = None
-        self._served = 0
-        self.is_closed = False
 
     # -- the verbs
-
-    def ask(self, transfer: Transfer) -> None:
-        if self.is_closed:
-            self._tell(transfer, Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
-            return
-        transfer.asked_at = 0.0 if self._queue else time.monotonic()
-        self._queue.append(transfer)
-        if self._task is None:
-            self._task = self._loop.create_task(self._carry_all())
 
     def proceed(
         self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None
@@ -89,33 +75,16 @@ class CallCarrier:
             return
         self.is_closed, self._closing = True, error
         if self._task is None:
-            self._origin.close()
+            self._shut()
         elif not self._writing:
-            self._task.cancel()
+            self._interrupt()
 
     # -- the task
-
-    async def _carry_all(self) -> None:
-        error: ThunderdlError | OSError | None = None
-        try:
-            while self._queue and self._closing is None:
-                await self._carry(self._queue[0])
-        except asyncio.CancelledError:
-            # Ours, from close(); or the loop ends, and nobody hears.
-            error = self._closing or ConnectionLost("", "the program ends")
-        except OSError as fault:
-            error = fault
-        except Exception as fault:
-            error = foreseen(fault)
-        self._task = None
-        if error is None and (error := self._closing) is None:
-            return
-        self._break(error)
 
     async def _carry(self, transfer: Transfer) -> None:
         if not transfer.opening and transfer.position >= transfer.end:
             # Lowered to nothing while it waited: there is no such range to ask for.
-            self._finish(transfer, is_whole=False)
+            self._end(transfer, is_whole=False)
             return
         head = transfer.head = await self._origin.head(transfer)
         transfer.first_byte_at = time.monotonic()
@@ -136,7 +105,7 @@ class CallCarrier:
             if not got and transfer.position < transfer.end:
                 raise ConnectionLost("", "the file ended before its stated size")
             left = None if left is None else left - got
-        self._finish(transfer, is_whole=left == 0)
+        self._end(transfer, is_whole=left == 0)
 
     async def _open(self, transfer: Transfer, head: ResponseHead) -> int | None:
         """How much follows, once it is known where the bytes go."""
@@ -148,7 +117,7 @@ class CallCarrier:
             transfer.body, transfer.end = bytearray(), transfer.start + length
             return length
         self._go = self._loop.create_future()
-        self._tell(transfer, Headed(transfer))
+        self._tell(Headed(transfer))
         body, store = await self._go
         self._go = None
         if body.start != transfer.start or not transfer.begun:
@@ -198,29 +167,14 @@ class CallCarrier:
     def _lower_now(self, transfer: Transfer) -> None:
         if (end := self._ends.pop(transfer, None)) is not None:
             transfer.end = min(transfer.end, max(end, transfer.position))
-            self._tell(transfer, Lowered(transfer, transfer.end))
+            self._tell(Lowered(transfer, transfer.end))
 
-    def _finish(self, transfer: Transfer, *, is_whole: bool) -> None:
+    def _end(self, transfer: Transfer, *, is_whole: bool) -> None:
         self._lower_now(transfer)
         # Shorter than asked is in order (RFC 9110 section 14.2): the rest is for another lease.
         transfer.end, transfer.whole = transfer.position, is_whole
         transfer.finish()
-        self._queue.popleft()
-        self._served += 1
-        self._tell(transfer, Finished(transfer, reusable=True))
+        self._finish(transfer)
 
-    def _break(self, error: ThunderdlError | OSError) -> None:
-        self.is_closed = True
+    def _shut(self) -> None:
         self._origin.close()
-        # A connection that has served and is found closed was idle for too long: no fault of the request.
-        idle = isinstance(error, ConnectionLost) and self._served > 0
-        for transfer in self._queue:
-            is_stale = idle and not transfer.first_byte_at
-            if not isinstance(error, InternalError):
-                transfer.finish()
-            self._tell(transfer, Broke(transfer, error, stale=is_stale))
-        self._queue.clear()
-
-    def _tell(self, transfer: Transfer, event: object) -> None:
-        # By its notify of then: an opening that is given up meanwhile is heard by nobody.
-        self._loop.call_soon(lambda: transfer.notify(event))

@@ -25,6 +25,7 @@ class InlineData:
     """The :class:`thunderdl.sources.base.Access` for them."""
 
     takes_proxy = False
+    runs_on = False
 
     def __init__(self, ground: Ground) -> None:
         self._on_disk = ground.on_disk
@@ -38,6 +39,9 @@ class InlineData:
         except ValueError as error:
             raise InvalidUrl(url, str(error)) from None
         return Address(_ENDPOINT, quote(content, safe="%/:;,+=&?!$'()*@~[]\""))
+
+    def folder(self, url: str) -> Address:
+        raise InvalidUrl(url, "it is no folder")
 
     def request(self, address: Address) -> PlainRequest:
         return PlainRequest(address)

@@ -28,6 +28,7 @@ class LocalFiles:
     """The :class:`thunderdl.sources.base.Access` for them."""
 
     takes_proxy = False
+    runs_on = False
 
     def __init__(self, ground: Ground) -> None:
         self._on_disk = ground.on_disk
@@ -41,6 +42,9 @@ class LocalFiles:
         if path.endswith("/"):
             raise InvalidUrl(url, "it names a folder; name one file in it")
         return Address(_ENDPOINT, quote(path, safe="/%"))
+
+    def folder(self, url: str) -> Address:
+        raise InvalidUrl(url, "folders of this machine are not listed; rsync -a copies them")
 
     def request(self, address: Address) -> PlainRequest:
         return PlainRequest(address)

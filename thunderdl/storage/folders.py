@@ -19,7 +19,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from thunderdl.errors import StorageError, TargetExists
 from thunderdl.options import Exists
@@ -120,6 +120,15 @@ class PartFolder:
         for folder, _, _ in os.walk(self.files, topdown=False):
             sync_folder(folder)
 
+    def show(self, root: str, look: Callable[[int], None]) -> None:
+        """Have ``look`` see what will be published, open; nothing where there is nothing yet."""
+        with contextlib.suppress(FileNotFoundError):
+            fd = os.open(os.path.join(self.files, root), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                look(fd)
+            finally:
+                close_quietly(fd)
+
     def publish(self, root: str, exists: Exists) -> str:
         """Give ``root`` (of what is in the files) its final name by the policy, and remove the rest; the path that it
         got. Raises StorageError, TargetExists; all is then still there."""
@@ -140,6 +149,20 @@ class PartFolder:
         self._clear()
         self.close()
         return final
+
+    def remove_file(self, path: str) -> None:
+        """Remove one of the files, and the folders that only it was in. Raises StorageError."""
+        try:
+            os.unlink(os.path.join(self.files, path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_fault(path, error) from error
+        folder = os.path.dirname(path)
+        with contextlib.suppress(OSError):
+            while folder:
+                os.rmdir(os.path.join(self.files, folder))
+                folder = os.path.dirname(folder)
 
     def discard(self) -> None:
         """Remove it with all that is in it: nothing has come yet. Raises StorageError."""

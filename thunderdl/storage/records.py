@@ -20,7 +20,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from thunderdl.core.ranges import latest
@@ -41,7 +41,7 @@ _FILLED_FRAME = struct.Struct("<IBQQ8sI")
 _OVERHEAD = _FRAME.size + _CRC.size
 PADDING_MIN_BYTES = _OVERHEAD
 
-_T_HEADER, _T_FILLED, _T_BARRIER, _T_DROPPED, _T_VERIFIED, _T_SOURCES, _T_KEPT, _T_PADDING = range(1, 9)
+_T_HEADER, _T_FILLED, _T_BARRIER, _T_DROPPED, _T_VERIFIED, _T_SOURCES, _T_KEPT, _T_PADDING, _T_RENEWED = range(1, 10)
 
 # Greedy up to the last @ before the path, as errors.shown_url: but a URL is kept otherwise as it is.
 _USERINFO = re.compile(r"(?<=://)[^/?#]*@")
@@ -66,7 +66,8 @@ class Header:
 
     ``size``: bytes, None while unknown. ``checksum``: ``algorithm=hex`` or None. ``boot_id``: of the machine's
     start during which the records were written, empty where unknown. ``created``: seconds since 1970.
-    ``granule_bytes``: the smallest unit that the scheduler gives out.
+    ``granule_bytes``: the smallest unit that the scheduler gives out. ``renewed_url``: what took the place of ``url``,
+    which had expired; it is kept beside it, since what the user gives for the one's origin is not for the other's.
     """
 
     url: str
@@ -80,9 +81,12 @@ class Header:
     boot_id: str = ""
     created: int = 0
     granule_bytes: int = 0
+    renewed_url: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", _without_userinfo(self.url))
+        if self.renewed_url is not None:
+            object.__setattr__(self, "renewed_url", _without_userinfo(self.renewed_url))
         object.__setattr__(self, "mirrors", tuple(map(_without_userinfo, self.mirrors)))
 
 
@@ -141,6 +145,18 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewed:
+    """``url``, the header's, had expired; ``fresh`` was found to have the same bytes. The last such record counts."""
+
+    url: str
+    fresh: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", _without_userinfo(self.url))
+        object.__setattr__(self, "fresh", _without_userinfo(self.fresh))
+
+
+@dataclass(frozen=True, slots=True)
 class Padding:
     """Says nothing; takes ``size_bytes`` in the journal, at least PADDING_MIN_BYTES."""
 
@@ -150,7 +166,7 @@ class Padding:
 _RANGE_KIND_OF: dict[type, int] = {Kept: _T_KEPT, Dropped: _T_DROPPED, Verified: _T_VERIFIED}
 _RANGE_KINDS = frozenset(_RANGE_KIND_OF.values())
 
-Record = Header | Filled | Kept | Barrier | Dropped | Verified | Sources | Padding
+Record = Header | Filled | Kept | Barrier | Dropped | Verified | Sources | Renewed | Padding
 
 
 class Extent(NamedTuple):
@@ -237,8 +253,9 @@ def decode(data: bytes, path: str = "journal") -> Decoded:
         raise JournalDamaged(path, "the journal's header is damaged", "the download begins anew")
     reading = _Reading(header.size if header.size is not None else MAX_OFFSET)
     at, checksum = reading.read(data, first.end, first.checksum)
+    fresh = reading.renewed.get(header.url)
     return Decoded(
-        header=header,
+        header=header if fresh is None else replace(header, renewed_url=fresh),
         extents=tuple(reading.extents()),
         verified=tuple(reading.verified()),
         served=reading.served,
@@ -277,6 +294,7 @@ class _Reading:
         self.told: list[tuple[int, int, bytes | None]] = []
         self.durable_to = 0
         self.served: dict[str, int] = {}
+        self.renewed: dict[str, str] = {}
 
     def read(self, data: bytes, at: int, checksum: int) -> tuple[int, int]:
         """Gather until the first bad record: its offset, and the checksum of the last good one."""
@@ -316,6 +334,10 @@ class _Reading:
             served = _served(frame.payload)
             self.served = served if served is not None else self.served
             return served is not None
+        if frame.kind == _T_RENEWED:
+            facts = _json_object(frame.payload) or {}
+            self.renewed |= {url: _without_userinfo(fresh) for url, fresh in facts.items() if isinstance(fresh, str)}
+            return bool(facts)
         return frame.kind == _T_PADDING
 
     def extents(self) -> Iterator[Extent]:
@@ -363,6 +385,8 @@ def _payload(record: Record) -> tuple[int, bytes]:
             return _T_PADDING, bytes(size_bytes - _OVERHEAD)
         case Sources(served):
             return _T_SOURCES, _json_bytes(dict(served))
+        case Renewed(url, fresh):
+            return _T_RENEWED, _json_bytes({url: fresh})
         case Header():
             payload = _json_bytes(_header_facts(record))
             if _header(payload) != record:
@@ -455,4 +479,5 @@ _HEADER_CHECKS: dict[str, Callable[[object], bool]] = {
     "boot_id": _optional(_is_text),
     "created": _optional(_is_count),
     "granule_bytes": _optional(_is_count),
+    "renewed_url": _optional(_is_text),
 }

@@ -13,6 +13,7 @@ from thunderdl.formats.links import taken_apart
 from thunderdl.sources.answering import PlainRequest
 from thunderdl.sources.base import Ground
 from thunderdl.sources.ftp.carrier import FtpCarrier
+from thunderdl.sources.ftp.control import Features
 from thunderdl.sources.ftp.serving import Server, Way, log_in
 from thunderdl.sources.http.daemons import DaemonThreads
 from thunderdl.sources.http.wire import DEFAULT_PORTS, Address, Endpoint, parse_url
@@ -29,23 +30,28 @@ class Ftp:
     """The :class:`thunderdl.sources.base.Access` for them."""
 
     takes_proxy = True
+    runs_on = True
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._log_ins = DaemonThreads[Server](_THREADS, "thunderdl-ftp-login")
         self._threads = DaemonThreads[None](_THREADS, "thunderdl-ftp")
-        # Logins that have worked: one that is refused then is one too many, not wrong.
-        self._known: set[Endpoint] = set()
+        # Logins that have worked, and what was learnt then: one that is refused is one too many, not wrong.
+        self._known: dict[Endpoint, Features] = {}
 
     def address(self, url: str) -> Address:
+        address = self.folder(url)
+        if address.target.endswith("/"):
+            raise InvalidUrl(url, "it names a folder; name one file in it, or use thunderdl mirror")
+        return address
+
+    def folder(self, url: str) -> Address:
         found = parse_url(url, ports=_PORTS)
         path = taken_apart(url)[1] or "/"
         if kind := _TYPE.search(path):
             if kind[1].lower() != "i":
                 raise InvalidUrl(url, f"files come as they are here; leave ;type={kind[1]} away")
             path = path[: kind.start()]
-        if path.endswith("/"):
-            raise InvalidUrl(url, "it names a folder; name one file in it")
         raw = unquote_to_bytes(path.encode("utf-8", "surrogateescape"))
         login = f"{found.user or ''}{found.password}".encode("utf-8", "surrogateescape")
         if _LINE_ENDS.search(raw) or _LINE_ENDS.search(login):
@@ -57,15 +63,15 @@ class Ftp:
         return PlainRequest(address)
 
     async def connect(self, endpoint: Endpoint, timeout_s: float) -> FtpCarrier:
-        is_known = endpoint in self._known
+        known = self._known.get(endpoint)
         way = Way(self._ground.tls, self._ground.reach)
-        making = self._log_ins.submit(lambda: log_in(endpoint, way, timeout_s, is_known=is_known))
+        making = self._log_ins.submit(lambda: log_in(endpoint, way, timeout_s, known))
         try:
             server = await asyncio.wrap_future(making)
         except asyncio.CancelledError:
             making.add_done_callback(_close_unwanted)
             raise
-        self._known.add(endpoint)
+        self._known.setdefault(endpoint, server.features)
         return FtpCarrier(server, self._ground, self._threads)
 
     async def close(self) -> None:

@@ -8,21 +8,22 @@ the data connection, hears what the server says to that, and retrieves anew.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
-from thunderdl.errors import Cancelled, ConnectionLost, InternalError, SourceError, ThunderdlError, foreseen
+from thunderdl.errors import Cancelled, ConnectionLost, SourceError, ThunderdlError
+from thunderdl.formats.listings import Entry
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.base import Ground
+from thunderdl.sources.ftp.folders import listing
 from thunderdl.sources.ftp.serving import Retrieval, Server
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
-from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
+from thunderdl.sources.http.events import Broke, Finished, Headed, Lowered
 from thunderdl.sources.http.head import Body
 from thunderdl.sources.http.transfer import Store, Transfer
+from thunderdl.sources.queueing import QueueCarrier
 
 if TYPE_CHECKING:
     from thunderdl.sources.http.mover import Mover
@@ -46,34 +47,18 @@ class Stream:
         return self.position == transfer.start and self.retrieval.path == _path_of(transfer)
 
 
-class FtpCarrier:
+class FtpCarrier(QueueCarrier):
     """A :class:`thunderdl.sources.base.Carrier`."""
 
     def __init__(self, server: Server, ground: Ground, threads: DaemonThreads[None]) -> None:
+        super().__init__()
         self._server, self._ground, self._threads = server, ground, threads
-        self._loop = asyncio.get_running_loop()
-        self._queue: deque[Transfer] = deque()
-        self._task: asyncio.Task[None] | None = None
-        self._asked = asyncio.Event()
         self._stream: Stream | None = None
         # While the head of the queue is with a mover: its end.
         self._over: asyncio.Future[Finished | Broke] | None = None
-        self._closing: ThunderdlError | None = None
-        self._served = 0
         self._running: Future[None] | None = None
-        self.is_closed = False
 
     # -- the verbs
-
-    def ask(self, transfer: Transfer) -> None:
-        if self.is_closed:
-            self._tell(Broke(transfer, ConnectionLost("", "closed while idle"), stale=True))
-            return
-        transfer.asked_at = 0.0 if self._queue else time.monotonic()
-        self._queue.append(transfer)
-        self._asked.set()
-        if self._task is None:
-            self._task = self._loop.create_task(self._carry_all())
 
     def proceed(
         self, transfer: Transfer, body: Body, store: Store, choose: Callable[[Mover], Mover] | None = None
@@ -98,35 +83,20 @@ class FtpCarrier:
             # The mover writes its last byte first.
             self._stream.connection.close(error)
         elif self._task is not None:
-            self._task.cancel()
+            self._interrupt()
         else:
             self._shut()
 
     # -- the task
 
-    async def _carry_all(self) -> None:
-        error: ThunderdlError | OSError | None = None
+    async def _rest(self) -> bool:
+        if self._stream is None:
+            return False
         try:
-            while self._closing is None:
-                self._asked.clear()
-                while self._queue and self._closing is None:
-                    await self._carry(self._queue[0])
-                if self._stream is None or self._closing is not None:
-                    break
-                try:
-                    await asyncio.wait_for(self._asked.wait(), HOLD_S)
-                except TimeoutError:
-                    await self._end_stream()
-        except asyncio.CancelledError:
-            error = self._closing or ConnectionLost("", "the program ends")
-        except _Broken as broken:
-            error = broken.error
-        except Exception as fault:
-            error = foreseen(fault)
-        self._task = None
-        if error is None and (error := self._closing) is None:
-            return
-        self._break(error)
+            await asyncio.wait_for(self._asked.wait(), HOLD_S)
+        except TimeoutError:
+            await self._end_stream()
+        return True
 
     async def _carry(self, transfer: Transfer) -> None:
         if not transfer.opening and transfer.position >= transfer.end:
@@ -194,7 +164,7 @@ class FtpCarrier:
         self._stream = None
         if self._closing is None and isinstance(event.error, ConnectionLost):
             raise await self._in_thread(self._server.broke, _nothing)
-        raise _Broken(event.error)
+        raise event.error
 
     async def _end(self, *, sent_all: bool) -> bool:
         """The last byte is there. Whether the connection can go on."""
@@ -219,24 +189,14 @@ class FtpCarrier:
 
     # -- ends
 
-    def _finish(self, transfer: Transfer, *, reusable: bool) -> None:
-        self._queue.popleft()
-        self._served += 1
-        self._tell(Finished(transfer, reusable))
-        if not reusable:
-            raise ConnectionLost("", "closed after the body")
-
-    def _break(self, error: ThunderdlError | OSError) -> None:
-        self.is_closed = True
-        self._shut()
-        # After an answer, a connection that is found closed did nothing wrong to this request.
-        idle = isinstance(error, ConnectionLost) and self._served > 0
-        for transfer in self._queue:
-            is_stale = idle and not transfer.first_byte_at
-            if not isinstance(error, InternalError):
-                transfer.finish()
-            self._tell(Broke(transfer, error, stale=is_stale))
-        self._queue.clear()
+    async def listed(self, path: bytes) -> list[Entry]:
+        """A :class:`thunderdl.sources.base.Lister`'s."""
+        while self._task is not None:
+            # A stream that was held for a next range.
+            await asyncio.wait({self._task})
+        if self.is_closed:
+            raise ConnectionLost("", "closed while idle")
+        return await self._in_thread(lambda: listing(self._server, path[1:]), _nothing)
 
     def _shut(self) -> None:
         self._drop_stream()
@@ -245,15 +205,15 @@ class FtpCarrier:
         else:
             self._server.control.interrupt()
 
-    def _tell(self, event: Event) -> None:
-        self._loop.call_soon(lambda: event.transfer.notify(event))
-
     async def _in_thread(self, call: Callable[[], R], unwanted: Callable[[R], None]) -> R:
         """What ``call`` returns or raises; ``unwanted`` has it where nobody waits for it any more."""
         made: list[R] = []
         running = self._running = self._threads.submit(lambda: made.append(call()))
         try:
             await asyncio.wrap_future(running)
+        except OSError as error:
+            # No file is written there.
+            raise ConnectionLost("", f"the connection broke ({error.strerror or type(error).__name__})") from None
         except asyncio.CancelledError:
 
             def over(_: Future[None]) -> None:
@@ -264,14 +224,6 @@ class FtpCarrier:
             running.add_done_callback(over)
             raise
         return made.pop()
-
-
-class _Broken(Exception):
-    """What a mover told: a fault of the connection, or of the disk."""
-
-    def __init__(self, error: ThunderdlError | OSError) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 def _path_of(transfer: Transfer) -> bytes:

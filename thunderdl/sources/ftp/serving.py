@@ -59,25 +59,33 @@ class Server:
         self.control, self._endpoint, self._way, self._is_secure = control, endpoint, way, is_secure
         self.features = Features()
 
-    def learn(self) -> None:
-        """Bytes as they are, and what the server can do."""
+    def learn(self, known: Features | None) -> None:
+        """Bytes as they are, and what the server can do, as far as that is not known."""
         _expect(self.control.ask(b"TYPE I"), "does not send files as they are")
-        self.features = features_of(self.control.ask(b"FEAT"))
+        self.features = replace(known) if known is not None else features_of(self.control.ask(b"FEAT"))
 
     # -- one file
 
     def facts(self, path: bytes) -> Facts:
         """Size and time of a file, as far as the server tells them: asked before every retrieval, since nothing else
-        shows that it is still the same file."""
+        shows that it is still the same file. Raises NotFound where it tells them of others: no data connection is made
+        for nothing then."""
+        self.speak_utf8(path)
+        size = _alive(self.control.ask(b"SIZE " + path))
+        modified = _alive(self.control.ask(b"MDTM " + path))
+        if size.code == modified.code == 550 and self.features.tells_facts:
+            raise self._why_not(path, size)
+        ranges = self.features.rest is not False
+        return Facts(size_bytes=size_of(size), modified=time_of(modified), ranges=ranges)
+
+    def speak_utf8(self, path: bytes) -> None:
+        """Have the path read as UTF-8, where that makes a difference."""
         if self.features.utf8 and not path.isascii():
             self.control.ask(b"OPTS UTF8 ON")
-        size = size_of(_alive(self.control.ask(b"SIZE " + path)))
-        modified = time_of(_alive(self.control.ask(b"MDTM " + path)))
-        return Facts(size_bytes=size, modified=modified, ranges=self.features.rest is not False)
 
     def retrieve(self, path: bytes, start: int, facts: Facts) -> Retrieval:
         """Have it sent, from ``start`` where the server can do that, else from its beginning."""
-        sock = self._passive()
+        sock = self.passive()
         try:
             if not self._restart(start):
                 start, facts = 0, replace(facts, ranges=False)
@@ -86,8 +94,7 @@ class Server:
                 raise self._why_not(path, reply)
             if facts.size_bytes is None and start == 0:
                 facts = replace(facts, size_bytes=_size_told(reply))
-            if self._is_secure:
-                sock = self._secured(sock)
+            sock = self.secured(sock)
             sock.setblocking(False)
         except BaseException:
             sock.close()
@@ -119,7 +126,7 @@ class Server:
 
     # -- the data connection
 
-    def _passive(self) -> socket.socket:
+    def passive(self) -> socket.socket:
         """A data connection to the host of the control connection, whatever the server says: an address in its answer
         could make us knock at any door (curl CVE-2020-8284)."""
         if self.features.passive != b"PASV":
@@ -147,9 +154,11 @@ class Server:
         except ConnectFailed as error:
             raise ConnectFailed("", f"its data connection could not be made: {error.reason}") from None
 
-    def _secured(self, sock: socket.socket) -> socket.socket:
-        """TLS in the session of the control connection: some servers take no other (vsftpd's require_ssl_reuse), and
-        it proves that both ends are the same."""
+    def secured(self, sock: socket.socket) -> socket.socket:
+        """The data connection as it is to be used. Where there is TLS, in the session of the control connection: some
+        servers take no other (vsftpd's require_ssl_reuse), and it proves that both ends are the same."""
+        if not self._is_secure:
+            return sock
         control = self.control.sock
         session = control.session if isinstance(control, ssl.SSLSocket) else None
         sock.settimeout(self.control.timeout_s)
@@ -192,17 +201,20 @@ class Server:
         self.control.reply(END_S)
 
 
-def log_in(endpoint: Endpoint, way: Way, timeout_s: float, *, is_known: bool = False) -> Server:
-    """A server that is ready to be asked for files. ``is_known``: this login has worked. Raises a SourceError."""
+def log_in(endpoint: Endpoint, way: Way, timeout_s: float, known: Features | None = None) -> Server:
+    """A server that is ready to be asked for files. ``known``: this login has worked, and showed that. Raises a
+    SourceError."""
     control = Control(tcp(endpoint, way.tls, timeout_s, way.reach), timeout_s)
     try:
         secure = _greeted(control, endpoint, way.tls)
-        _name_user(control, endpoint.login or ANONYMOUS, is_known=is_known, is_anonymous=endpoint.login is None)
+        _name_user(
+            control, endpoint.login or ANONYMOUS, is_known=known is not None, is_anonymous=endpoint.login is None
+        )
         if secure:
             _expect(control.ask(b"PBSZ 0"), "does not protect files")
             _expect(control.ask(b"PROT P"), "does not protect files")
         server = Server(endpoint, control, way, is_secure=secure)
-        server.learn()
+        server.learn(known)
         return server
     except BaseException:
         control.close()

@@ -22,12 +22,14 @@ class Finished(NamedTuple):
 
 
 class Broke(NamedTuple):
-    """The connection is closed. ``stale``: it had been idle and closed before the answer's first byte, so that
-    the same request on a fresh connection is in order (RFC 9112 section 9.3.1)."""
+    """The transfer failed, and the connection is closed. ``stale``: it had been idle and closed before the answer's
+    first byte, so that the same request on a fresh connection is in order (RFC 9112 section 9.3.1). ``goes_on``: it is
+    not closed: an opening asked for what is not there, and others may be asked for."""
 
     transfer: Transfer
     error: ThunderdlError | OSError
     stale: bool = False
+    goes_on: bool = False
 
 
 class Lowered(NamedTuple):

@@ -71,6 +71,12 @@ class Pool:
         """How many wait for a slot, by host."""
         return {host: len(turns) for host, turns in self._waiting.items()}
 
+    def change(self, *, per_host: int, in_all: int) -> None:
+        """Other most slots, from now on; who holds more gives them back in time."""
+        self.hosts.change(per_host)
+        self._in_all = in_all
+        self.serve_waiting()
+
     def free_at(self, host: str) -> int:
         """How many more slots the host leaves to somebody who has one already; those who have none come first."""
         waiting = len(self._waiting[host]) if host in self._waiting else 0

@@ -55,10 +55,10 @@ class StreamCarrier(CallCarrier):
         line.users += 1
         self.peer = peer
 
-    def _finish(self, transfer: Transfer, *, is_whole: bool) -> None:
+    def _end(self, transfer: Transfer, *, is_whole: bool) -> None:
         # A range that was cut short would fill its window in vain.
         self._requests.end_stream()
-        super()._finish(transfer, is_whole=is_whole)
+        super()._end(transfer, is_whole=is_whole)
 
 
 def fields_of(request: bytes) -> list[tuple[bytes, bytes]]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import libtorrent as lt
 
 from thunderdl.errors import printable, shown_url
 from thunderdl.sources.swarm.counting import PeerBytes
+from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
 
@@ -63,6 +64,7 @@ class Seen:
     seeds: int = 0
     web_seeds: int = 0
     reachable: bool = False
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 class Collector:
@@ -78,17 +80,39 @@ class Collector:
         # Those known when it was last saved, by the ports that they listen at.
         self.met: tuple[tuple[str, int], ...] = ()
         self.rechecked = False
+        self._wanted = frozenset[int]()
+        # Until libtorrent goes by another choice of files, what it calls finished is the one before.
+        self._is_choosing = False
         self._saved: asyncio.Future[bytes | None] | None = None
         self._has_web_seeds = self._is_paused = False
         self._by_peers = PeerBytes()
-        self._limit, self._received = 0, PeerBytes()
+        self._limit, self._upload_limit, self._received = 0, 0, PeerBytes()
+        self._announcing = Announcing()
 
     async def start(self, plan: Plan) -> None:
         """Begin, or go on. Raises SwarmFault."""
         self._has_web_seeds = bool(plan.web_seeds)
         params = _params(self.torrent, plan)
-        params.download_limit = self._limit or -1
+        params.download_limit, params.upload_limit = self._limit or -1, self._upload_limit or -1
+        self._wanted = plan.wanted
         self._handle = await self._host.add(params, self._hear)
+
+    def choose(self, wanted: frozenset[int]) -> None:
+        """Fetch these files from now on, by their indexes; what is there of others stays."""
+        self._wanted = wanted
+        if self._handle is not None and self.torrent.files:
+            self._is_choosing = True
+            count = 1 + max(file.index for file in self.torrent.files)
+            self._handle.prioritize_files([_WANTED if index in wanted else _NOT_WANTED for index in range(count)])
+
+    def change_web_seeds(self, gone: Iterable[str], new: Iterable[str]) -> None:
+        """Fetch nothing more from the web seeds that are ``gone``, and from the ``new`` ones, too."""
+        if self._handle is not None:
+            for url in gone:
+                self._handle.remove_url_seed(url)
+            for url in new:
+                self._handle.add_url_seed(url)
+        self._has_web_seeds = self._has_web_seeds or bool(tuple(new))
 
     async def look(self) -> Seen:
         """See how things are; a few times a second. Raises SwarmFault."""
@@ -104,6 +128,12 @@ class Collector:
         self._limit = bytes_per_s
         if self._handle is not None:
             self._host.limit(self._handle, bytes_per_s)
+
+    def limit_uploads(self, bytes_per_s: int) -> None:
+        """Send peers no more than this from now on; 0 for no limit."""
+        self._upload_limit = bytes_per_s
+        if self._handle is not None:
+            self._handle.set_upload_limit(bytes_per_s or -1)
 
     async def received_bytes(self) -> int:
         """What has come since :meth:`start`, of use or not."""
@@ -153,7 +183,8 @@ class Collector:
         checking = status.state in _CHECKING
         from_peers = self._by_peers.see(peers)
         return Seen(
-            checking=checking, finished=not checking and status.is_finished, done_bytes=status.total_wanted_done,
+            checking=checking, finished=not checking and status.is_finished and not self._is_choosing,
+            done_bytes=status.total_wanted_done,
             pieces=tuple(status.pieces), down_bytes=down, wasted_bytes=wasted, up_bytes=status.total_payload_upload,
             # A web seed is hung up on once all is here, its count with it; peers stay to the end.
             web_bytes=max(0, down - from_peers) if self._has_web_seeds else 0,
@@ -161,11 +192,18 @@ class Collector:
             web_rate=sum(peer.payload_down_speed for peer in web),
             peers=len(peers), seeds=sum(1 for peer in peers if peer.flags & lt.peer_info.seed), web_seeds=len(web),
             reachable=bool(peers) and any(handle.piece_availability()),
+            crowd=Crowd(
+                raw=peers, web=web, trackers=self._announcing.look(handle), up_bytes=status.total_payload_upload,
+                up_bytes_per_s=status.upload_payload_rate,
+            ),
         )  # fmt: skip
 
     def _hear(self, alert: object) -> None:
         if isinstance(alert, lt.torrent_finished_alert):
-            self.on_finished()
+            if not self._is_choosing:
+                self.on_finished()
+        elif isinstance(alert, lt.file_prio_alert):
+            self._is_choosing = False
         elif isinstance(alert, lt.save_resume_data_alert):
             # At once: what an alert refers to is gone with the next ones.
             self.met = tuple(alert.params.peers)
@@ -179,13 +217,20 @@ class Collector:
             self.on_disk_fault(alert.filename(), alert.error.value(), alert.error.message())
         elif isinstance(alert, lt.torrent_error_alert):
             self.on_disk_fault("", 0, alert.message())
-        elif isinstance(alert, lt.url_seed_alert):
+        else:
+            self._hear_others(alert)
+
+    def _hear_others(self, alert: object) -> None:
+        """Of web seeds, peers and trackers."""
+        if isinstance(alert, lt.url_seed_alert):
             said = printable(alert.error_message() or alert.error.message())
             self.on_note(f"{shown_url(alert.server_url())} is not used: {said}")
         elif isinstance(alert, lt.peer_ban_alert):
             self.on_note(f"peer {printable(str(alert.ip[0]))} served wrong bytes and is banned")
         elif isinstance(alert, lt.state_changed_alert):
             self.rechecked |= alert.state == lt.torrent_status.states.checking_files
+        else:
+            self._announcing.hear(alert)
 
     def _keep(self, state: bytes | None) -> None:
         if self._saved is not None and not self._saved.done():
@@ -204,7 +249,6 @@ def _params(torrent: Torrent, plan: Plan) -> lt.add_torrent_params:
     params.trackers, params.tracker_tiers = torrent.announced_to(plan.trackers), []
     params.peers, params.banned_peers = list(dict.fromkeys((*plan.peers, *torrent.peers))), []
     params.storage_mode = lt.storage_mode_t.storage_mode_sparse
-    params.upload_limit = -1
     params.max_connections, params.max_uploads = -1, -1
     # The trackers and seeds named above, and none that the torrent itself names beside them.
     params.flags = lt.torrent_flags.override_trackers | lt.torrent_flags.override_web_seeds

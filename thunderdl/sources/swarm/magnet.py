@@ -10,6 +10,7 @@ from dataclasses import replace
 import libtorrent as lt
 
 from thunderdl.errors import shown_url
+from thunderdl.model import SwarmFacts
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import BadTorrent, Torrent, bare, load, metainfo_of
 
@@ -35,6 +36,16 @@ def info_hashes(link: str) -> tuple[str, ...]:
     return (*([str(named.v1)] if named.has_v1() else []), *([str(named.v2)] if named.has_v2() else []))
 
 
+def said_by(link: str) -> SwarmFacts:
+    """What the link says of the torrent, before anybody has sent more. Raises BadTorrent."""
+    params = parse(link)
+    hashes, trackers = params.info_hashes, tuple(dict.fromkeys(params.trackers))
+    return SwarmFacts(
+        info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
+        name=params.name, has_metadata=False, tiers=tuple((tracker,) for tracker in trackers),
+    )  # fmt: skip
+
+
 def named_by(link: str, metainfo: bytes) -> Torrent | None:
     """The torrent of a magnet link whose metadata was kept. None for any other: all that the link names it by must be
     its own, and of what is kept nothing counts that its hash does not prove. Raises BadTorrent for the link."""
@@ -53,8 +64,9 @@ def named_by(link: str, metainfo: bytes) -> Torrent | None:
 
 def _as_linked(torrent: Torrent, params: lt.add_torrent_params, met: Iterable[tuple[str, int]]) -> Torrent:
     """With the trackers, web seeds and peers that the link names, and peers met on the way to it."""
+    trackers = tuple(dict.fromkeys(params.trackers))
     return replace(
-        torrent, trackers=tuple(dict.fromkeys(params.trackers)), web_seeds=tuple(params.url_seeds),
+        torrent, trackers=trackers, tiers=tuple(range(len(trackers))), web_seeds=tuple(params.url_seeds),
         # Who was met by the DHT before it was known that the torrent is private is not asked for more (BEP 27).
         peers=tuple(dict.fromkeys((*params.peers, *(() if torrent.private else met)))),
     )  # fmt: skip

@@ -20,6 +20,7 @@ import libtorrent as lt
 from thunderdl.core.division import SwarmView
 from thunderdl.errors import DiskFull, StorageError, ThunderdlError, printable
 from thunderdl.sources.swarm.counting import PeerBytes
+from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent
 
@@ -55,6 +56,7 @@ class Look:
     up_bytes_per_s: int = 0
     sending: int = 0
     view: SwarmView = field(default_factory=lambda: SwarmView(rate_bytes_per_s=0.0, available=b""))
+    crowd: Crowd = field(default_factory=Crowd)
 
 
 class Member:
@@ -71,7 +73,8 @@ class Member:
         self.last = Look()
         self._seen: list[tuple[float, int]] = []
         self._moved_at = 0.0
-        self._limit, self._received = 0, PeerBytes()
+        self._limit, self._upload_limit, self._received = 0, 0, PeerBytes()
+        self._announcing = Announcing()
         self._fed: dict[int, int] = {}
         # libtorrent answers each in its turn; an answer to one asked earlier says nothing of what came since.
         self._flushes: deque[asyncio.Future[None]] = deque()
@@ -100,6 +103,7 @@ class Member:
             # Even an empty file would be made by libtorrent.
             params.file_priorities = [_ASSIGNED if at in files else 0 for at in range(params.ti.num_files())]
         params.peers, params.download_limit = list(peers), self._limit or -1
+        params.upload_limit = self._upload_limit or -1
         if assigned is not None:
             wanted = set(assigned)
             params.piece_priorities = [
@@ -138,6 +142,12 @@ class Member:
         self._limit = bytes_per_s
         if self._handle is not None:
             self._host.limit(self._handle, bytes_per_s)
+
+    def limit_uploads(self, bytes_per_s: int) -> None:
+        """Send peers no more than this from now on; 0 for no limit."""
+        self._upload_limit = bytes_per_s
+        if self._handle is not None:
+            self._handle.set_upload_limit(bytes_per_s or -1)
 
     async def received_bytes(self) -> int:
         """What peers have brought since :meth:`start`, of use or not."""
@@ -190,6 +200,10 @@ class Member:
             peers=tuple(map(_peer, peers)), seeds=seeds, leechers=len(peers) - seeds,
             up_bytes_per_s=status.upload_payload_rate,
             sending=sum(1 for peer in peers if peer.download_queue_length), view=view,
+            crowd=Crowd(
+                raw=peers, trackers=self._announcing.look(handle), up_bytes=status.total_payload_upload,
+                up_bytes_per_s=status.upload_payload_rate,
+            ),
         )  # fmt: skip
 
     def _rate(self) -> float:
@@ -247,6 +261,8 @@ class Member:
             self.on_fault(disk_fault(alert.filename(), alert.error))
         elif isinstance(alert, lt.torrent_error_alert):
             self.on_fault(SwarmFault(f"{printable(alert.message())}."))
+        else:
+            self._announcing.hear(alert)
 
     def _failed(self, piece: int) -> None:
         self._fed.pop(piece, None)

@@ -49,7 +49,8 @@ class TorrentFile:
 class Torrent:
     """``files``: without padding and links; ``info_hash``: hexadecimal, v1 and v2, "" where there is none;
     ``metainfo``: the .torrent file, bencoded; ``peers``: address and port of those that are known already;
-    ``told_by``: where it is from."""
+    ``tiers``: the number of each tracker's tier, none where all are of one; ``created``: seconds since 1970, None where
+    it does not say; ``told_by``: where it is from."""
 
     name: str
     files: tuple[TorrentFile, ...]
@@ -65,6 +66,8 @@ class Torrent:
     comment: str
     metainfo: bytes
     peers: tuple[tuple[str, int], ...] = ()
+    tiers: tuple[int, ...] = ()
+    created: int | None = None
     told_by: str = field(default="", compare=False)
 
     @property
@@ -82,6 +85,14 @@ class Torrent:
     def announced_to(self, more: Iterable[str]) -> list[str]:
         """Its trackers, with those that the user names beside them; a private torrent has its own alone (BEP 27)."""
         return list(dict.fromkeys(self.trackers if self.private else (*self.trackers, *more)))
+
+    def tiers_with(self, more: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        """The same, those of a tier together; each that the user names is a tier of its own."""
+        own = dict(zip(self.trackers, self.tiers or (0,) * len(self.trackers), strict=False))
+        tiers = dict[int | str, list[str]]()
+        for tracker in self.announced_to(more):
+            tiers.setdefault(own.get(tracker, tracker), []).append(tracker)
+        return tuple(map(tuple, tiers.values()))
 
     @property
     def info_hashes(self) -> tuple[str, ...]:
@@ -159,6 +170,7 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
         trackers=tuple(params.trackers), web_seeds=_web_seeds(metainfo), private=info.priv(),
         comment=params.comment, metainfo=metainfo, told_by=told_by,
+        tiers=tuple(params.tracker_tiers), created=_created(metainfo),
     )  # fmt: skip
 
 
@@ -181,6 +193,12 @@ def _piece_hashes(
     # A piece of several is a whole subtree; the only one is as high as the tree of its file.
     leaves = length // LEAF_BYTES if count > 1 else tree_leaves(listed[0].size_bytes)
     return PieceHashes(algorithm=subtree_algorithm(leaves), piece_length=length, digests=digests)
+
+
+def _created(metainfo: bytes) -> int | None:
+    """libtorrent gives the time of now where the torrent says nothing."""
+    told = _field(metainfo, b"creation date")
+    return told if isinstance(told, int) and 0 < told < 1 << 40 else None
 
 
 def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:

@@ -8,7 +8,6 @@ start-up budget, and the parser that decides about hosts is the client's, not a 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from thunderdl.errors import InvalidUrl
 from thunderdl.formats.links import LOCAL_SCHEMES, REMOTE_SCHEMES, is_magnet, names_metalink, names_torrent
@@ -86,12 +85,3 @@ def _what_is_unsafe(character: str) -> str:
         return "a space (write %20)"
     # Bytes that are no UTF-8 arrive as lone surrogates (PEP 383).
     return "bytes that are not UTF-8" if character >= "\ud800" else "a newline or another control character"
-
-
-def checked_sources(url: str, mirrors: Sequence[str], torrent: str | None = None) -> None:
-    """Raise UsageError where what is named names no place to fetch it from: an ed2k link alone."""
-    if is_ed2k(url):
-        from thunderdl.engine.ed2k import sources_and_options
-        from thunderdl.options import Options
-
-        sources_and_options(url, mirrors, Options(torrent=torrent))

@@ -1,0 +1,63 @@
+"""aria2's exit status from our errors."""
+
+from __future__ import annotations
+
+import pytest
+
+from thunderdl import errors
+from thunderdl.aria2.exit_codes import MEANINGS, exit_code, of_many
+from thunderdl.aria2.values import BadOption
+
+U = "http://h/x"
+
+
+def denied(status: int, url: str = U) -> errors.AccessDenied:
+    error = errors.AccessDenied(url, "no")
+    error.status = status
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (None, 0),
+        (ValueError(), 1),
+        (errors.InternalError(ValueError()), 1),
+        (errors.UsageError("x"), 1),
+        (errors.InvalidUrl("x", "y"), 1),
+        (errors.TimedOut(U, "x"), 2),
+        (errors.NotFound(U, "x"), 3),
+        (errors.ConnectFailed(U, "x"), 6),
+        (errors.ConnectionLost(U, "x"), 6),
+        (errors.RangesUnsupported(U, "x"), 8),
+        (errors.ContentChanged(U, "a", "b"), 8),
+        (errors.DiskFull("p", "x"), 9),
+        (errors.TargetLocked("p", "x"), 11),
+        (errors.TargetExists("p"), 13),
+        (errors.StorageError("p", "x"), 17),
+        (errors.NoSuchHost(U, "x"), 19),
+        (errors.BadResponse("ftp://h/", "x"), 21),
+        (errors.BadResponse(U, "x"), 22),
+        (errors.ServerBusy(U, 500), 22),
+        (errors.ServerBusy(U, 503), 29),
+        (errors.RedirectRefused(U, "x"), 23),
+        (denied(401), 24),
+        (denied(403), 22),
+        (denied(530, "ftp://h/"), 24),
+        (BadOption("split", "x"), 28),
+        (errors.BadContent("x", "a", "b"), 32),
+        (errors.Cancelled(), 7),
+        (errors.DownloadFailed("x", (errors.TimedOut(U, "x"), errors.NotFound(U, "x"))), 3),
+        (errors.DownloadFailed("x", ()), 1),
+    ],
+)
+def test_each_error_has_its_number(error: BaseException | None, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_the_last_failure_counts() -> None:
+    assert of_many([0, 3, 0, 22, 0]) == 22
+    assert of_many([0, 0]) == 0
+    assert of_many([0, 7], was_stopped=True) == 7
+    assert of_many([3, 7], was_stopped=True) == 3
+    assert sorted(MEANINGS) == list(range(33))

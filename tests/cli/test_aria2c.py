@@ -1,0 +1,348 @@
+"""``thunderdl aria2c``: what is aria2's, and what is done better."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import random
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.aria2c import link_in, run
+from tests.servers.loopback import LoopbackServer, Resource
+from thunderdl.__main__ import arguments_of
+from thunderdl.aria2.files import read_list
+from thunderdl.cli.aria2c.console import Console
+from thunderdl.cli.aria2c.given import Given, load
+from thunderdl.cli.aria2c.main import options_of_all
+from thunderdl.cli.aria2c.rpc import serve
+from thunderdl.errors import UsageError
+from thunderdl.options import Options
+
+BIG = random.Random(0).randbytes(3_000_000)
+SMALL = b"small"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("THUNDERDL_CONFIG", str(home / "none.toml"))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[LoopbackServer]:
+    files = {"/big.bin": Resource(body=BIG), "/small.txt": Resource(body=SMALL), "/a b.txt": Resource(body=SMALL)}
+    files |= {"/a%20b.txt": Resource(body=SMALL)}
+    with LoopbackServer(files) as running:
+        yield running
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    return folder
+
+
+def test_mirrors_of_one_file(server: LoopbackServer, here: Path) -> None:
+    ran = run(here, f"{server.origin}/big.bin", f"{server.origin}/big.bin?other", "-o", "sub/out.bin")
+    assert (ran.code, ran.files) == (0, {"sub/out.bin": BIG})
+    assert f"Download complete: {here}/sub/out.bin" in ran.out
+    assert re.search(rf"^[0-9a-f]{{6}}\|OK  \| *[0-9.]+.iB/s\|{re.escape(str(here))}/sub/out\.bin$", ran.out, re.M)
+
+
+def test_nothing_is_asked_for_but_what_was_given(server: LoopbackServer, here: Path) -> None:
+    run(here, f"{server.origin}/small.txt")
+    assert [request.path for request in server.requests] == ["/small.txt"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "downloads", "per_host"),
+    [
+        ({"max-connection-per-server": "3", "max-concurrent-downloads": "16", "split": "16"}, 1, 3),
+        ({"max-connection-per-server": "3", "max-concurrent-downloads": "4"}, 9, 12),
+        ({"split": "16"}, 99, 64),
+        ({}, 9, Options().per_host),
+    ],
+)
+def test_downloads_take_no_more_connections_than_were_asked_for(
+    asked: dict[str, str | list[str]], downloads: int, per_host: int
+) -> None:
+    """yt-dlp names sixteen files at once, and then one file."""
+    assert options_of_all(Given(asked, ()), Options(), downloads).per_host == per_host
+
+
+@pytest.mark.parametrize("quiet", ["true", "false"])
+def test_what_comes_from_outside_is_told_without_secrets_and_escapes(here: Path, quiet: str) -> None:
+    paper = io.StringIO()
+    console = Console(Given({"log": f"{here}/log", "quiet": quiet}, ()), paper)
+    console.error("http://me:secret@h/x said \x1b[2Jno")
+    console.close()
+    told = paper.getvalue() + (here / "log").read_text()
+    assert told.count("http://h/x said \ufffd[2Jno") == (1 if quiet == "true" else 2)
+    assert "secret" not in told
+
+
+def test_ctrl_c_stops_it_in_order(here: Path) -> None:
+    program = link_in(here.parent / "bin")
+    with LoopbackServer({"/big.bin": Resource(body=BIG)}) as server:
+        typed = [str(program), "--no-conf", "--max-download-limit=16K", "--save-session=s", f"{server.origin}/big.bin"]
+        with subprocess.Popen(typed, cwd=here, stdout=subprocess.PIPE, text=True) as process:
+            server.wait_for(lambda served: served.sent["/big.bin"] > 0, timeout_s=20)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=20)
+    assert process.returncode == 7
+    assert "Shutdown sequence commencing" in out
+    assert "|INPR|" in out
+    assert b"/big.bin\t\n gid=" in (here / "s").read_bytes()
+
+
+def test_quiet_says_nothing(server: LoopbackServer, here: Path) -> None:
+    ran = run(here, "-q", f"{server.origin}/small.txt")
+    assert (ran.code, ran.out, ran.err, ran.files) == (0, "", "", {"small.txt": SMALL})
+
+
+def test_a_list_from_a_file(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list"
+    listed.write_text(
+        f"# two files\n{server.origin}/small.txt\t{server.origin}/nothere\n out=one\n header=X-One: 1\n nosuch=1\n"
+        f"{server.origin}/small.txt\n  dir=sub\n"
+    )
+    ran = run(here, "-i", str(listed), "-j", "1", "--header", "X-All: 1")
+    assert (ran.code, ran.files) == (0, {"one": SMALL, "sub/small.txt": SMALL})
+    assert "[WARN] Unknown option: nosuch=1" in ran.out
+    asked = [request for request in server.requests if request.path == "/small.txt"]
+    # Headers of a file of its own stand in place of those for all.
+    assert (asked[0].header("X-One"), asked[0].header("X-All")) == ("1", None)
+    assert (asked[-1].header("X-One"), asked[-1].header("X-All")) == (None, "1")
+
+
+def test_one_bad_line_and_nothing_is_begun(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list"
+    listed.write_text(f"{server.origin}/small.txt\n{server.origin}/small.txt\n split=0\n")
+    ran = run(here, "-i", str(listed))
+    assert (ran.code, ran.files, server.requests) == (28, {}, [])
+    assert "We encountered a problem while processing the option '--split'." in ran.err
+
+
+def test_a_file_that_was_begun_elsewhere_is_gone_on_with(server: LoopbackServer, here: Path) -> None:
+    (here / "big.bin").write_bytes(BIG[:2_000_000])
+    ran = run(here, "-c", f"{server.origin}/big.bin")
+    assert (ran.code, ran.files) == (0, {"big.bin": BIG})
+    # What is left, and a first megabyte that the question of what it is may cost.
+    assert server.sent["/big.bin"] < 2_500_000
+
+
+def test_a_file_that_is_there_whole_is_done(server: LoopbackServer, here: Path) -> None:
+    (here / "big.bin").write_bytes(BIG)
+    ran = run(here, "-c", f"{server.origin}/big.bin")
+    assert (ran.code, ran.files) == (0, {"big.bin": BIG})
+    assert f"Download has already completed: {here}/big.bin" in ran.out
+
+
+def test_a_file_that_is_longer_is_left_alone(server: LoopbackServer, here: Path) -> None:
+    (here / "small.txt").write_bytes(b"longer than five")
+    ran = run(here, "-c", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (13, {"small.txt": b"longer than five"})
+    assert "small.txt is longer than the file on the server." in ran.out
+
+
+def test_nothing_is_taken_for_done_while_the_server_says_nothing(server: LoopbackServer, here: Path) -> None:
+    (here / "gone").write_bytes(b"half")
+    ran = run(here, "-c", f"{server.origin}/gone")
+    assert (ran.code, ran.files) == (3, {"gone": b"half"})
+
+
+CONTROL = bytes.fromhex("000100000000000000000010000000000000002dc6c00000000000000000000000018000000000")
+
+
+def test_what_aria2_has_begun_is_gone_on_with(server: LoopbackServer, here: Path) -> None:
+    """Of three pieces the first one is there; of the file itself more, which counts for nothing."""
+    (here / "big.bin").write_bytes(BIG[: 1 << 20] + b"\xee" * 1_000_000)
+    (here / "big.bin.aria2").write_bytes(CONTROL)
+    ran = run(here, f"{server.origin}/big.bin")
+    assert (ran.code, ran.files) == (0, {"big.bin": BIG})
+    assert "begun by aria2, 1048576 bytes of it are there; it goes on here." in ran.out
+    assert server.sent["/big.bin"] < 3_500_000
+
+
+@pytest.mark.parametrize("control", [b"rubbish", CONTROL.replace(b"\x2d\xc6\xc0", b"\x2d\xc6\xc1")])
+def test_a_control_file_that_does_not_fit_costs_bytes_alone(server: LoopbackServer, here: Path, control: bytes) -> None:
+    (here / "big.bin").write_bytes(b"\xee" * 3_000_000)
+    (here / "big.bin.aria2").write_bytes(control)
+    ran = run(here, f"{server.origin}/big.bin")
+    assert (ran.code, ran.files) == (0, {"big.bin": BIG})
+    assert "big.bin.aria2 is not used, and the file is fetched anew" in ran.out
+
+
+def test_a_control_file_may_be_removed(server: LoopbackServer, here: Path) -> None:
+    (here / "big.bin").write_bytes(b"\xee" * 1_000_000)
+    (here / "big.bin.aria2").write_bytes(CONTROL)
+    ran = run(here, "--remove-control-file", "--allow-overwrite", f"{server.origin}/big.bin")
+    assert (ran.code, ran.files) == (0, {"big.bin": BIG})
+    assert "begun by aria2" not in ran.out
+
+
+def test_a_session_holds_what_did_not_end_well(server: LoopbackServer, here: Path) -> None:
+    ran = run(
+        here, "-Z", "--save-session=s", "--max-tries=1", "--http-user=me", f"{server.origin}/small.txt",
+        f"{server.origin}/no",
+    )  # fmt: skip
+    assert ran.code == 3
+    assert "Serialized session to 's' successfully." in ran.out
+    (left,) = read_list(ran.files["s"].decode().splitlines(keepends=True))
+    assert left.uris == (f"{server.origin}/no",)
+    assert left.options.keys() == {"gid", "max-tries", "http-user"}
+    assert stat.S_IMODE((here / "s").stat().st_mode) == 0o600
+    server.resources["/no"] = Resource(body=SMALL)
+    again = run(here, "--input-file=s", "--save-session=s")
+    assert (again.code, again.files["no"], again.files["s"]) == (0, SMALL, b"")
+
+
+def test_not_found_may_be_left_out_and_done_kept(server: LoopbackServer, here: Path) -> None:
+    run(here, "--save-session=s", "--save-not-found=false", f"{server.origin}/no")
+    assert (here / "s").read_bytes() == b""
+    run(here, "--save-session=s", "--force-save", f"{server.origin}/small.txt")
+    assert b"/small.txt\t\n gid=" in (here / "s").read_bytes()
+
+
+def test_hooks_hear_of_each_download(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    hook = tmp_path / "hook"
+    hook.write_text(f'#!/bin/sh\necho "$#|$2|$3" >>{told}\n')
+    hook.chmod(0o755)
+    os.mkfifo(told)
+    # Whoever opens the pipe for reading and writing waits for nobody.
+    pipe = os.open(told, os.O_RDWR)
+    ran = run(here, f"--on-download-complete={hook}", f"{server.origin}/small.txt", "-o", "a;b $(c).txt")
+    assert ran.code == 0
+    assert os.read(pipe, 4096).decode() == f"3|1|{here}/a;b $(c).txt\n"
+    os.close(pipe)
+
+
+def test_a_configuration_lies_below_the_command_line(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    conf = tmp_path / "conf"
+    conf.write_text(f"out=conf\ndir={here}/sub\nnosuch=1\n")
+    ran = run(here, f"--conf-path={conf}", f"{server.origin}/small.txt", "--out=typed", conf=True)
+    assert (ran.code, ran.files) == (0, {"sub/typed": SMALL})
+    assert "[WARN] Unknown option: nosuch=1" in ran.out
+    conf.write_text("split=0\n")
+    ran = run(here, f"--conf-path={conf}", f"{server.origin}/small.txt", conf=True)
+    assert (ran.code, ran.err.splitlines()[0]) == (28, f"Parse error in {conf}")
+    ran = run(here, "--conf-path=/nowhere/conf", f"{server.origin}/small.txt", conf=True)
+    assert ran.code == 1
+    assert "Configuration file /nowhere/conf is not found." in ran.err
+
+
+def test_where_the_configuration_is_looked_for(tmp_path: Path) -> None:
+    from thunderdl.aria2.command_line import read_command_line
+
+    (tmp_path / ".config" / "aria2").mkdir(parents=True)
+    (tmp_path / ".config" / "aria2" / "aria2.conf").write_text("split=2\n")
+    line, home = read_command_line(["u"]), {"HOME": str(tmp_path)}
+    assert load(line, home).options == {"split": "2"}
+    (tmp_path / "xdg" / "aria2").mkdir(parents=True)
+    (tmp_path / "xdg" / "aria2" / "aria2.conf").write_text("split=3\n")
+    assert load(line, home | {"XDG_CONFIG_HOME": str(tmp_path / "xdg")}).options == {"split": "3"}
+    (tmp_path / ".aria2").mkdir()
+    (tmp_path / ".aria2" / "aria2.conf").write_text("split=4\n")
+    assert load(line, home).options == {"split": "4"}
+    assert load(read_command_line(["--no-conf", "u"]), home).options == {"no-conf": "true"}
+
+
+def test_a_log_is_written(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    run(here, "-q", "-l", str(log), f"{server.origin}/small.txt")
+    assert f"[NOTICE] Download complete: {here}/small.txt" in log.read_text()
+    ran = run(here, "-l", "/nowhere/log", f"{server.origin}/small.txt")
+    assert (ran.code, ran.err.count("--log /nowhere/log")) == (1, 1)
+
+
+def test_what_is_not_done_is_told(server: LoopbackServer, here: Path) -> None:
+    ran = run(here, "--save-cookies=c", "--conditional-get", f"{server.origin}/small.txt")
+    assert ran.code == 0
+    assert "[WARN] --conditional-get has no effect: no file is compared by its date." in ran.out
+
+
+def test_a_space_in_a_uri_is_escaped(server: LoopbackServer, here: Path) -> None:
+    ran = run(here, f"{server.origin}/a b.txt")
+    assert (ran.code, ran.files) == (0, {"a b.txt": SMALL})
+
+
+def test_it_stops_after_a_time(here: Path) -> None:
+    with LoopbackServer({"/slow": Resource(body=BIG)}) as server:
+        ran = run(here, "--stop=1", "--max-download-limit=16K", "--save-session=s", f"{server.origin}/slow")
+    assert ran.code == 7
+    assert "(INPR):download in-progress." in ran.out
+    assert b"/slow\t\n gid=" in ran.files["s"]
+    assert "slow.part" in ran.files
+
+
+def test_the_same_command_goes_on(server: LoopbackServer, here: Path) -> None:
+    run(here, "-q", "--stop=1", "--max-download-limit=500K", f"{server.origin}/big.bin")
+    assert "big.bin.part" in os.listdir(here)
+    before = server.sent["/big.bin"]
+    ran = run(here, "-q", f"{server.origin}/big.bin")
+    assert (ran.code, ran.files) == (0, {"big.bin": BIG})
+    assert server.sent["/big.bin"] - before < len(BIG)
+
+
+def test_a_password_is_shown_nowhere(server: LoopbackServer, here: Path) -> None:
+    url = server.origin.replace("://", "://me:secret@")
+    ran = run(here, f"{url}/no", "--save-session=s")
+    assert ran.code == 3
+    assert "secret" not in ran.out + ran.err
+
+
+def test_rpc_is_refused_until_it_is_served(here: Path) -> None:
+    ran = run(here, "--enable-rpc")
+    assert ran.code == 1
+    assert "--enable-rpc: nothing serves aria2's RPC at port 6800 yet" in ran.err
+    with pytest.raises(UsageError, match="port 6801"):
+        serve(Given({"rpc-listen-port": "6801"}, ()))
+
+
+def test_the_name_of_the_program_is_the_command() -> None:
+    assert arguments_of(["/usr/local/bin/aria2c", "-v"]) == ["aria2c", "-v"]
+    assert arguments_of([r"C:\tools\ARIA2C.EXE", "-v"]) == ["aria2c", "-v"]
+    assert arguments_of(["thunderdl", "-v"]) == ["-v"]
+
+
+def test_it_is_a_command_of_ours(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "thunderdl", "aria2c", "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent.parent)
+    assert told.stdout.startswith("aria2 version 1.37.0\n")
+
+
+def test_gids_are_checked(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    ran = run(here, "--gid=xyz", f"{server.origin}/small.txt")
+    assert (ran.code, "xyz is invalid for GID." in ran.err) == (1, True)
+    listed = tmp_path / "list"
+    listed.write_text(f"{server.origin}/a\n gid=0123456789abcdef\n{server.origin}/b\n gid=0123456789abcdef\n")
+    ran = run(here, "-i", str(listed))
+    assert (ran.code, "GID 0123456789abcdef is not unique." in ran.err) == (1, True)
+
+
+def test_many_files_cost_little(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    listed = tmp_path / "list"
+    listed.write_text("".join(f"{server.origin}/small.txt\n out=f{number}\n" for number in range(100)))
+    ran = run(here, "-i", str(listed), "-j16", "--max-download-result=5")
+    assert (ran.code, len(ran.files)) == (0, 100)
+    assert ran.out.count("|OK  |") == 5
+
+
+def test_checksums(server: LoopbackServer, here: Path) -> None:
+    digest = hashlib.sha256(SMALL).hexdigest()
+    assert run(here, f"--checksum=sha-256={digest}", f"{server.origin}/small.txt").code == 0
+    ran = run(here, f"--checksum=sha-256={'0' * 64}", "-o", "bad", f"{server.origin}/small.txt")
+    assert (ran.code, "bad" in ran.files) == (32, False)

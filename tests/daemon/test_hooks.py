@@ -1,0 +1,129 @@
+"""Hooks: programs get what happened as arguments and variables, addresses as JSON; one that fails costs a note."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.daemon.runs import until
+from thunderdl.daemon import hooks as module
+from thunderdl.daemon.events import Bus, What
+from thunderdl.daemon.hooks import Hooks
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish
+
+GID = "0123456789abcdef"
+JOB = Job(
+    GID, Wish(urls=("http://user:pw@h/f; touch x",)), State.COMPLETE,
+    outcome=Outcome(name="f", path="/d/$(id) f", size_bytes=3),
+)  # fmt: skip
+SAVES = "import json, os, sys; json.dump([sys.argv[2:], dict(os.environ)], open(sys.argv[1], 'w'))"
+
+
+def attended(hooks: Hooks, *what: What, notes: list[str] | None = None, done: object = None) -> list[str]:
+    """The notes once ``done`` is true, or without it once there is one."""
+    notes = [] if notes is None else notes
+
+    async def run() -> None:
+        bus = Bus()
+        async with asyncio.timeout(15):
+            with bus.listening() as heard:
+                task = asyncio.create_task(hooks.attend(heard, notes))
+                for each in what:
+                    bus.publish(each, JOB)
+                await until(done if callable(done) else lambda: notes)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    asyncio.run(run())
+    return notes
+
+
+def test_a_program_gets_aria2s_arguments_and_the_rest_in_variables(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    hooks = Hooks({What.COMPLETED: (sys.executable, "-c", SAVES, str(out))})
+    attended(hooks, What.ADDED, What.STARTED, What.COMPLETED, done=lambda: out.exists() and out.read_text()[-1:] == "]")
+    arguments, variables = json.loads(out.read_text())
+    assert arguments == [GID, "1", "/d/$(id) f"]
+    assert variables["THUNDERDL_EVENT"] == "completed"
+    assert variables["THUNDERDL_PATH"] == "/d/$(id) f"
+    assert "pw" not in variables["THUNDERDL_URL"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        (("/nonexistent/program",), "could not be run: No such file"),
+        ((sys.executable, "-c", "raise SystemExit(3)"), "failed with exit code 3"),
+        ((sys.executable, "-c", "import time; time.sleep(60)"), "was ended: it ran for more than"),
+    ],
+)
+def test_one_that_fails_costs_a_note(argv: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PROGRAM_S", 0.5)
+    (note,) = attended(Hooks({What.FAILED: argv}), What.FAILED)
+    assert told in note
+
+
+def test_no_more_than_some_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, most, over = 0, 0, []
+
+    async def program(argv: object, facts: object, notes: object) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.01)
+        running -= 1
+        over.append(1)
+
+    monkeypatch.setattr(module, "_run_program", program)
+    attended(Hooks({What.STARTED: ("x",)}), *[What.STARTED] * 20, done=lambda: len(over) == 20)
+    assert most == module.MOST_AT_ONCE
+
+
+class _Listener(BaseHTTPRequestHandler):
+    bodies: list[bytes]
+    answers: list[int]
+
+    def do_POST(self) -> None:
+        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(self.answers.pop(0))
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("answers", "told"), [([200], 0), ([500, 200], 0), ([500, 500, 500], 1), ([302, 302, 302], 1)])
+def test_a_webhook_is_told_again_after_a_fault_and_nowhere_else(
+    answers: list[int], told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_PAUSE_S", 0.01)
+
+    class Handler(_Listener):
+        pass
+
+    handler = Handler
+    handler.bodies, handler.answers = [], list(answers)
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        notes: list[str] = []
+        address = f"http://127.0.0.1:{server.server_port}/hook?token=secret"
+
+        def is_done() -> bool:
+            return len(handler.bodies) == len(answers) and len(notes) == told
+
+        attended(Hooks(webhook=address), What.COMPLETED, notes=notes, done=is_done)
+        server.shutdown()
+        thread.join()
+    assert {json.loads(body)["gid"] for body in handler.bodies} == {GID}
+    assert not any("secret" in note for note in notes)

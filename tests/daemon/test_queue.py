@@ -1,0 +1,248 @@
+"""The queue over real loopback servers: what is added is done, in order, and survives a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.daemon.runs import ended, running, until
+from tests.servers.loopback import LoopbackServer, Resource
+from tests.servers.misbehave import stall_after
+from thunderdl.daemon.events import What
+from thunderdl.daemon.jobs import Job, State, Wish
+from thunderdl.daemon.line import Whence
+from thunderdl.daemon.queue import NoSuchTask, NotNow, Queue
+from thunderdl.errors import UsageError
+from thunderdl.options import Priority
+
+
+def wish(server: LoopbackServer, path: str = "/file", **changes: object) -> Wish:
+    return Wish(urls=(server.url(path),), **changes)  # type: ignore[arg-type]
+
+
+def names(queue: Queue) -> list[str]:
+    return [job.wish.url.rpartition("/")[2] for job in queue.waiting()]
+
+
+async def lined_up(queue: Queue, server: LoopbackServer, count: int = 4) -> list[Job]:
+    return await queue.add([wish(server, f"/{number}") for number in range(count)], paused=True)
+
+
+@pytest.fixture
+def file(server: LoopbackServer, content: bytes) -> bytes:
+    server.resources["/file"] = Resource(body=content)
+    return content
+
+
+def test_what_is_added_is_downloaded_and_told(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            with queue.events.listening() as heard:
+                good, bad = await queue.add([wish(server), wish(server, "/gone")])
+                await ended(good, bad)
+            assert [event.what for event in heard.waiting() if event.job is good] == [
+                What.ADDED, What.STARTED, What.COMPLETED,
+            ]  # fmt: skip
+            assert (good.state, bad.state) == (State.COMPLETE, State.FAILED)
+            assert good.outcome is not None
+            assert bad.outcome is not None
+            assert good.outcome.path == str(tmp_path / "out" / "file")
+            assert (tmp_path / "out" / "file").read_bytes() == file
+            assert (bad.outcome.kind, bad.outcome.exit_code) == ("NotFound", 3)
+            assert [job.gid for job in await queue.history("gone")] == [bad.gid]
+
+    asyncio.run(run())
+
+
+def test_all_of_it_is_there_after_a_restart(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    async def before() -> list[str]:
+        async with running(tmp_path) as queue:
+            done = await queue.add([wish(server)])
+            await ended(*done)
+            jobs = await lined_up(queue, server)
+            await queue.move(jobs[3], 0)
+            await queue.remove(jobs[1])
+            return [job.gid for job in queue.waiting()]
+
+    async def after(gids: list[str]) -> None:
+        async with running(tmp_path) as queue:
+            assert [job.gid for job in queue.waiting()] == gids
+            assert names(queue) == ["3", "0", "2"]
+            assert [job.state for job in queue.ended()] == [State.COMPLETE, State.REMOVED]
+
+    asyncio.run(after(asyncio.run(before())))
+
+
+def test_what_ran_goes_on_after_a_restart(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    server.resources["/file"].behaviour = stall_after(len(file) // 2)
+
+    async def before() -> str:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([wish(server)])
+            await until(lambda: (seen := queue.progress(job)) and seen.done_bytes >= len(file) // 4)
+            return job.gid
+
+    async def after(gid: str) -> None:
+        async with running(tmp_path) as queue:
+            job = queue.find(gid)
+            await ended(job)
+            assert job.state is State.COMPLETE
+            assert (tmp_path / "out" / "file").read_bytes() == file
+
+    gid = asyncio.run(before())
+    server.resources["/file"].behaviour = None
+    asyncio.run(after(gid))
+    assert os.listdir(tmp_path / "out") == ["file"]
+
+
+def test_no_more_run_at_once_than_the_rules_say_and_the_order_is_kept(tmp_path: Path, server: LoopbackServer) -> None:
+    for number in range(4):
+        server.resources[f"/{number}"] = Resource(body=b"x" * 10)
+
+    async def run() -> None:
+        async with running(tmp_path, jobs=1) as queue:
+            with queue.events.listening() as heard:
+                jobs = await queue.add([wish(server, f"/{number}") for number in range(4)])
+                await ended(*jobs)
+            begun = [event.job for event in heard.waiting() if event.what is What.STARTED]
+            assert begun == jobs
+
+    asyncio.run(run())
+
+
+def test_pause_and_resume_of_one_that_runs(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    server.resources["/file"].behaviour = stall_after(len(file) // 2)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([wish(server)])
+            await until(lambda: (seen := queue.progress(job)) and seen.done_bytes > 0)
+            await queue.pause([job])
+            await until(lambda: job.state is State.PAUSED)
+            with pytest.raises(NotNow):
+                await queue.pause([job])
+            server.resources["/file"].behaviour = None
+            server.release.set()
+            await queue.resume([job])
+            await ended(job)
+            assert job.state is State.COMPLETE
+            with pytest.raises(NotNow):
+                await queue.resume([job])
+
+    asyncio.run(run())
+
+
+def test_the_line_is_moved_and_a_priority_takes_its_place(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            jobs = await lined_up(queue, server)
+            assert await queue.move(jobs[0], 1, Whence.HERE) == 1
+            assert await queue.move(jobs[3], -9, Whence.END) == 0
+            assert names(queue) == ["3", "1", "0", "2"]
+            await queue.change(jobs[2], replace(jobs[2].wish, priority=Priority.HIGH))
+            assert names(queue) == ["2", "3", "1", "0"]
+            await queue.add([wish(server, "/5", priority=Priority.LOW)], paused=True)
+            await queue.add([wish(server, "/6", priority=Priority.HIGH)], paused=True)
+            assert names(queue) == ["2", "6", "3", "1", "0", "5"]
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("urls", "options", "told"),
+    [
+        (("file:///etc/passwd",), {}, "no files of its own machine"),
+        (("/etc/x.torrent",), {}, "no files of its own machine"),
+        (("data:,x",), {}, "no files of its own machine"),
+        (("http://h/f", "file:///etc/passwd"), {}, "a mirror must not be"),
+        (("http://h/f",), {"dir": "/etc"}, "is outside of the folders"),
+        (("http://h/f",), {"dir": "../.."}, "is outside of the folders"),
+        (("http://h/f",), {"out": "../x"}, "x"),
+        (("http://h/f",), {"refresh_cmd": "touch /tmp/x"}, "refresh_cmd cannot be set here"),
+        (("http://h/f",), {"password_file": "/etc/shadow"}, "password_file cannot be set here"),
+        (("http://h/f",), {"torrent": "/etc/x.torrent"}, "only a link can be named here"),
+        (("http://h/f",), {"connections": "3"}, "is set for all downloads"),
+        (("http://h/f",), {"nonsense": "3"}, "no such option"),
+    ],
+)
+def test_what_nobody_may_ask_for_from_outside(
+    tmp_path: Path, urls: tuple[str, ...], options: dict[str, str], told: str
+) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            with pytest.raises(UsageError, match=told):
+                await queue.add([Wish(urls=urls, options=options)])
+            assert queue.counts() == (0, 0, 0)
+
+    asyncio.run(run())
+
+
+def test_a_folder_that_is_a_link_out_of_the_roots_is_outside(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            os.symlink("/etc", tmp_path / "out" / "link")
+            with pytest.raises(UsageError, match="outside"):
+                await queue.add([Wish(urls=("http://h/f",), options={"dir": "link"})])
+
+    asyncio.run(run())
+
+
+def test_a_task_is_found_by_the_beginning_of_its_gid(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            gids = ["1234000000000000", "1235000000000000"]
+            jobs = await queue.add([wish(server), wish(server)], paused=True, gids=gids)
+            assert queue.find("1235") is jobs[1]
+            with pytest.raises(UsageError, match="several"):
+                queue.find("123")
+            for nothing in ("", "9", "1234000000000001", "123400000000000000"):
+                with pytest.raises(NoSuchTask):
+                    queue.find(nothing)
+            with pytest.raises(UsageError, match="is there already"):
+                await queue.add([wish(server)], gids=gids[:1])
+
+    asyncio.run(run())
+
+
+def test_settings_last_and_hold(tmp_path: Path, server: LoopbackServer) -> None:
+    async def before() -> None:
+        async with running(tmp_path) as queue:
+            await queue.change_rules({"jobs": "1", "limit": "1M", "categories": {"iso": "images"}})
+            with pytest.raises(UsageError, match="outside"):
+                await queue.change_rules({"dir": "/etc"})
+            with pytest.raises(UsageError, match="outside"):
+                await queue.change_rules({"categories": {"evil": "/etc"}})
+            with pytest.raises(UsageError, match="cannot be set here"):
+                await queue.change_rules({"trace": "x"})
+
+    async def after() -> None:
+        async with running(tmp_path) as queue:
+            assert queue.rules.options.jobs == 1
+            assert queue.rules.options.limit == 1024**2
+            (job,) = await queue.add([wish(server, category="iso")])
+            await ended(job)
+            with pytest.raises(UsageError, match="no such category"):
+                await queue.add([wish(server, category="other")])
+
+    asyncio.run(before())
+    asyncio.run(after())
+
+
+def test_outside_of_the_hours_nothing_runs(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    day = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+    other = day[(time.localtime().tm_wday + 3) % 7]
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            await queue.change_rules({"hours": other})
+            (job,) = await queue.add([wish(server)])
+            assert job.state is State.WAITING
+            await queue.change_rules({"hours": None})
+            await ended(job)
+
+    asyncio.run(run())

@@ -1,0 +1,40 @@
+"""Claims: how a crash between a file's final name and the end of its task is told from one before it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from thunderdl.daemon.jobs import Claim
+from thunderdl.storage.files import JOURNAL_SUFFIX, part_path, remove_leftover
+
+
+def claim_of(fd: int, folder: str) -> Claim:
+    """The claim on the file, or folder, that is open as ``fd`` and about to get its final name in ``folder``."""
+    found = os.fstat(fd)
+    size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return Claim(device=found.st_dev, inode=found.st_ino, folder=folder, size_bytes=size)
+
+
+def finished_by(claim: Claim) -> str | None:
+    """The final path of what was claimed; None where it has none yet. Clears away what the crash left beside it."""
+    try:
+        with os.scandir(claim.folder) as entries:
+            paths = [entry.path for entry in entries if entry.inode() == claim.inode]
+    except OSError:
+        return None
+    for path in paths:
+        try:
+            found = os.lstat(path)
+        except OSError:
+            continue
+        is_part = path == part_path(path.removesuffix(part_path("")))
+        if (found.st_dev, found.st_ino) != (claim.device, claim.inode) or is_part:
+            continue
+        if stat.S_ISREG(found.st_mode) and found.st_size != claim.size_bytes:
+            continue
+        remove_leftover(path)
+        if not os.path.lexists(part_path(path)) and os.path.lexists(part_path(path) + JOURNAL_SUFFIX):
+            os.unlink(part_path(path) + JOURNAL_SUFFIX)
+        return path
+    return None

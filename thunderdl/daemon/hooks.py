@@ -1,0 +1,133 @@
+"""What is run, or told, when something happens in the queue: programs by argv, a webhook by POST.
+
+Invariants: no shell; only who started the daemon names a program or an address, never who talks to it; a hook that
+fails, hangs or is missing costs a note and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from thunderdl.daemon.events import Event, Subscription, What
+from thunderdl.daemon.jobs import Job
+from thunderdl.errors import printable, shown_url
+
+# So long a program may run, so long an address may take to answer, so many run at once.
+PROGRAM_S, WEBHOOK_S = 600.0, 10.0
+MOST_AT_ONCE = 4
+# So long those that run when the daemon stops are waited for.
+LAST_S = 1.0
+_TRIES = 3
+_PAUSE_S = 1.0
+_TOLD = frozenset((What.STARTED, What.PAUSED, What.STOPPED, What.SHARED, What.COMPLETED, What.FAILED))
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """``programs``: what is run on what, as argv. To that are added, as aria2 does, the gid, the number of files, and
+    the path; more is in variables (THUNDERDL_GID, _EVENT, _URL, _NAME, _PATH, _SIZE, _ERROR). ``webhook``: where a
+    POST with the same as JSON goes."""
+
+    programs: Mapping[What, Sequence[str]] = field(default_factory=dict)
+    webhook: str | None = None
+
+    async def attend(self, heard: Subscription, notes: list[str]) -> None:
+        """Run until cancelled; programs that still run then are soon left to themselves."""
+        turns, begun = asyncio.Semaphore(MOST_AT_ONCE), set[asyncio.Task[None]]()
+
+        async def in_turn(work: Coroutine[Any, Any, None]) -> None:
+            try:
+                await work
+            finally:
+                turns.release()
+
+        try:
+            async for event in heard:
+                for work in self._works(event, notes):
+                    await turns.acquire()
+                    task = asyncio.create_task(in_turn(work))
+                    begun.add(task)
+                    task.add_done_callback(begun.discard)
+        finally:
+            if begun:
+                await asyncio.wait(begun, timeout=LAST_S)
+
+    def _works(self, event: Event, notes: list[str]) -> list[Coroutine[Any, Any, None]]:
+        if event.job is None or event.what not in _TOLD:
+            return []
+        facts = facts_of(event.what, event.job)
+        works: list[Coroutine[Any, Any, None]] = []
+        if argv := self.programs.get(event.what):
+            works.append(_run_program(argv, facts, notes))
+        if self.webhook is not None:
+            works.append(_tell(self.webhook, facts, notes))
+        return works
+
+
+def facts_of(what: What, job: Job) -> dict[str, str]:
+    """What is told of an event."""
+    outcome = job.outcome
+    return {
+        "event": what.value, "gid": job.gid, "url": shown_url(job.wish.url),
+        "name": outcome.name if outcome else "", "path": outcome.path or "" if outcome else "",
+        "size": str(outcome.size_bytes or 0) if outcome else "0", "error": outcome.error if outcome else "",
+    }  # fmt: skip
+
+
+async def _run_program(argv: Sequence[str], facts: Mapping[str, str], notes: list[str]) -> None:
+    told = {f"THUNDERDL_{name.upper()}": value for name, value in facts.items()}
+    count = "1" if facts["path"] else "0"
+    try:
+        program = await asyncio.create_subprocess_exec(
+            *argv, facts["gid"], count, facts["path"], env={**os.environ, **told},
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        notes.append(f"the hook {printable(argv[0])} could not be run: {reason}")
+        return
+    try:
+        code = await asyncio.wait_for(program.wait(), PROGRAM_S)
+    except TimeoutError:
+        program.kill()
+        await program.wait()
+        notes.append(f"the hook {printable(argv[0])} was ended: it ran for more than {PROGRAM_S:.0f} seconds")
+        return
+    if code:
+        notes.append(f"the hook {printable(argv[0])} failed with exit code {code}")
+
+
+async def _tell(webhook: str, facts: Mapping[str, str], notes: list[str]) -> None:
+    for attempt in range(_TRIES):
+        try:
+            await asyncio.to_thread(_post, webhook, facts)
+        except (OSError, ValueError) as error:
+            reason = printable(str(error))
+        else:
+            return
+        if attempt < _TRIES - 1:
+            await asyncio.sleep(_PAUSE_S * 2**attempt)
+    notes.append(f"the webhook {shown_url(webhook).partition('?')[0]} was not reached: {reason}")
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """What is told goes where the user said, nowhere else."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+def _post(webhook: str, facts: Mapping[str, str]) -> None:
+    body = json.dumps(facts).encode()
+    request = urllib.request.Request(
+        webhook, body, {"Content-Type": "application/json", "User-Agent": "thunderdl"}, method="POST"
+    )
+    with urllib.request.build_opener(_NoRedirect).open(request, timeout=WEBHOOK_S):
+        pass

@@ -1,0 +1,113 @@
+"""What the daemon knows of one task, from the moment it was asked for until it is forgotten.
+
+``Wish`` and ``Outcome`` are frozen and shared; a :class:`Job` is small, since there may be 100,000 of them.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from thunderdl.model import Result, Status
+from thunderdl.options import Priority
+
+# One value of an option as it was written; several where the option repeats.
+Text = str | tuple[str, ...]
+GID = re.compile(r"[0-9a-f]{16}")
+
+
+class State(enum.Enum):
+    """Where a task stands. ACTIVE includes verifying and sharing, which :class:`thunderdl.model.Status` tells apart."""
+
+    WAITING = "waiting"
+    PAUSED = "paused"
+    ACTIVE = "active"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    REMOVED = "removed"
+
+    @property
+    def has_ended(self) -> bool:
+        return self in (State.COMPLETE, State.FAILED, State.REMOVED)
+
+    @property
+    def is_in_line(self) -> bool:
+        return self in (State.WAITING, State.PAUSED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What was asked for. ``urls``: the link and its mirrors; ``name``: what to call it until its file has a name;
+    ``options``: by name, as texts (``option_values.py``);
+    ``foreign``: options of another program's interface as they came, to be told again, never acted on."""
+
+    urls: tuple[str, ...]
+    options: Mapping[str, Text] = field(default_factory=dict)
+    foreign: Mapping[str, Text] = field(default_factory=dict)
+    category: str = ""
+    priority: Priority = Priority.NORMAL
+    name: str = ""
+    # Unix time before which it is not begun, 0 for none.
+    not_before: float = 0.0
+
+    @property
+    def url(self) -> str:
+        return self.urls[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How it ended, or how far it had come. ``path``: None where there is no file; ``error``: a sentence, or empty;
+    ``kind``: the error's class."""
+
+    name: str = ""
+    path: str | None = None
+    size_bytes: int | None = None
+    done_bytes: int = 0
+    uploaded_bytes: int = 0
+    seconds: float = 0.0
+    verified: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: str = ""
+    kind: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A file that was about to get its final name: who finds it under that name knows that the task is done."""
+
+    device: int
+    inode: int
+    folder: str
+    size_bytes: int
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One task. ``rank``: its place among those in line, smaller is sooner; kept while it is active."""
+
+    gid: str
+    wish: Wish
+    state: State = State.WAITING
+    rank: float = 0.0
+    added_at: float = 0.0
+    began_at: float | None = None
+    ended_at: float | None = None
+    outcome: Outcome | None = None
+    claim: Claim | None = None
+
+
+def new_gid() -> str:
+    """A name that no other task has: 64 random bits as 16 hex digits, as aria2 writes them."""
+    return secrets.token_hex(8)
+
+
+def state_of(result: Result) -> State:
+    """Where a download that ended leaves its task."""
+    if result.status in (Status.COMPLETE, Status.SKIPPED):
+        return State.COMPLETE
+    return State.REMOVED if result.status is Status.CANCELLED else State.FAILED

@@ -1,0 +1,477 @@
+"""The queue: tasks in, downloads run as its rules say, ends out; each word of it is on the disk before it is given.
+
+Invariants:
+1. What :meth:`Queue.add` has returned survives kill -9 and power loss; a task is never in the queue twice.
+2. A file that got its final name is not fetched again: before the name is given, a claim with its inode is on the
+   disk (:class:`Claim`), and who finds a claimed file after a crash has found the end of the task.
+3. A task that ran when the daemon ended stands in line where it stood, and begins again first.
+4. Nothing here waits for a disk but on the loop's futures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from thunderdl.client import Client
+from thunderdl.daemon.claims import claim_of, finished_by
+from thunderdl.daemon.events import Bus, What
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, state_of
+from thunderdl.daemon.line import Line, Whence, place_of
+from thunderdl.daemon.places import folder_of
+from thunderdl.daemon.rules import Rules, changed, checked_texts, restored, stored
+from thunderdl.daemon.store import Store
+from thunderdl.engine.pacing import second_of_week
+from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
+from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
+from thunderdl.formats.targets import checked, checked_target
+from thunderdl.model import Progress, Result, Status
+from thunderdl.options import Options, table
+from thunderdl.task import Request, Task
+
+# So many that ended are at hand; older ones are searched for in the database.
+MOST_ENDED = 1000
+TICK_S = 1.0
+# So many are looked at before others have their turn: downloads wait for no list of 10,000.
+MOST_IN_A_ROW = 200
+
+
+class NoSuchTask(UsageError):
+    """``gid``: that nothing has."""
+
+    def __init__(self, gid: str) -> None:
+        super().__init__(gid)
+        self.gid = gid
+
+    def __str__(self) -> str:
+        return f"{printable(self.gid)[:40]!r}: no such task."
+
+
+class NotNow(UsageError):
+    """The task is in a state in which that cannot be done."""
+
+
+class Queue:
+    """``async with Queue(…)``: loads what was left, begins it; leaving it stops all, which then goes on next time.
+
+    ``folder``: where it keeps what it knows, made if absent; ``rules``: as started with. Raises UsageError,
+    StorageError, TargetLocked where another daemon has the folder.
+    """
+
+    def __init__(self, folder: str, rules: Rules, *, clock: Callable[[], float] = time.time) -> None:
+        self.rules, self.store = rules, Store(folder)
+        self.events = Bus()
+        self._clock = clock
+        self._jobs: dict[str, Job] = {}
+        self._line = Line()
+        self._running: dict[Job, Task] = {}
+        self._sharing: set[Job] = set()
+        self._ended: dict[str, Job] = {}
+        # What a task that runs is being stopped for, by the state that it gets then.
+        self._leaving: dict[Job, State] = {}
+        self._is_paused = self._is_closing = False
+        self._judged: tuple[Rules, int, str] | None = None
+        self._client: Client | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Queue]:
+        """Run it."""
+        await self.store.open()
+        try:
+            await self._load()
+            async with Client(self.rules.options) as self._client:
+                self._ticker = asyncio.create_task(self._tick())
+                self._fill()
+                try:
+                    yield self
+                finally:
+                    self._is_closing = True
+                    self._ticker.cancel()
+        finally:
+            await self.store.close()
+
+    # -- what there is
+
+    def find(self, gid: str) -> Job:
+        """The task of that name, or the one whose name begins so. Raises NoSuchTask; UsageError where several do."""
+        gid = gid.lower()
+        if (job := self._jobs.get(gid)) is not None:
+            return job
+        found = [job for name, job in self._jobs.items() if gid and name.startswith(gid)] if len(gid) < 16 else []
+        if len(found) > 1:
+            raise UsageError(f"{printable(gid)[:40]!r}: several tasks begin so; write more of it.")
+        if not found:
+            raise NoSuchTask(gid)
+        return found[0]
+
+    def at_hand(self, gid: str) -> Job | None:
+        """The task of exactly that name; None where there is none, or it ended long ago."""
+        return self._jobs.get(gid)
+
+    def active(self) -> Sequence[Job]:
+        """Those that run, the longest first."""
+        return list(self._running)
+
+    def waiting(self, part: slice = slice(None)) -> Sequence[Job]:
+        """Those in line, paused ones among them, in order."""
+        return self._line[part]
+
+    def ended(self) -> Sequence[Job]:
+        """The last that ended, the newest last."""
+        return list(self._ended.values())
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many run, wait, have ended and are at hand."""
+        return len(self._running), len(self._line), len(self._ended)
+
+    def task(self, job: Job) -> Task | None:
+        """What runs of it."""
+        return self._running.get(job)
+
+    def progress(self, job: Job) -> Progress | None:
+        """Of one that runs, None for others."""
+        task = self._running.get(job)
+        return task.progress() if task is not None else None
+
+    def leaving(self, job: Job) -> State | None:
+        """What one that runs is being stopped for: the state that it gets then; None for others."""
+        return self._leaving.get(job)
+
+    def position(self, job: Job) -> int | None:
+        """Its index in line."""
+        return self._line.index(job) if job.state.is_in_line else None
+
+    @property
+    def client(self) -> Client:
+        """Who runs the downloads. Only while it is running."""
+        assert self._client is not None
+        return self._client
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing begins until :meth:`go_on`."""
+        return self._is_paused
+
+    async def history(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
+        """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
+        return await self.store.ended_jobs(text, before=before, most=most, state=state)
+
+    # -- what is done with it
+
+    async def add(
+        self, wishes: Sequence[Wish], *, at: int | None = None, paused: bool = False, gids: Sequence[str] = ()
+    ) -> list[Job]:
+        """Queue them, at an index of the line or at its end. They are on the disk when this returns.
+
+        Raises UsageError, and then nothing is added; StorageError.
+        """
+        if any(gid in self._jobs for gid in gids):
+            raise UsageError("a task of that gid is there already.")
+        now, state = self._clock(), State.PAUSED if paused else State.WAITING
+        jobs = []
+        for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
+            jobs.append(Job(gid, self._checked(wish), state, added_at=now))
+            if number % MOST_IN_A_ROW == 0:
+                await asyncio.sleep(0)
+        if at is None and jobs and jobs[0].wish.priority.weight != 1:
+            weight = jobs[0].wish.priority.weight
+            at = self._line.end_of(lambda other: other.wish.priority.weight >= weight)
+        touched = set(self._line.insert(jobs, at)) | set(jobs)
+        try:
+            await self.store.save(touched)
+        except BaseException:
+            for job in jobs:
+                self._line.remove(job)
+            raise
+        for job in jobs:
+            self._jobs[job.gid] = job
+            self.events.publish(What.ADDED, job)
+        self._fill()
+        return jobs
+
+    async def pause(self, jobs: Iterable[Job]) -> None:
+        """Stop them for now. Raises NotNow for one that has ended or is paused."""
+        jobs = list(jobs)
+        for job in jobs:
+            if job.state not in (State.WAITING, State.ACTIVE):
+                raise NotNow(f"{job.gid}: it is {job.state.value}, so it cannot be paused.")
+        for job in jobs:
+            if job.state is State.ACTIVE:
+                self._leave(job, State.PAUSED)
+            else:
+                job.state = State.PAUSED
+                self.events.publish(What.PAUSED, job)
+        await self.store.save(job for job in jobs if job.state is State.PAUSED)
+        self._fill()
+
+    async def resume(self, jobs: Iterable[Job]) -> None:
+        """Let them wait for their turn again. Raises NotNow for one that is not paused."""
+        jobs = list(jobs)
+        for job in jobs:
+            if job.state is not State.PAUSED and self._leaving.get(job) is not State.PAUSED:
+                raise NotNow(f"{job.gid}: it is {job.state.value}, not paused.")
+        for job in jobs:
+            if job.state is State.PAUSED:
+                job.state = State.WAITING
+                self.events.publish(What.CHANGED, job)
+            else:
+                self._leaving[job] = State.WAITING
+        await self.store.save(jobs)
+        self._fill()
+
+    async def remove(self, job: Job) -> None:
+        """Stop it for good; what is there of the file stays. Raises NotNow for one that has ended."""
+        if job.state.has_ended:
+            raise NotNow(f"{job.gid}: it has ended.")
+        if job.state is State.ACTIVE:
+            self._leave(job, State.REMOVED)
+            return
+        self._line.remove(job)
+        self._end(job, State.REMOVED, job.outcome or Outcome(kind="Cancelled"))
+        await self.store.save([job])
+        self._fill()
+
+    async def retry(self, job: Job) -> None:
+        """Let one that failed or was removed wait again. Raises NotNow for others."""
+        if job.state not in (State.FAILED, State.REMOVED):
+            raise NotNow(f"{job.gid}: it is {job.state.value}; only what failed or was removed is tried again.")
+        self._ended.pop(job.gid, None)
+        self._jobs[job.gid] = job
+        job.state, job.ended_at, job.outcome, job.claim = State.WAITING, None, None, None
+        touched = {job, *self._line.insert([job])}
+        self.events.publish(What.ADDED, job)
+        await self.store.save(touched)
+        self._fill()
+
+    async def forget(self, jobs: Iterable[Job]) -> None:
+        """Strike ended ones from the list; their files stay. Raises NotNow for one that has not ended."""
+        jobs = list(jobs)
+        for job in jobs:
+            if not job.state.has_ended:
+                raise NotNow(f"{job.gid}: it has not ended; remove it first.")
+        for job in jobs:
+            self._ended.pop(job.gid, None)
+            self._jobs.pop(job.gid, None)
+            self.events.publish(What.FORGOTTEN, job)
+        await self.store.forget(jobs)
+
+    async def forget_ended(self) -> None:
+        """Strike all that ended from the list, those of long ago, too; their files stay. Raises StorageError."""
+        for job in list(self._ended.values()):
+            self._jobs.pop(job.gid, None)
+            self.events.publish(What.FORGOTTEN, job)
+        self._ended.clear()
+        await self.store.forget_ended()
+
+    async def move(self, job: Job, position: int, whence: Whence = Whence.START) -> int:
+        """Change its place in line; the index that it has then. Raises NotNow for one that is not in line."""
+        if not job.state.is_in_line:
+            raise NotNow(f"{job.gid}: it is {job.state.value}, not in line.")
+        to = place_of(whence, position, self._line.index(job), len(self._line))
+        touched = self._line.move(job, to)
+        self.events.publish(What.MOVED, job)
+        await self.store.save(touched)
+        return to
+
+    async def change(self, job: Job, wish: Wish) -> None:
+        """Another wish for it: of one that runs what can change while it does changes at once, else it begins anew
+        with it and keeps what is there. Raises UsageError; NotNow for one that has ended."""
+        if job.state.has_ended:
+            raise NotNow(f"{job.gid}: it has ended.")
+        before, wish = job.wish, self._checked(wish)
+        task = self._running.get(job)
+        if task is not None and job not in self._leaving and wish != before:
+            self._change_running(task, before, wish)
+        job.wish = wish
+        if wish.priority is not before.priority and job.state.is_in_line:
+            weight = wish.priority.weight
+            self._line.remove(job)
+            self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
+            self.events.publish(What.MOVED, job)
+        self.events.publish(What.CHANGED, job)
+        await self.store.save([job])
+
+    async def change_rules(self, settings: Mapping[str, object]) -> None:
+        """Settings that hold for the whole queue, from now on and after a restart. Raises UsageError."""
+        rules = changed(self.rules, settings)
+        folder_of(Wish(urls=("-",)), rules)
+        for category in rules.categories:
+            folder_of(Wish(urls=("-",), category=category), rules)
+        self.rules = rules
+        options = rules.options
+        self.client.change_limit(options.limit)
+        self.client.change_upload_limit(options.upload_limit)
+        self.events.publish(What.SETTINGS)
+        # What was taken back is written down, too: else it would hold again after a restart.
+        await self.store.save_settings({**dict.fromkeys(settings, "null"), **stored(rules)})
+        self._fill()
+
+    def hold(self) -> None:
+        """Begin nothing more until :meth:`go_on`; what runs goes on."""
+        self._is_paused = True
+
+    def go_on(self) -> None:
+        self._is_paused = False
+        self._fill()
+
+    # -- how it runs
+
+    def _checked(self, wish: Wish) -> Wish:
+        """The wish as it is kept. Raises UsageError for what nobody may ask for from outside."""
+        first, *others = wish.urls
+        if not self.store.is_document(first):
+            first = checked_target(first)
+            if scheme_of(first) in LOCAL_SCHEMES or ("://" not in first and scheme_of(first) != "magnet"):
+                raise UsageError(f"{printable(first)[:200]!r}: the daemon downloads no files of its own machine.")
+        urls = (first, *map(checked, others))
+        if any(scheme_of(url) in LOCAL_SCHEMES for url in urls[1:]):
+            raise UsageError("a mirror must not be a file of the daemon's machine.")
+        share = self.store.share
+        wish = replace(wish, urls=urls, options=share(wish.options), foreign=share(wish.foreign))
+        # Of thousands that are added together most have the same: judged once (2 ms each, for 100,000 of them).
+        judged = (self.rules, id(wish.options), wish.category)
+        if self._judged is None or self._judged[0] is not self.rules or self._judged[1:] != judged[1:]:
+            outside = {name: text for name, text in wish.options.items() if not self.store.is_document(str(text))}
+            checked_texts(outside, scope="task")
+            folder_of(wish, self.rules)
+            self.rules.options_of(wish)
+            self._judged = judged
+        return wish
+
+    def _fill(self) -> None:
+        """Begin as many as may run."""
+        if self._is_closing or self._is_paused or not self.rules.runs_at(second_of_week()):
+            return
+        now = self._clock()
+        while len(self._running) - len(self._sharing) < self.rules.options.jobs:
+            # Not those that are not on the disk yet: nobody has been told that they are there.
+            job = self._line.first(lambda job: job.wish.not_before <= now and job.gid in self._jobs)
+            if job is None:
+                return
+            self._line.remove(job)
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        try:
+            options = replace(self.rules.options_of(job.wish), dir=folder_of(job.wish, self.rules))
+            task = self.client.begin(self._request(job, options))
+        except ThunderdlError as error:
+            self._failed(job, error)
+            return
+        job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), None
+        self._running[job] = task
+        task.over.add_done_callback(lambda over: self._is_over(job, over.result()))
+        self.events.publish(What.STARTED, job)
+        self.store.save_soon([job])
+
+    def _request(self, job: Job, options: Options) -> Request:
+        first, *others = job.wish.urls
+
+        def claim(fd: int) -> None:
+            # In a thread of the disk's: it waits until the claim is on the disk.
+            job.claim = claim_of(fd, options.dir)
+            with contextlib.suppress(StorageError):
+                self.store.write([job]).result()
+
+        return Request(first, tuple(others), options, on_commit=claim)
+
+    def _change_running(self, task: Task, before: Wish, wish: Wish) -> None:
+        """What can change while it runs changes at once, for the rest the task begins again. Raises UsageError."""
+        old, new = (replace(self.rules.options_of(each), dir=folder_of(each, self.rules)) for each in (before, wish))
+        pairs = ((row.name, getattr(old, row.name), getattr(new, row.name)) for row in table())
+        task.change_options(**{name: now for name, was, now in pairs if was != now})
+        gone = [url for url in before.urls if url not in wish.urls]
+        added = [url for url in wish.urls if url not in before.urls]
+        if gone or added:
+            task.change_urls(gone, added)
+
+    def _leave(self, job: Job, state: State) -> None:
+        """Stop one that runs; it gets that state once it has stopped."""
+        self._leaving[job] = state
+        self._running[job].cancel()
+
+    def _is_over(self, job: Job, result: Result) -> None:
+        seen = self._running.pop(job).progress()
+        self._sharing.discard(job)
+        state = self._leaving.pop(job, None)
+        if self._is_closing and result.status is Status.CANCELLED:
+            # It goes on when the daemon is back.
+            return
+        outcome = _outcome_of(result, seen)
+        touched: Iterable[Job] = ()
+        if result.status is not Status.CANCELLED:
+            self._end(job, state_of(result), outcome)
+        elif state in (State.PAUSED, State.WAITING):
+            job.state, job.outcome = state, outcome
+            touched = self._line.come_back(job)
+            self.events.publish(What.PAUSED if state is State.PAUSED else What.CHANGED, job)
+        else:
+            self._end(job, State.REMOVED, outcome)
+        self.store.save_soon([job, *touched])
+        self._fill()
+
+    def _failed(self, job: Job, error: ThunderdlError) -> None:
+        outcome = Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code)
+        self._end(job, State.FAILED, outcome)
+        self.store.save_soon([job])
+
+    def _end(self, job: Job, state: State, outcome: Outcome) -> None:
+        job.state, job.outcome, job.ended_at = state, outcome, self._clock()
+        self._ended[job.gid] = job
+        while len(self._ended) > MOST_ENDED:
+            oldest = next(iter(self._ended))
+            self._jobs.pop(oldest, None)
+            del self._ended[oldest]
+        told = {State.COMPLETE: What.COMPLETED, State.FAILED: What.FAILED, State.REMOVED: What.STOPPED}
+        self.events.publish(told[state], job)
+
+    async def _tick(self) -> None:
+        """What happens by the clock: hours begin and end, tasks come due, downloads become shared ones."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            for job, task in list(self._running.items()):
+                if job not in self._sharing and task.is_sharing:
+                    self._sharing.add(job)
+                    self.events.publish(What.SHARED, job)
+            if not self.rules.runs_at(second_of_week()):
+                for job in self._running.keys() - self._leaving.keys() - self._sharing:
+                    self._leave(job, State.WAITING)
+            self.store.save_soon()
+            self._fill()
+
+    async def _load(self) -> None:
+        self.rules, notes = restored(self.rules, await self.store.settings())
+        self.store.notes += notes
+        for job in reversed(await self.store.ended_jobs(most=MOST_ENDED)):
+            self._jobs[job.gid] = self._ended[job.gid] = job
+        found = await self.store.open_jobs()
+        ran = {job for job in found if job.state is State.ACTIVE}
+        for job in ran:
+            job.state = State.WAITING
+            if job.claim and (path := await asyncio.to_thread(finished_by, job.claim)) is not None:
+                size = job.claim.size_bytes
+                name = os.path.basename(path)
+                self._end(job, State.COMPLETE, Outcome(name=name, path=path, size_bytes=size, done_bytes=size))
+        self._line = Line(job for job in found if not job.state.has_ended)
+        self._jobs.update((job.gid, job) for job in found)
+        await self.store.save(ran)
+
+
+def _outcome_of(result: Result, seen: Progress) -> Outcome:
+    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds."""
+    error, path = result.error, result.path
+    return Outcome(
+        name=os.path.basename(path or seen.path or ""), path=path,
+        size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
+        uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
+        notes=result.notes, error=str(error) if error is not None else "",
+        kind=type(error).__name__ if error is not None else "",
+        exit_code=error.exit_code if isinstance(error, ThunderdlError) else int(error is not None),
+    )  # fmt: skip

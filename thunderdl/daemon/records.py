@@ -1,0 +1,112 @@
+"""A task as a row of the database, and back. Pure.
+
+Invariant: what is read is checked as what comes from outside is: a row that makes no task raises ValueError, so that
+one bad row costs one task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from typing import Any, TypeVar
+
+from thunderdl.daemon.jobs import GID, Claim, Job, Outcome, State, Text, Wish
+from thunderdl.options import Priority
+
+COLUMNS = ("gid", "state", "rank", "name", "url", "added_at", "began_at", "ended_at", "wish", "outcome", "claim")
+SAVE = (
+    f"INSERT INTO job ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (gid) DO UPDATE SET "
+    + ",".join(f"{column}=excluded.{column}" for column in COLUMNS[1:])
+)
+FORGET_ENDED = "DELETE FROM job WHERE ended_at IS NOT NULL"
+FORGET = "DELETE FROM job WHERE gid = ?"
+OPEN = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NULL"
+ENDED = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NOT NULL"
+ONE = f"SELECT {','.join(COLUMNS)} FROM job WHERE gid = ?"
+COUNT_ENDED = "SELECT count(*) FROM job WHERE ended_at IS NOT NULL"
+T = TypeVar("T")
+_NONE: Mapping[str, Text] = {}
+
+
+def row_of(job: Job) -> tuple[object, ...]:
+    """In the order of COLUMNS."""
+    outcome = _compact(_told(job.outcome)) if job.outcome else None
+    claim = _compact(_told(job.claim)) if job.claim else None
+    name = (job.outcome.name if job.outcome else "") or job.wish.name
+    return (
+        job.gid, job.state.value, job.rank, name, job.wish.url, job.added_at, job.began_at, job.ended_at,
+        _compact(_told_wish(job.wish)), outcome, claim,
+    )  # fmt: skip
+
+
+class Reader:
+    """Rows to tasks; equal options become one object, since most of 100,000 tasks have the same."""
+
+    def __init__(self) -> None:
+        self._shared: dict[str, Mapping[str, Text]] = {}
+
+    def job_of(self, row: Sequence[Any]) -> Job:
+        """Raises ValueError for what is no task."""
+        gid, state, rank, _, _, added_at, began_at, ended_at, wish, outcome, claim = row
+        try:
+            if not GID.fullmatch(gid):
+                raise ValueError("no gid")
+            return Job(
+                gid, self._wish_of(json.loads(wish)), State(state), float(rank), float(added_at), began_at, ended_at,
+                _made(Outcome, json.loads(outcome)) if outcome else None,
+                _made(Claim, json.loads(claim)) if claim else None,
+            )  # fmt: skip
+        except (TypeError, KeyError, RecursionError) as error:
+            raise ValueError(f"not a task: {error}") from None
+
+    def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
+        """The same options as one object for all."""
+        return self._shared.setdefault(_compact(options), dict(options)) if options else _NONE
+
+    def _wish_of(self, found: dict[str, Any]) -> Wish:
+        urls = tuple(map(str, found["urls"]))
+        if not urls:
+            raise ValueError("no URL")
+        return Wish(
+            urls=urls, options=self.share(_texts(found.get("options", {}))),
+            foreign=self.share(_texts(found.get("foreign", {}))), category=str(found.get("category", "")),
+            name=str(found.get("name", "")),
+            priority=Priority(found.get("priority", "normal")), not_before=float(found.get("not_before", 0)),
+        )  # fmt: skip
+
+
+def _told_wish(wish: Wish) -> dict[str, object]:
+    told: dict[str, object] = {"urls": wish.urls}
+    if wish.options:
+        told["options"] = dict(wish.options)
+    if wish.foreign:
+        told["foreign"] = dict(wish.foreign)
+    if wish.name:
+        told["name"] = wish.name
+    if wish.category:
+        told["category"] = wish.category
+    if wish.priority is not Priority.NORMAL:
+        told["priority"] = wish.priority.value
+    if wish.not_before:
+        told["not_before"] = wish.not_before
+    return told
+
+
+def _told(value: Outcome | Claim) -> dict[str, object]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
+
+
+def _texts(found: Mapping[str, Any]) -> dict[str, Text]:
+    return {str(name): tuple(map(str, text)) if isinstance(text, list) else str(text) for name, text in found.items()}
+
+
+def _made(kind: type[T], found: Mapping[str, Any]) -> T:
+    # Of a later version of this one's rows more may be told than is known here.
+    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # both are dataclasses
+    return kind(**{name: tuple(value) if isinstance(value, list) else value
+                   for name, value in found.items() if name in known})  # fmt: skip
+
+
+# Made once: json.dumps makes one for each call whose arguments are not its defaults.
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -1,0 +1,178 @@
+"""The tasks and settings on the disk: rows of the database, and the documents that tasks came from.
+
+Invariant: what could not be written is kept in mind and written again; whoever asked for it is told at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from typing import Any
+
+from thunderdl.daemon import records
+from thunderdl.daemon.database import Database, Statement
+from thunderdl.daemon.jobs import Job, State, Text
+from thunderdl.errors import StorageError, TargetLocked, printable
+from thunderdl.options import Exists
+from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
+
+_SET = "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+
+class Store:
+    """``folder``: where all of it lies; ``notes``: what the user should know of what was read."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        self.notes: list[str] = []
+        self._prefix = os.path.join(folder, "documents", "")
+        # The folder, open: who has it locked owns what is in it.
+        self._lock = -1
+        self._database = Database(os.path.join(folder, "queue.sqlite"))
+        self._reader = records.Reader()
+        # Those that could not be written.
+        self._unsaved: set[Job] = set()
+
+    async def open(self) -> None:
+        """Raises UsageError for what is not ours to read, StorageError, TargetLocked where another daemon has it."""
+        self._lock = await asyncio.to_thread(_locked, self.folder)
+        try:
+            await self._database.open()
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self.notes += self._database.notes
+
+    async def close(self) -> None:
+        """Write what is left, and close it."""
+        with contextlib.suppress(StorageError):
+            await self.save(self._unsaved)
+        await self._database.close()
+        os.close(self._lock)
+
+    # -- tasks
+
+    async def open_jobs(self) -> list[Job]:
+        """Those that have not ended."""
+        rows = await asyncio.wrap_future(self._database.read(records.OPEN))
+        return self._jobs_of(rows)
+
+    async def ended_jobs(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
+        """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
+        pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        sql = (
+            f"{records.ENDED} AND ended_at < ? AND (name LIKE ? ESCAPE '\\' OR url LIKE ? ESCAPE '\\') "
+            "AND (? IS NULL OR state = ?) ORDER BY ended_at DESC LIMIT ?"
+        )
+        named = state.value if state is not None else None
+        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, named, named, most))
+        return self._jobs_of(rows)
+
+    async def job(self, gid: str) -> Job | None:
+        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError."""
+        rows = await asyncio.wrap_future(self._database.read(records.ONE, gid))
+        return next(iter(self._jobs_of(rows)), None)
+
+    async def count_ended(self) -> int:
+        """How many have ended and are not forgotten. Raises StorageError."""
+        (count,) = (await asyncio.wrap_future(self._database.read(records.COUNT_ENDED)))[0]
+        return int(count)
+
+    def write(self, jobs: Iterable[Job]) -> Future[None]:
+        """Done once they are on the disk; for any thread. Fails with StorageError."""
+        return self._database.write(Statement(records.SAVE, [records.row_of(job) for job in jobs]))
+
+    async def save(self, jobs: Iterable[Job]) -> None:
+        """They are on the disk when this returns. Raises StorageError; they are written again later then."""
+        jobs = list(jobs)
+        try:
+            await asyncio.wrap_future(self.write(jobs))
+        except StorageError:
+            self._unsaved.update(jobs)
+            raise
+
+    def save_soon(self, jobs: Iterable[Job] = ()) -> None:
+        """Write them, and what could not be written before; nobody waits for it."""
+        jobs = {*jobs, *self._unsaved}
+        if jobs:
+            self._unsaved.difference_update(jobs)
+            saving = asyncio.wrap_future(self.write(jobs))
+            saving.add_done_callback(lambda done: self._unsaved.update(jobs) if done.exception() else None)
+
+    async def forget(self, jobs: Iterable[Job]) -> None:
+        """Strike them out. Raises StorageError."""
+        jobs = list(jobs)
+        self._unsaved.difference_update(jobs)
+        await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
+
+    async def forget_ended(self) -> None:
+        """Strike out all that ended. Raises StorageError."""
+        self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
+        await asyncio.wrap_future(self._database.write(Statement(records.FORGET_ENDED, [()])))
+
+    def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
+        """The same options as one object for all that have them."""
+        return self._reader.share(options)
+
+    def _jobs_of(self, rows: Iterable[tuple[Any, ...]]) -> list[Job]:
+        found = []
+        for row in rows:
+            try:
+                found.append(self._reader.job_of(row))
+            except ValueError as error:
+                gid = printable(str(row[0]))[:40]
+                self.notes.append(f"the task {gid} cannot be read and is left out: {printable(str(error))}.")
+        return found
+
+    # -- settings and documents
+
+    async def settings(self) -> dict[str, str]:
+        """JSON by name."""
+        return dict(await asyncio.wrap_future(self._database.read("SELECT name, value FROM setting")))
+
+    async def save_settings(self, settings: Mapping[str, str]) -> None:
+        """Raises StorageError."""
+        await asyncio.wrap_future(self._database.write(Statement(_SET, list(settings.items()))))
+
+    async def keep(self, document: bytes, suffix: str) -> str:
+        """Keep a torrent (``.torrent``) or metalink (``.meta4``) that came from outside: a path that a wish may name,
+        as its URL. Raises StorageError."""
+        name = hashlib.sha256(document).hexdigest()[:32] + suffix
+        path = self._prefix + name
+        await asyncio.to_thread(_put, path, document)
+        return path
+
+    def is_document(self, path: str) -> bool:
+        """Whether it names one that :meth:`keep` has made."""
+        return path.startswith(self._prefix) and "/" not in path[len(self._prefix) :]
+
+
+def _locked(folder: str) -> int:
+    """The folder, made where it is absent, for this user alone, and locked. Raises StorageError, TargetLocked."""
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise storage_fault(folder, error) from error
+    try:
+        lock(folder, fd)
+    except TargetLocked as error:
+        os.close(fd)
+        reason = error.reason.replace("is at work on it", "runs with it")
+        raise TargetLocked(folder, f"another daemon, {reason}", "stop that one, or choose another --state") from None
+    except OSError as error:
+        os.close(fd)
+        raise storage_fault(folder, error) from error
+    return fd
+
+
+def _put(path: str, data: bytes) -> None:
+    ensure_folder(os.path.dirname(path))
+    write_small(path, data, Exists.OVERWRITE)
+    sync_folder(os.path.dirname(path))
