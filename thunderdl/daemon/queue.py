@@ -217,6 +217,7 @@ class Queue:
         for job in jobs:
             if job.state is State.PAUSED:
                 job.state = State.WAITING
+                self._line.wake()
                 self.events.publish(What.CHANGED, job)
             else:
                 self._leaving[job] = State.WAITING
