@@ -31,6 +31,7 @@ class FakeFtp:
     ``opens_data``: else nobody listens for the data connection.
     ``passive_host``: what PASV names.
     ``opening``: said before a file.
+    ``listings``: by path, what MLSD and LIST bring; ``listed``: said behind that.
     ``commands``: what came.
     """
 
@@ -50,6 +51,8 @@ class FakeFtp:
         self.passive_host = b"127,0,0,1"
         self.release = threading.Event()
         self.release.set()
+        self.listings: dict[str, bytes] = {}
+        self.listed = b"226 done"
         self.commands: list[str] = []
         self.context = tls.server_context() if tls else None
         self._open: set[socket.socket] = set()
@@ -149,6 +152,8 @@ class _Dialogue:
             self._say(told if isinstance(told, bytes) else told(argument))
         elif verb == "RETR":
             self._retrieve(argument)
+        elif verb in ("MLSD", "LIST"):
+            self._list(self._server.listings.get(argument.decode()))
         else:
             self._say(self._reply(verb, argument))
             if verb == "AUTH" and self._server.context is not None:
@@ -207,6 +212,17 @@ class _Dialogue:
                 except OSError:
                     reply = b"426 you hung up"
         self._say(reply)
+
+    def _list(self, listing: bytes | None) -> None:
+        if listing is None or self._listening is None:
+            self._say(b"550 no")
+            return
+        self._listening.settimeout(5)
+        data, _ = self._listening.accept()
+        self._say(self._server.opening)
+        with contextlib.closing(data), contextlib.suppress(OSError):
+            data.sendall(listing)
+        self._say(self._server.listed)
 
     def _secured(self, plain: socket.socket) -> socket.socket:
         context = self._server.context

@@ -92,6 +92,8 @@ class _Server:
         self._folder, self._source, self._sink = folder, source, sink
         self._fd = -1
         self._sent = 0
+        self._entries: list[bytes] = []
+        self._listed = b""
         self._held: list[bytes] = []
 
     def serve(self) -> None:
@@ -127,6 +129,10 @@ class _Server:
             size = found.st_size if behaviour.size is None else behaviour.size
             mode = found.st_mode if behaviour.mode is None else behaviour.mode
             self._send(105, request_id + struct.pack(">IQIII", 13, size, mode, 0, int(found.st_mtime)))
+        elif kind == 11:
+            self._open_folder(request_id, rest[4 : 4 + int.from_bytes(rest[:4], "big")])
+        elif kind == 12:
+            self._names(request_id)
         elif kind == 200:
             self._send(201, request_id + struct.pack(">QQQQ", 1 << 18, behaviour.most_read, 0, 0))
 
@@ -140,6 +146,29 @@ class _Server:
             os.close(self._fd)
         self._fd = opened
         self._send(102, request_id + _string(b"h"))
+
+    def _open_folder(self, request_id: bytes, path: bytes) -> None:
+        if not os.path.isdir(path):
+            self._send(101, request_id + struct.pack(">I", 2) + _string(b"No such file") + _string(b""))
+            return
+        self._entries = [b".", b"..", *sorted(os.listdir(path))]
+        self._listed = path
+        self._send(102, request_id + _string(b"d"))
+
+    def _names(self, request_id: bytes) -> None:
+        """A few at a time."""
+        some, self._entries = self._entries[:3], self._entries[3:]
+        if not some:
+            self._send(101, request_id + struct.pack(">I", 1) + _string(b"") * 2)
+            return
+        told = struct.pack(">I", len(some))
+        for name in some:
+            found = os.lstat(os.path.join(self._listed, name))
+            told += _string(name) + _string(b"for people")
+            # With an extension that nobody knows.
+            told += struct.pack(">IQIII", 0x8000000D, found.st_size, found.st_mode, 0, int(found.st_mtime))
+            told += struct.pack(">I", 1) + _string(b"x@y") + _string(b"z")
+        self._send(104, request_id + told)
 
     def _read(self, behaviour: Behaviour, request_id: bytes, position: int, length: int) -> None:
         if stat.S_ISDIR(os.fstat(self._fd).st_mode):

@@ -73,6 +73,8 @@ class FakeDaemon:
         self.tick_s = tick_s
         self.secret = SECRET
         self.requests: list[str] = []
+        # Parts of paths that are refused.
+        self.broken: set[str] = set()
         self._listeners: dict[asyncio.Queue[str], str] = {}
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
@@ -148,6 +150,8 @@ class FakeDaemon:
             try:
                 if request.url.path != "/api/v1/login":
                     self._check_cookie(request)
+                if any(part in request.url.path for part in self.broken):
+                    raise Refused(409, "This is broken on purpose.", "StateError")
                 return await handle(request)
             except Refused as refused:
                 told = {"error": {"kind": refused.kind, "message": str(refused)}}

@@ -326,7 +326,7 @@ COMMANDS: Mapping[str, Command] = {
             target="thunderdl.cli.queueing:change",
             help="Change settings of the daemon, or of a task; without any show them.",
             flags=(Flag("task", ("--task",), Takes.VALUE, "Of this task alone.", "GID"), _STATE),
-            argument=Argument(name="pairs", metavar="NAME=VALUE…", help="As limit=2M, jobs=4.", many=True),
+            argument=Argument(name="pairs", metavar="NAME=VALUE…", help="As limit=2M, active=4.", many=True),
         ),
         Command(
             name="aria2c",

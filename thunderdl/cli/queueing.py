@@ -76,12 +76,18 @@ def change(typed: Typed) -> int:
             daemon.ask("PATCH", f"tasks/{gid_of(gid)}", {"options": given})
             return 0
         if given:
-            daemon.ask("PATCH", "settings", {name: value or None for name, value in given.items()})
+            daemon.ask("PATCH", "settings", {name: _setting(name, value) for name, value in given.items()})
             return 0
         told = daemon.ask("GET", "settings")
     for name, value in told.items():
         write_line(sys.stdout, f"{name} = {printable(value if isinstance(value, str) else json.dumps(value))}")
     return 0
+
+
+def _setting(name: str, text: str) -> object:
+    if name == "active" and text.isdecimal():
+        return int(text)
+    return text or None
 
 
 def _each(typed: Typed, what: str) -> int:

@@ -36,6 +36,8 @@ from thunderdl.task import Request, Task
 # So many that ended are at hand; older ones are searched for in the database.
 MOST_ENDED = 1000
 TICK_S = 1.0
+# So many are looked at before others have their turn: downloads wait for no list of 10,000.
+MOST_IN_A_ROW = 200
 
 
 class NoSuchTask(UsageError):
@@ -173,10 +175,11 @@ class Queue:
         if any(gid in self._jobs for gid in gids):
             raise UsageError("a task of that gid is there already.")
         now, state = self._clock(), State.PAUSED if paused else State.WAITING
-        jobs = [
-            Job(gid, self._checked(wish), state, added_at=now)
-            for wish, gid in zip(wishes, gids or [new_gid() for _ in wishes], strict=True)
-        ]
+        jobs = []
+        for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
+            jobs.append(Job(gid, self._checked(wish), state, added_at=now))
+            if number % MOST_IN_A_ROW == 0:
+                await asyncio.sleep(0)
         if at is None and jobs and jobs[0].wish.priority.weight != 1:
             weight = jobs[0].wish.priority.weight
             at = self._line.end_of(lambda other: other.wish.priority.weight >= weight)
@@ -186,6 +189,7 @@ class Queue:
         except BaseException:
             for job in jobs:
                 self._line.remove(job)
+            self.store.take_back(jobs)
             raise
         for job in jobs:
             self._jobs[job.gid] = job
@@ -293,6 +297,10 @@ class Queue:
             self._line.remove(job)
             self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
             self.events.publish(What.MOVED, job)
+        await self.tell_changed(job)
+
+    async def tell_changed(self, job: Job) -> None:
+        """Write it down, and tell whoever listens: what is known of it is another now. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
         await self.store.save([job])
 

@@ -178,13 +178,21 @@ async def _open_by_httpx(session: Session, url: str, options: Options, first: Fi
 async def _open_elsewhere(
     session: Session, protocol: Speaker, url: str, options: Options, first: First, meter: Meter, *, outside: bool
 ) -> Opening:  # fmt: skip
-    """In a protocol that is not the web's: its connection logs in, not each request."""
+    """In a protocol that is not the web's."""
     address = protocol.address(url).staying(outside=outside)
+    request, home = await logged_in(session, protocol, address, options)
+    return await _ask(session, url, Hop(request.address, home), options, first, meter, request)
+
+
+async def logged_in(
+    session: Session, protocol: Speaker, address: Address, options: Options
+) -> tuple[Request, str]:  # fmt: skip
+    """The request for an address of a protocol that is not the web's, with the login that its connection makes (not
+    each request), and the origin that the user named."""
     hop = await _hop(session, address, address.endpoint.origin, options, takes_proxy=protocol.takes_proxy)
     login = session.access.login(hop, options)
     endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)
-    request = protocol.request(replace(hop.address, endpoint=endpoint))
-    return await _ask(session, url, Hop(request.address, hop.home), options, first, meter, request)
+    return protocol.request(replace(hop.address, endpoint=endpoint)), hop.home
 
 
 def origin_of(url: str) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from thunderdl.core.mirroring import Facts
+from thunderdl.engine.listing import is_listed, listed
 from thunderdl.engine.metalinks import metalink_of, offers_of
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import MIRROR_FIRST, Opening, open_source, release
@@ -77,6 +78,11 @@ class Walk:
             for found in self._of_metalink(await metalink_of(self._session, self._url, self._options)):
                 yield found
             return
+        if is_listed(self._session, self._url):
+            first = await listed(self._session, self._url, "", self._options)
+            async for found in self._all(first):
+                yield found
+            return
         url, document = await self._fetched(self._url)
         if any(mark in document[:_SNIFFED_BYTES] for mark in _METALINKS):
             metalink = await self._session.on_disk(parse_metalink, document, safe_name, shown_url(url))
@@ -86,7 +92,12 @@ class Walk:
         page = await self._session.on_disk(_parsed, url, "", document)
         if page is None:
             raise UsageError(f"{shown_url(url)[:200]} is no index page, metalink or manifest.")
-        for file in self._taken(page, _Folder(url, "")):
+        async for found in self._all(page):
+            yield found
+
+    async def _all(self, first: Page) -> AsyncIterator[Found]:
+        """What the first page names, and all below it."""
+        for file in self._taken(first, _Folder("", "")):
             yield Found(file)
         async for file in self._below():
             yield Found(file)
@@ -110,6 +121,8 @@ class Walk:
     async def _page(self, folder: _Folder) -> Page | None:
         """The page of a folder below the first; None, and told, where there is none."""
         try:
+            if is_listed(self._session, folder.url):
+                return await listed(self._session, folder.url, folder.name, self._options)
             url, document = await self._fetched(folder.url)
             page = await self._session.on_disk(_parsed, url, folder.name, document)
             if page is None:

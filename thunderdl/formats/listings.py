@@ -35,6 +35,16 @@ _OURS = (".part", ".part.journal")
 SafeComponent = Callable[[str], str]
 
 
+class Entry(NamedTuple):
+    """What a file server lists of one file or folder. ``name``: as its bytes are there; ``modified``: when it was, in
+    words that change with it, "" where it does not say."""
+
+    name: bytes
+    is_folder: bool
+    size_bytes: int | None = None
+    modified: str = ""
+
+
 class ListedFile(NamedTuple):
     """``name``: safe, relative. ``stated``: the list's own words on date and size, "" where it says nothing usable;
     ``size_bytes``: where the list vouches for it."""
@@ -134,6 +144,24 @@ class Place:
             page.folders.append(ListedFolder(name, url, stated))
         else:
             page.files.append(ListedFile(name, url, stated))
+
+    def add_entry(self, entry: Entry, page: Page) -> None:
+        """Put on the page what a file server lists of this very place."""
+        if entry.name in (b".", b".."):
+            return
+        if len(page) >= MAX_ENTRIES:
+            page.is_cut = True
+            return
+        # A name, not a link: nothing in it may be read as an escape, a folder or a query.
+        url = self.base + quote(entry.name, safe="")
+        if (name := self.named([_decoded(quote(entry.name, safe=""))], page)) is None:
+            return
+        size = "" if entry.size_bytes is None else str(entry.size_bytes)
+        stated = f"{entry.modified} {size}".rstrip() if entry.modified else ""
+        if entry.is_folder:
+            page.folders.append(ListedFolder(name, f"{url}/", stated))
+        else:
+            page.files.append(ListedFile(name, url, stated, entry.size_bytes))
 
     def add_path(self, path: str, page: Page, *, size_bytes: int | None, digest: Digest | None) -> None:
         """Put a file on the page that a manifest names by its path from here, not by a URL."""

@@ -15,11 +15,11 @@ MAX_PACKET_BYTES = 256 * 1024
 SAFE_READ_BYTES = 32 * 1024
 LIMITS = b"limits@openssh.com"
 
-VERSION, STATUS, HANDLE, DATA, ATTRS, EXTENDED_REPLY = 2, 101, 102, 103, 105, 201
+VERSION, STATUS, HANDLE, DATA, NAME, ATTRS, EXTENDED_REPLY = 2, 101, 102, 103, 104, 105, 201
 OK, EOF, NO_SUCH_FILE, PERMISSION_DENIED, FAILURE, BAD_MESSAGE, UNSUPPORTED = 0, 1, 2, 3, 4, 5, 8
-_INIT, _OPEN, _CLOSE, _READ, _FSTAT, _EXTENDED = 1, 3, 4, 5, 8, 200
+_INIT, _OPEN, _CLOSE, _READ, _FSTAT, _OPENDIR, _READDIR, _EXTENDED = 1, 3, 4, 5, 8, 11, 12, 200
 _FOR_READING = 1
-_HAS_SIZE, _HAS_OWNER, _HAS_PERMISSIONS, _HAS_TIMES = 1, 2, 4, 8
+_HAS_SIZE, _HAS_OWNER, _HAS_PERMISSIONS, _HAS_TIMES, _HAS_MORE = 1, 2, 4, 8, 0x80000000
 _FORMAT_BITS, _REGULAR, _FOLDER = 0o170000, 0o100000, 0o040000
 
 
@@ -33,6 +33,11 @@ class Attributes(NamedTuple):
     @property
     def is_folder(self) -> bool:
         return self._format == _FOLDER
+
+    @property
+    def is_file(self) -> bool:
+        """Certainly a regular file."""
+        return self._format == _REGULAR
 
     @property
     def is_special(self) -> bool:
@@ -59,6 +64,16 @@ def init() -> bytes:
 def open_file(request_id: int, path: bytes) -> bytes:
     """For reading; answered by HANDLE."""
     return _packet(_OPEN, struct.pack(">I", request_id) + _string(path) + struct.pack(">II", _FOR_READING, 0))
+
+
+def open_folder(request_id: int, path: bytes) -> bytes:
+    """Answered by HANDLE."""
+    return _packet(_OPENDIR, struct.pack(">I", request_id) + _string(path))
+
+
+def read_folder(request_id: int, handle: bytes) -> bytes:
+    """Answered by NAME with some of its entries, or by STATUS with EOF behind the last."""
+    return _packet(_READDIR, struct.pack(">I", request_id) + _string(handle))
 
 
 def fstat(request_id: int, handle: bytes) -> bytes:
@@ -108,13 +123,30 @@ def parse_status(payload: bytes) -> Status:
 
 def parse_attributes(payload: bytes) -> Attributes:
     """From what follows the id of an ATTRS packet (section 5)."""
-    fields = _Fields(payload)
+    return _attributes(_Fields(payload))
+
+
+def parse_names(payload: bytes) -> list[tuple[bytes, Attributes]]:
+    """Names and attributes, from what follows the id of a NAME packet (section 7)."""
+    fields, found = _Fields(payload), list[tuple[bytes, Attributes]]()
+    # The count is a stranger's number: what is not there raises.
+    for _ in range(fields.number()):
+        name = fields.string()
+        # In the form of ls -l, for people.
+        fields.string()
+        found.append((name, _attributes(fields)))
+    return found
+
+
+def _attributes(fields: _Fields) -> Attributes:
     flags = fields.number()
     size = fields.long() if flags & _HAS_SIZE else None
     if flags & _HAS_OWNER:
         fields.long()
     permissions = fields.number() if flags & _HAS_PERMISSIONS else None
     modified = (fields.number(), fields.number())[1] if flags & _HAS_TIMES else None
+    for _ in range(fields.number() if flags & _HAS_MORE else 0):
+        fields.string(), fields.string()
     if size is not None and size >= 1 << 63:
         raise ValueError("a file of more than 2^63 bytes")
     return Attributes(size, permissions, modified)

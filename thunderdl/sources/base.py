@@ -22,6 +22,7 @@ from thunderdl.sources.http.transfer import Store, Transfer
 from thunderdl.sources.http.wire import Address, Endpoint
 
 if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
     from thunderdl.options import Options
     from thunderdl.sources.http.mover import Mover
 
@@ -80,6 +81,14 @@ class Carrier(Protocol):
         """End it; every transfer on it is answered by Broke with ``error``."""
 
 
+class Lister(Protocol):
+    """A Carrier whose protocol lists folders."""
+
+    async def listed(self, path: bytes) -> list[Entry]:
+        """What is in the folder at ``path``, decoded, with a slash at both ends; nothing else may be asked meanwhile.
+        Raises a SourceError: NotFound leaves the connection as it was, after any other it is to be closed."""
+
+
 class Access(Protocol):
     """One protocol, for one session. ``runs_on``: what follows a range comes unasked, any other costs a connection."""
 
@@ -88,6 +97,10 @@ class Access(Protocol):
 
     def address(self, url: str) -> Address:
         """The URL taken apart. Raises InvalidUrl."""
+
+    def folder(self, url: str) -> Address:
+        """The URL of a folder, taken apart: the connections to its endpoint are Listers. Raises InvalidUrl, also where
+        folders are not listed."""
 
     def request(self, address: Address) -> Request:
         """What asks for the file there. Its endpoint has the proxy and the login that are to be used."""

@@ -40,6 +40,9 @@ class InlineData:
             raise InvalidUrl(url, str(error)) from None
         return Address(_ENDPOINT, quote(content, safe="%/:;,+=&?!$'()*@~[]\""))
 
+    def folder(self, url: str) -> Address:
+        raise InvalidUrl(url, "it is no folder")
+
     def request(self, address: Address) -> PlainRequest:
         return PlainRequest(address)
 

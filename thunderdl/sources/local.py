@@ -43,6 +43,9 @@ class LocalFiles:
             raise InvalidUrl(url, "it names a folder; name one file in it")
         return Address(_ENDPOINT, quote(path, safe="/%"))
 
+    def folder(self, url: str) -> Address:
+        raise InvalidUrl(url, "folders of this machine are not listed; rsync -a copies them")
+
     def request(self, address: Address) -> PlainRequest:
         return PlainRequest(address)
 

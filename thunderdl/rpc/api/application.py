@@ -85,10 +85,11 @@ class Api:
         return {"files_done": totals.files_done, "files_failed": totals.files_failed, "bytes": totals.bytes_done}
 
     async def job(self, gid: str) -> Job:
-        """The task of that name, also one that ended long ago. Raises NoSuchTask, StorageError."""
-        job = self.queue.at_hand(gid)
-        if job is None and GID.fullmatch(gid):
-            job = await self.queue.store.job(gid)
+        """The task of that name, also one that ended long ago; or the one at hand whose name begins so. Raises
+        NoSuchTask, UsageError where several do, StorageError."""
+        if not GID.fullmatch(gid):
+            return self.queue.find(gid)
+        job = self.queue.at_hand(gid) or await self.queue.store.job(gid)
         if job is None:
             raise NoSuchTask(gid)
         return job
@@ -116,7 +117,9 @@ class Api:
         told = await route.handle(self, Call(gid, query, body, raw, scope))
         if isinstance(told, Answer | Streamed):
             return told
-        return Answer(204) if told is None else Answer(route.status, encoded(told))
+        if told is None:
+            return Answer(204)
+        return Answer(route.status, told if isinstance(told, bytes) else encoded(told))
 
 
 def _table() -> Mapping[str, Mapping[str, Route]]:

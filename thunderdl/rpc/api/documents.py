@@ -15,7 +15,7 @@ from thunderdl.formats.targets import checked_target
 from thunderdl.options import Priority
 from thunderdl.rpc.api.fields import OPTIONS, SWITCH, TEXT, TEXTS, Field, Shape, read
 from thunderdl.rpc.api.routes import BASE, Call, Route
-from thunderdl.rpc.api.shapes import Json, task_of
+from thunderdl.rpc.api.shapes import Json, list_of
 from thunderdl.rpc.api.tasks import PRIORITY
 from thunderdl.rpc.exchange import JSON_TYPE, header_of, parsed
 
@@ -56,7 +56,7 @@ async def add(api: Api, call: Call) -> object:
     )  # fmt: skip
     wishes = await wishes_of(api.queue, call.raw, like)
     jobs = await api.queue.add(wishes, paused=given["paused"])
-    return {"tasks": [task_of(api.queue, job) for job in jobs]}
+    return await list_of(api.queue, jobs)
 
 
 async def inspect(api: Api, call: Call) -> object:

@@ -9,7 +9,7 @@ from thunderdl.options import Kind, table
 from thunderdl.rpc.api.fields import NUMBER, TEXT, Field, text, whole
 from thunderdl.rpc.api.routes import BASE, Call, Route
 from thunderdl.rpc.api.settings import FIELDS, changes_of, settings_of
-from thunderdl.rpc.api.shapes import task_of
+from thunderdl.rpc.api.shapes import list_of
 
 if TYPE_CHECKING:
     from thunderdl.rpc.api.application import Api
@@ -39,7 +39,7 @@ async def history(api: Api, call: Call) -> object:
     jobs = await api.queue.history(
         call.query["q"], before=call.query["before"], most=most + 1, state=State(state) if state else None
     )
-    return {"tasks": [task_of(api.queue, job) for job in jobs[:most]], "more": len(jobs) > most}
+    return await list_of(api.queue, jobs[:most], more=len(jobs) > most)
 
 
 async def forget_history(api: Api, _: Call) -> object:

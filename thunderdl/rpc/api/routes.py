@@ -25,7 +25,7 @@ class Call(NamedTuple):
     scope: Scope
 
 
-# What is answered: a value for JSON, None for 204, or a whole answer.
+# What is answered: a value for JSON, JSON itself as bytes, None for 204, or a whole answer.
 Handler = Callable[["Api", Call], Awaitable[object]]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Sequence
 from typing import Any
@@ -9,12 +10,13 @@ from urllib.parse import parse_qs
 
 from thunderdl.daemon.jobs import Job, State, Text
 from thunderdl.daemon.places import named_folder
-from thunderdl.daemon.queue import Queue
+from thunderdl.daemon.queue import MOST_IN_A_ROW, Queue
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent, scheme_of
 from thunderdl.model import Explanation, FileProgress, PeerProgress, Progress, Status, TrackerProgress
 from thunderdl.options import Kind, table
 from thunderdl.rpc.api.whys import why_of
+from thunderdl.rpc.exchange import encoded
 from thunderdl.storage.paths import name_from_url
 
 Json = dict[str, Any]
@@ -58,6 +60,17 @@ def task_of(queue: Queue, job: Job, progress: Progress | None = None) -> Json:
             error = {"kind": outcome.kind, "message": shown_url(outcome.error), "code": outcome.exit_code}
             told["error"] = error
     return told
+
+
+async def list_of(queue: Queue, jobs: Sequence[Job], **more: object) -> bytes:
+    """``{"tasks": […], …}`` as JSON, of many of them: made in turns with what else is to be done."""
+    told = []
+    for number, job in enumerate(jobs, 1):
+        told.append(encoded(task_of(queue, job)))
+        if number % MOST_IN_A_ROW == 0:
+            await asyncio.sleep(0)
+    rest = b"".join(b",%b:%b" % (encoded(name), encoded(value)) for name, value in more.items())
+    return b'{"tasks":[' + b",".join(told) + b"]" + rest + b"}"
 
 
 def detail_of(queue: Queue, job: Job) -> Json:
@@ -142,10 +155,11 @@ def name_of(job: Job, progress: Progress | None) -> str:
         return printable(progress.name)
     if job.outcome is not None and job.outcome.name:
         return printable(job.outcome.name)
-    out = job.wish.options.get("out")
-    url = job.wish.url
+    out, url = job.wish.options.get("out"), job.wish.url
     if isinstance(out, str) and out:
         return printable(out)
+    if job.wish.name:
+        return printable(job.wish.name)
     if is_magnet(url):
         return printable(parse_qs(url.partition("?")[2]).get("dn", ["magnet link"])[0])
     return name_from_url(shown_url(url))

@@ -40,14 +40,18 @@ class Ftp:
         self._known: dict[Endpoint, Features] = {}
 
     def address(self, url: str) -> Address:
+        address = self.folder(url)
+        if address.target.endswith("/"):
+            raise InvalidUrl(url, "it names a folder; name one file in it, or use thunderdl mirror")
+        return address
+
+    def folder(self, url: str) -> Address:
         found = parse_url(url, ports=_PORTS)
         path = taken_apart(url)[1] or "/"
         if kind := _TYPE.search(path):
             if kind[1].lower() != "i":
                 raise InvalidUrl(url, f"files come as they are here; leave ;type={kind[1]} away")
             path = path[: kind.start()]
-        if path.endswith("/"):
-            raise InvalidUrl(url, "it names a folder; name one file in it")
         raw = unquote_to_bytes(path.encode("utf-8", "surrogateescape"))
         login = f"{found.user or ''}{found.password}".encode("utf-8", "surrogateescape")
         if _LINE_ENDS.search(raw) or _LINE_ENDS.search(login):

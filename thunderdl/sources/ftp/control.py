@@ -122,11 +122,12 @@ class Control:
 @dataclass(slots=True)
 class Features:
     """What a server says that it can do; ``passive``: the kind of passive mode that works, None until one did;
-    ``tells_facts``: size and time of a file."""
+    ``tells_facts``: size and time of a file; ``lists_facts``: those of all in a folder (MLSD)."""
 
     rest: bool | None = None
     utf8: bool = False
     tells_facts: bool = False
+    lists_facts: bool = False
     passive: bytes | None = None
 
 
@@ -136,7 +137,11 @@ def features_of(reply: Reply) -> Features:
         return Features()
     told = {line.strip().upper() for line in reply.lines}
     rest = True if "REST STREAM" in told else None
-    return Features(rest=rest, utf8="UTF8" in told, tells_facts={"SIZE", "MDTM"} <= told)
+    # RFC 3659 section 7.8: a feature of its own MLSD is not, MLST names both.
+    lists = any(line.split(" ")[0] in ("MLST", "MLSD") for line in told)
+    return Features(
+        rest=rest, utf8="UTF8" in told, tells_facts={"SIZE", "MDTM"} <= told, lists_facts=lists
+    )  # fmt: skip
 
 
 def size_of(reply: Reply) -> int | None:

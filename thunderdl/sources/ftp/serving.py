@@ -70,8 +70,7 @@ class Server:
         """Size and time of a file, as far as the server tells them: asked before every retrieval, since nothing else
         shows that it is still the same file. Raises NotFound where it tells them of others: no data connection is made
         for nothing then."""
-        if self.features.utf8 and not path.isascii():
-            self.control.ask(b"OPTS UTF8 ON")
+        self.speak_utf8(path)
         size = _alive(self.control.ask(b"SIZE " + path))
         modified = _alive(self.control.ask(b"MDTM " + path))
         if size.code == modified.code == 550 and self.features.tells_facts:
@@ -79,9 +78,14 @@ class Server:
         ranges = self.features.rest is not False
         return Facts(size_bytes=size_of(size), modified=time_of(modified), ranges=ranges)
 
+    def speak_utf8(self, path: bytes) -> None:
+        """Have the path read as UTF-8, where that makes a difference."""
+        if self.features.utf8 and not path.isascii():
+            self.control.ask(b"OPTS UTF8 ON")
+
     def retrieve(self, path: bytes, start: int, facts: Facts) -> Retrieval:
         """Have it sent, from ``start`` where the server can do that, else from its beginning."""
-        sock = self._passive()
+        sock = self.passive()
         try:
             if not self._restart(start):
                 start, facts = 0, replace(facts, ranges=False)
@@ -90,8 +94,7 @@ class Server:
                 raise self._why_not(path, reply)
             if facts.size_bytes is None and start == 0:
                 facts = replace(facts, size_bytes=_size_told(reply))
-            if self._is_secure:
-                sock = self._secured(sock)
+            sock = self.secured(sock)
             sock.setblocking(False)
         except BaseException:
             sock.close()
@@ -123,7 +126,7 @@ class Server:
 
     # -- the data connection
 
-    def _passive(self) -> socket.socket:
+    def passive(self) -> socket.socket:
         """A data connection to the host of the control connection, whatever the server says: an address in its answer
         could make us knock at any door (curl CVE-2020-8284)."""
         if self.features.passive != b"PASV":
@@ -151,9 +154,11 @@ class Server:
         except ConnectFailed as error:
             raise ConnectFailed("", f"its data connection could not be made: {error.reason}") from None
 
-    def _secured(self, sock: socket.socket) -> socket.socket:
-        """TLS in the session of the control connection: some servers take no other (vsftpd's require_ssl_reuse), and
-        it proves that both ends are the same."""
+    def secured(self, sock: socket.socket) -> socket.socket:
+        """The data connection as it is to be used. Where there is TLS, in the session of the control connection: some
+        servers take no other (vsftpd's require_ssl_reuse), and it proves that both ends are the same."""
+        if not self._is_secure:
+            return sock
         control = self.control.sock
         session = control.session if isinstance(control, ssl.SSLSocket) else None
         sock.settimeout(self.control.timeout_s)

@@ -49,6 +49,15 @@ class SecureFiles:
         self._threads = DaemonThreads[Any](THREADS, "thunderdl-sftp")
 
     def address(self, url: str) -> Address:
+        address = self._taken_apart(url)
+        if address.target.endswith("/"):
+            raise InvalidUrl(url, "it names a folder; name one file in it, or use thunderdl mirror")
+        return address
+
+    def folder(self, url: str) -> Address:
+        return self._taken_apart(url)
+
+    def _taken_apart(self, url: str) -> Address:
         if self._ground.options.proxy is not None:
             # To go around it would show the user's address to the server.
             raise InvalidUrl(url, "ssh takes no --proxy; name one in ~/.ssh/config (ProxyJump, ProxyCommand)")
@@ -56,8 +65,6 @@ class SecureFiles:
         check_names(url, address)
         if "%00" in address.target:
             raise InvalidUrl(url, "its path holds a NUL")
-        if address.target.endswith("/"):
-            raise InvalidUrl(url, "it names a folder; name one file in it")
         return address
 
     def request(self, address: Address) -> PlainRequest:

@@ -21,6 +21,7 @@ from thunderdl.sources.sftp.channel import ChannelClosed
 from thunderdl.sources.sftp.remote_file import RemoteFile
 
 if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
     from thunderdl.sources.base import OnDisk
 
 # An order waits for so long; a change of threads costs 0.1 ms.
@@ -54,6 +55,12 @@ class RemoteOrigin:
     async def pump(self, transfer: Transfer, room: int) -> int | None:
         """Have up to ``room`` bytes hashed and written; 0 at the end of the file, None where nothing came just now."""
         return await self._call(lambda: self._pump(transfer, room))
+
+    async def listed(self, path: bytes) -> list[Entry]:
+        """What is in a folder."""
+        # Of the slashes at its end the root alone needs one; nothing is left of the user's home.
+        there = b"/" if not path.strip(b"/") else _remote_path(path).rstrip(b"/") or b"."
+        return await self._call(lambda: self._file.listing(there))
 
     def close(self) -> None:
         self._is_ended = True
@@ -103,6 +110,10 @@ class RemoteCarrier(CallCarrier):
         super().close(error)
         # Also where a thread is at work: it may be waiting for what never comes.
         self._remote.close()
+
+    async def listed(self, path: bytes) -> list[Entry]:
+        """A :class:`thunderdl.sources.base.Lister`'s."""
+        return await self._remote.listed(path)
 
     async def _bring(self, transfer: Transfer, room: int) -> int:
         while True:

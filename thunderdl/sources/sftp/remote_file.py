@@ -7,14 +7,17 @@ what is in flight bounds; one that nobody wants any more (its transfer was lower
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 from thunderdl.errors import BadResponse, SourceError
 from thunderdl.formats import sftp
 from thunderdl.sources.sftp.channel import Arrival, Channel
 from thunderdl.sources.sftp.faults import status_fault
 from thunderdl.sources.sftp.flight import Asked, Flight
+
+if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
 
 # As much as a socket between processes holds at once by Linux' default (net.core.rmem_max).
 BUFFER_BYTES = 256 * 1024
@@ -51,12 +54,25 @@ class RemoteFile:
         self._drop_flight()
         if path != self._path:
             self._reopen(path)
-        kind, payload = self._answer(lambda request_id: sftp.fstat(request_id, self._handle))
-        if kind == sftp.STATUS:
-            raise status_fault(_parsed(sftp.parse_status, payload))
-        if kind != sftp.ATTRS:
-            raise _out_of_step()
+        payload = self._expected(sftp.ATTRS, lambda request_id: sftp.fstat(request_id, self._handle))
         return _parsed(sftp.parse_attributes, payload)
+
+    def listing(self, path: bytes) -> list[Entry]:
+        """What is in a folder, but for links and what is neither file nor folder; at most one more than a list may
+        have."""
+        # Loaded by whoever mirrors, as for FTP.
+        from thunderdl.formats.listings import MAX_ENTRIES, Entry
+
+        self._drop_flight()
+        handle = _parsed(sftp.parse_handle, self._expected(sftp.HANDLE, lambda each: sftp.open_folder(each, path)))
+        entries: list[Entry] = []
+        while len(entries) <= MAX_ENTRIES:
+            kind, payload = self._answer(lambda each: sftp.read_folder(each, handle))
+            if kind == sftp.STATUS and _parsed(sftp.parse_status, payload).code == sftp.EOF:
+                break
+            entries += (Entry(name, *_told(found)) for name, found in self._names(kind, payload))
+        self._forget(handle)
+        return entries
 
     def begin(self, start: int, end: int) -> None:
         """What is read next. Begins at once: the first bytes are on their way while somebody decides."""
@@ -88,16 +104,28 @@ class RemoteFile:
 
     def _reopen(self, path: bytes) -> None:
         if self._handle:
-            closing = self._channel.new_id()
-            self._unwanted.add(closing)
-            self._channel.send(sftp.close(closing, self._handle))
+            self._forget(self._handle)
         self._path = self._handle = b""
-        kind, payload = self._answer(lambda request_id: sftp.open_file(request_id, path))
-        if kind == sftp.STATUS:
-            raise status_fault(_parsed(sftp.parse_status, payload))
-        if kind != sftp.HANDLE:
-            raise _out_of_step()
+        payload = self._expected(sftp.HANDLE, lambda request_id: sftp.open_file(request_id, path))
         self._path, self._handle = path, _parsed(sftp.parse_handle, payload)
+
+    def _forget(self, handle: bytes) -> None:
+        """Have it closed; nobody waits for the answer."""
+        closing = self._channel.new_id()
+        self._unwanted.add(closing)
+        self._channel.send(sftp.close(closing, handle))
+
+    def _names(self, kind: int, payload: bytes) -> Iterator[tuple[bytes, sftp.Attributes]]:
+        """The files and folders of an answer to a look into a folder."""
+        names = _parsed(sftp.parse_names, _payload_of(sftp.NAME, kind, payload))
+        if not names:
+            # It would be asked for ever.
+            raise _out_of_step()
+        return ((name, found) for name, found in names if found.is_folder or found.is_file)
+
+    def _expected(self, wanted: int, request: Callable[[int], bytes]) -> bytes:
+        """The payload of an answer of the kind that is wanted."""
+        return _payload_of(wanted, *self._answer(request))
 
     def _answer(self, request: Callable[[int], bytes]) -> tuple[int, bytes]:
         """Send a request while no read is wanted: kind and payload of the answer."""
@@ -178,6 +206,20 @@ class RemoteFile:
     def _discard(self, count: int) -> None:
         while count:
             count -= self._channel.receive(self._view[: min(count, BUFFER_BYTES)])
+
+
+def _told(found: sftp.Attributes) -> tuple[bool, int | None, str]:
+    """What an Entry says behind its name."""
+    size = None if found.is_folder else found.size_bytes
+    return found.is_folder, size, "" if found.modified is None else str(found.modified)
+
+
+def _payload_of(wanted: int, kind: int, payload: bytes) -> bytes:
+    if kind == sftp.STATUS:
+        raise status_fault(_parsed(sftp.parse_status, payload))
+    if kind != wanted:
+        raise _out_of_step()
+    return payload
 
 
 def _parsed(parse: Callable[[bytes], T], payload: bytes) -> T:
