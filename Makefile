@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp sim kill9 faults lint clean setup
+.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp bench-rpc sim kill9 kill9-daemon faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,7 +32,7 @@ test: lint
 
 # Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
 TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon squid microsocks \
-  openssh-server openssh-client vsftpd lftp gpgv gpg minisign
+  openssh-server openssh-client vsftpd lftp gpgv gpg minisign chromium
 test-setup:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(TEST_PACKAGES) >/dev/null; \
@@ -68,9 +68,17 @@ bench-scheduler: $(VENV)/ready
 bench-sftp: $(VENV)/ready
 	$(BIN)/python -m tests.bench.sftp $(ARGS)
 
+# aria2's RPC beside the real aria2c: calls a second, many tasks, memory, restart (needs nginx; aria2c to compare).
+bench-rpc: $(VENV)/ready
+	$(BIN)/python -u -m tests.bench.rpc $(ARGS)
+
 # Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
 kill9: $(VENV)/ready
 	$(BIN)/python -m tests.faults.kill9 $(ARGS)
+
+# The same of the daemon under load: every acknowledged task is there, once, and every file right.
+kill9-daemon: $(VENV)/ready
+	$(BIN)/python -m tests.faults.kill9_daemon $(ARGS)
 
 faults: $(VENV)/ready
 	$(BIN)/python -m tests.faults.strace $(ARGS)

@@ -22,7 +22,8 @@ from tests import doc_pages
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.cli import settings
 from thunderdl.cli.app import with_command
-from thunderdl.cli.grammar import COMMANDS, read
+from thunderdl.cli.commands import COMMANDS
+from thunderdl.cli.grammar import read
 from thunderdl.formats.hashes import format_piece_hashes
 from thunderdl.model import PieceHashes
 

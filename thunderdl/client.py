@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from thunderdl.changes import changed, changed_for_one, fixed_ones
-from thunderdl.engine.feeding import Feeder, origin_of
+from thunderdl.engine.feeding import Feeder, one_by_one, origin_of
 from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of as source_origin
 from thunderdl.engine.session import Session
@@ -109,7 +109,7 @@ class Client:
 
     async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
         """The requests, a metalink's files in its place."""
-        async for request in requests if isinstance(requests, AsyncIterable) else _one_by_one(requests):
+        async for request in one_by_one(requests):
             if request.offer is not None or not metalink_named(request.url, request.options or self.options):
                 yield request
                 continue
@@ -279,11 +279,6 @@ def _requests_of(metalink: Metalink, told_by: str, request: Request, options: Op
     if options.out is not None or request.mirrors or request.url not in (told_by, options.metalink):
         sole(offers, told_by)
     return [replace(request, offer=offer) for offer in offers]
-
-
-async def _one_by_one(requests: Iterable[Request]) -> AsyncIterator[Request]:
-    for request in requests:
-        yield request
 
 
 async def download(

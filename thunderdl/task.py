@@ -35,8 +35,8 @@ class Request:
     ``offer``: what a metalink says of it, where that is known; ``url`` may be the metalink's. ``new_url``: where the
     URL has expired since it was begun, another link of the same file; ``renewed_url``: the one that an earlier run had
     got in its place, which gets nothing of what is for ``url`` unless both are of one server. ``size_bytes``: how long
-    it is, where that is known: who has a file of another length is not used. ``on_commit``: called in a thread with
-    the finished file open, right before it gets its final name.
+    it is, where that is known: who has a file of another length is not used. ``on_commit``: called in a thread with the
+    finished file open, right before it gets its final name.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -47,9 +47,9 @@ class Request:
     options: Options | None = None
     offer: Offer | None = None
     new_url: str | None = None
-    on_commit: Callable[[int], None] | None = None
     size_bytes: int | None = None
     renewed_url: str | None = None
+    on_commit: Callable[[int], None] | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -165,17 +165,14 @@ class Task:
         await self._add_torrent(reference)
 
     async def _add_torrent(self, reference: str, told_by: str = "") -> None:
-        from thunderdl.engine.torrents import torrent_of
+        from thunderdl.engine.torrents import check_size, torrent_of
 
         asked_with = for_url(self._options, reference, self._request.url)
         torrent = await torrent_of(self._session, reference, asked_with, told_by)
         size, target = self._download.version.size, self._download.target
         if not torrent.is_single or torrent.piece_hashes is None:
             raise UsageError(f"{shown_url(reference)[:200]}: it names no single file with known pieces.")
-        if size is not None and size != torrent.size_bytes:
-            raise UsageError(
-                f"{shown_url(reference)[:200]}: it is of another file: {torrent.size_bytes} bytes, not {size}."
-            )
+        check_size(torrent, reference, size)
         self._torrent, self._offer = torrent, self._download.offer
         if target is not None:
             self._keep_place(target.path)
@@ -303,15 +300,16 @@ class Task:
         else:
             # Its login is for the first URL's server alone, whether that is still asked or not.
             download = Download(
-                self._session, (*own, *mirrors), options, "" if own else request.url, self._torrent, without=removed
-            )
-        if request.new_url is not None and not by_document:
-            download.candidates.replace_origin(request.new_url)
-        elif request.renewed_url is not None and not by_document:
-            download.candidates.origin.go_to(request.renewed_url)
+                self._session, (*own, *mirrors), options, "" if own else request.url, self._torrent,
+                without=removed,
+            )  # fmt: skip
+            if own and request.new_url is not None:
+                download.candidates.replace_origin(request.new_url)
+            elif own and request.renewed_url is not None:
+                download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
-        download.on_commit = request.on_commit
         download.said_bytes = request.size_bytes
+        download.on_commit = request.on_commit
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:

@@ -93,7 +93,8 @@ def test_a_secret_that_is_none_is_not_shown(
 
 
 def test_kinds_of_addresses() -> None:
-    from thunderdl.cli.grammar import COMMANDS, read
+    from thunderdl.cli.commands import COMMANDS
+    from thunderdl.cli.grammar import read
 
     for line, expected in ((["-4"], IpVersion.V4), (["--ipv6"], IpVersion.V6), (["--ip-version", "6"], IpVersion.V6)):
         typed = read(COMMANDS["get"], ["u", *line])

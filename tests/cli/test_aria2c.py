@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import random
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -14,13 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.aria2c import run
+from tests.cli.aria2c import link_in, run
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.__main__ import arguments_of
 from thunderdl.aria2.files import read_list
+from thunderdl.cli.aria2c.console import Console
 from thunderdl.cli.aria2c.given import Given, load
+from thunderdl.cli.aria2c.main import options_of_all
 from thunderdl.cli.aria2c.rpc import serve
 from thunderdl.errors import UsageError
+from thunderdl.options import Options
 
 BIG = random.Random(0).randbytes(3_000_000)
 SMALL = b"small"
@@ -59,6 +64,47 @@ def test_mirrors_of_one_file(server: LoopbackServer, here: Path) -> None:
 def test_nothing_is_asked_for_but_what_was_given(server: LoopbackServer, here: Path) -> None:
     run(here, f"{server.origin}/small.txt")
     assert [request.path for request in server.requests] == ["/small.txt"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "downloads", "per_host"),
+    [
+        ({"max-connection-per-server": "3", "max-concurrent-downloads": "16", "split": "16"}, 1, 3),
+        ({"max-connection-per-server": "3", "max-concurrent-downloads": "4"}, 9, 12),
+        ({"split": "16"}, 99, 64),
+        ({}, 9, Options().per_host),
+    ],
+)
+def test_downloads_take_no_more_connections_than_were_asked_for(
+    asked: dict[str, str | list[str]], downloads: int, per_host: int
+) -> None:
+    """yt-dlp names sixteen files at once, and then one file."""
+    assert options_of_all(Given(asked, ()), Options(), downloads).per_host == per_host
+
+
+@pytest.mark.parametrize("quiet", ["true", "false"])
+def test_what_comes_from_outside_is_told_without_secrets_and_escapes(here: Path, quiet: str) -> None:
+    paper = io.StringIO()
+    console = Console(Given({"log": f"{here}/log", "quiet": quiet}, ()), paper)
+    console.error("http://me:secret@h/x said \x1b[2Jno")
+    console.close()
+    told = paper.getvalue() + (here / "log").read_text()
+    assert told.count("http://h/x said \ufffd[2Jno") == (1 if quiet == "true" else 2)
+    assert "secret" not in told
+
+
+def test_ctrl_c_stops_it_in_order(here: Path) -> None:
+    program = link_in(here.parent / "bin")
+    with LoopbackServer({"/big.bin": Resource(body=BIG)}) as server:
+        typed = [str(program), "--no-conf", "--max-download-limit=16K", "--save-session=s", f"{server.origin}/big.bin"]
+        with subprocess.Popen(typed, cwd=here, stdout=subprocess.PIPE, text=True) as process:
+            server.wait_for(lambda served: served.sent["/big.bin"] > 0, timeout_s=20)
+            process.send_signal(signal.SIGINT)
+            out, _ = process.communicate(timeout=20)
+    assert process.returncode == 7
+    assert "Shutdown sequence commencing" in out
+    assert "|INPR|" in out
+    assert b"/big.bin\t\n gid=" in (here / "s").read_bytes()
 
 
 def test_quiet_says_nothing(server: LoopbackServer, here: Path) -> None:

@@ -5,7 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from thunderdl.cli import typer_app
-from thunderdl.cli.grammar import COMMANDS, Command, Typed, read
+from thunderdl.cli.commands import COMMANDS
+from thunderdl.cli.grammar import Command, Typed, read
 from thunderdl.errors import UsageError
 from thunderdl.options import Exists, table
 

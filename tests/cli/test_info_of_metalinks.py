@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,10 @@ def test_what_a_server_states_of_a_file(server: LoopbackServer, capsys: pytest.C
     assert any(line.startswith("note") and "contradicts itself" in line for line in lines)
     assert main(["info", "--json", server.url("/f")]) == 0
     assert json.loads(capsys.readouterr().out)["duplicates"] == ["http://m.example/f"]
+
+
+def test_mirrors_of_which_nothing_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plain = replace(FILE, mirrors=(Mirror(url="http://a.example/f"), Mirror(url="http://b.example/f")))
+    (tmp_path / "x.meta4").write_bytes(write_metalink4([plain]))
+    assert main(["info", str(tmp_path / "x.meta4")]) == 0
+    assert "   mirror     http://a.example/f\n   mirror     http://b.example/f\n" in capsys.readouterr().out

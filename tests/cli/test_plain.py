@@ -97,3 +97,9 @@ def test_a_standstill_says_why() -> None:
     lost = source(1, state=SourceState.BACKING_OFF, note="refused; again in 4 s")
     line = progress_line(progress("http://u:s3cret@h/x", sources=(lost,)))
     assert line == "http://h/x  120 MiB of 256 MiB  backing off: refused; again in 4 s"
+
+
+def test_a_url_is_not_told_twice() -> None:
+    lost = source(1, state=SourceState.BACKING_OFF, note="http://h/x: connection refused.")
+    line = progress_line(progress("http://h/x", sources=(lost,)))
+    assert line == "http://h/x  120 MiB of 256 MiB  backing off: connection refused."

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from thunderdl.cli import exit_codes
-from thunderdl.cli.grammar import COMMANDS
+from thunderdl.cli.commands import COMMANDS
 from thunderdl.cli.reference import page
 from thunderdl.options import table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,3 +101,29 @@ def test_a_store_of_a_browser_is_looked_at_for_one_host(tmp_path: Path) -> None:
 
     store = firefox(tmp_path, (".example.com", "a"), ("www.example.com", "b"), ("mail.example.com", "c"))
     assert sorted(cookie.name for cookie in browser_cookies(store, "www.example.com")) == ["a", "b"]
+
+
+def test_who_comes_while_it_is_read_waits_for_it(netrc: Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the second file of a list was asked for without a login, and each remark was told twice."""
+    read: list[str] = []
+
+    async def slowly(work: Callable[..., None], *args: object) -> None:
+        read.append(work.__name__)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        work(*args)
+
+    monkeypatch.setattr("thunderdl.sources.http.browser_cookies.browser_cookies", lambda name, host: [])
+    options = replace(netrc, cookies_from_browser="firefox")
+
+    async def both() -> list[str | None]:
+        access, hop = Access(options, {HOME}), Hop(parse_url(f"{HOME}/"), HOME)
+
+        async def login() -> str | None:
+            await access.keeping.prepare(slowly, hop.address.endpoint, options)
+            return dict(access.request(hop, options).plain_fields()).get("Authorization")
+
+        return list(await asyncio.gather(login(), login()))
+
+    assert asyncio.run(both()) == ["Basic YTpvbmU="] * 2
+    assert read == ["_read_files", "_read_browser"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.runs import all_say, content_of, drive, failed, names
+from tests.engine.runs import LIMIT_S, all_say, content_of, drive, failed, names
 from tests.engine.swarm import ALONE, CONTENT, SIZE, made_torrent, seeds
 from tests.engine.test_facts import FILES, first_urls, looked, rate_of, sole
 from tests.servers import misbehave as m
@@ -23,6 +23,10 @@ from thunderdl.errors import NotFound, UsageError
 from thunderdl.leftovers import request_from_folder
 from thunderdl.model import Result, SourceState, Status, UrlUse
 from thunderdl.options import Options, Priority
+from thunderdl.sources.swarm.collector import Collector, Plan
+from thunderdl.sources.swarm.host import Host
+from thunderdl.sources.swarm.settings import SwarmSettings
+from thunderdl.sources.swarm.torrent import load
 from thunderdl.storage.wishes import find_part_folders
 
 SLOW = Limits(rate_bytes_per_s=4 * 1024 * 1024)
@@ -317,6 +321,36 @@ def test_more_files_are_wanted_and_others_no_more(tmp_path: Path) -> None:
     assert result.bytes == 500_000
     assert tree_of(folder.target) == {name: FILES[name] for name in ("Set/sub/b.iso", "Set/sub/c.txt")}
     assert names(folder.target / "Set") == ["sub"]
+
+
+def test_what_is_finished_of_the_choice_before_ends_nothing(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+
+    async def run() -> list[bool]:
+        host = Host(SwarmSettings(listen="127.0.0.1:0", user_agent="t", dht=False, lsd=False))
+        collector, everything = Collector(host, load(folder.made, "t")), frozenset(range(4))
+        await collector.start(Plan(folder=str(folder.origin), wanted=everything))
+        async with asyncio.timeout(LIMIT_S):
+            await finished(collector)
+            hearers, host._hearers = host._hearers, []
+            collector.choose(everything)
+            # libtorrent's word that it goes by the choice is not heard.
+            seen = [(await collector.look()).finished]
+            host._hearers = hearers
+            collector.choose(everything)
+            await finished(collector)
+            await collector.stop()
+            await host.close()
+            return seen
+
+    assert asyncio.run(run()) == [False]
+
+
+async def finished(collector: Collector) -> None:
+    for _ in range(round(LIMIT_S / 0.01)):
+        if (await collector.look()).finished:
+            return
+        await asyncio.sleep(0.01)
 
 
 def sized(task: Task) -> list[Any]:

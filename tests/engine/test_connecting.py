@@ -12,12 +12,13 @@ import pytest
 
 import thunderdl
 import thunderdl.errors
-from tests.engine.runs import SHORT_S, content_of, failed, fetch, names
+from tests.engine.runs import SHORT_S, cancelled_at, content_of, drive, failed, fetch, names
 from tests.servers import misbehave as m
 from tests.servers.certificates import Certificates, Identity
 from tests.servers.exchange import Behaviour
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.errors import ConnectFailed, ConnectionLost, InvalidUrl, NoSuchHost, TimedOut, TlsFailure
+from thunderdl.model import Progress, SourceState
 
 
 @pytest.fixture
@@ -177,3 +178,17 @@ def test_a_header_with_a_line_of_its_own_is_refused(tmp_path: Path, pair: tuple[
 def test_a_user_agent_with_a_line_of_its_own_is_refused(tmp_path: Path, agent: str) -> None:
     with pytest.raises(thunderdl.errors.UsageError):
         thunderdl.get("http://127.0.0.1:1/f", str(tmp_path), user_agent=agent)
+
+
+def test_who_is_asked_again_soon_is_not_called_gone(tmp_path: Path, closed_port: int) -> None:
+    seen: list[SourceState] = []
+
+    def has_failed(progress: Progress) -> bool:
+        seen.extend(source.state for source in progress.sources if source.note and not seen)
+        return bool(seen)
+
+    result = drive(
+        lambda task: cancelled_at(task, has_failed), f"http://127.0.0.1:{closed_port}/f", tmp_path, retries=3
+    )
+    assert seen == [SourceState.BACKING_OFF]
+    assert result.sources[0].state is SourceState.GONE

@@ -321,6 +321,10 @@ def test_a_resume_with_a_new_link_of_another_file_keeps_what_is_there(tmp_path: 
     assert content_of(again) == CONTENT
 
 
+# Whatever is asked for stays unfinished, so that there is time to be stopped.
+SLOW = m.stall_after(64 * 1024)
+
+
 def stopped_once_renewed(server: LoopbackServer, folder: Path, fresh: str) -> Header:
     """What the journal says of a download whose link ended midway, and which was stopped once it had ``fresh``."""
     server.resources["/old"] = file(m.first(1, m.reset_after(SIZE // 4), m.status(403)))
@@ -348,7 +352,7 @@ def go_on(folder: Path, **options: Any) -> Result:
 
 
 def test_a_resume_begins_with_the_link_that_was_got_last(tmp_path: Path, server: LoopbackServer) -> None:
-    server.resources["/new?sign=1"] = file(m.stall_after(SIZE // 2))
+    server.resources["/new?sign=1"] = file(SLOW)
     header = stopped_once_renewed(server, tmp_path, server.url("/new?sign=1").replace("//", "//ann:secret@"))
     assert (header.url, header.renewed_url) == (server.url("/old"), server.url("/new?sign=1"))
     assert b"secret" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
@@ -362,7 +366,7 @@ def test_a_resume_begins_with_the_link_that_was_got_last(tmp_path: Path, server:
 
 
 def test_what_is_for_the_old_links_server_does_not_go_to_the_last_ones(tmp_path: Path, server: LoopbackServer) -> None:
-    with LoopbackServer({"/new": file(m.stall_after(SIZE // 2))}) as other:
+    with LoopbackServer({"/new": file(SLOW)}) as other:
         stopped_once_renewed(server, tmp_path, other.url("/new"))
         other.release.set()
         other.resources["/new"] = file()
@@ -374,7 +378,7 @@ def test_what_is_for_the_old_links_server_does_not_go_to_the_last_ones(tmp_path:
 
 
 def test_a_last_link_that_is_over_is_renewed_once_more(tmp_path: Path, server: LoopbackServer) -> None:
-    server.resources["/new"] = file(m.stall_after(SIZE // 2))
+    server.resources["/new"] = file(SLOW)
     stopped_once_renewed(server, tmp_path, server.url("/new"))
     server.resources |= {"/new": file(m.status(403)), "/newest": file()}
     asked = Asked(server.url("/newest"))

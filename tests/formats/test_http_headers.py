@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.formats.digest_fields import repr_digests
 from thunderdl.formats.disposition import disposition_name
 from thunderdl.formats.http_headers import (
     MAX_LENGTH_BYTES,
@@ -23,6 +22,7 @@ from thunderdl.formats.http_headers import (
     parse_unsatisfied_range,
     retry_after_s,
 )
+from thunderdl.formats.stated_digests import stated_digests
 from thunderdl.model import Digest
 
 
@@ -233,6 +233,10 @@ SHA256 = Digest("sha256", hashlib.sha256(HELLO).digest())
 SHA256_FIELD = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"
 
 
+def of_file(headers: list[tuple[str, str]]) -> tuple[Digest, ...]:
+    return stated_digests(headers, status=200).of_file
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -243,7 +247,7 @@ SHA256_FIELD = "sha-256=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:"
     ],
 )
 def test_repr_digest_members(value: str) -> None:
-    assert repr_digests([("repr-DIGEST", value)]) == (SHA256,)
+    assert of_file([("repr-DIGEST", value)]) == (SHA256,)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +258,6 @@ def test_repr_digest_members(value: str) -> None:
         [("Repr-Digest", SHA256_FIELD.upper())],
         [("Repr-Digest", "sha-256=RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=")],
         [("Repr-Digest", "sha-512=:RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg=:")],
-        [("Content-Digest", SHA256_FIELD)],
         [("Repr-Digest", SHA256_FIELD), ("Content-Encoding", "br")],
         [("Content-MD5", "LJDK2+9ClF8Nz/K5WZd/+A=="), ("Content-Range", "bytes 0-1/2")],
         [("Content-MD5", "rubbish")],
@@ -262,40 +265,9 @@ def test_repr_digest_members(value: str) -> None:
     ],
 )
 def test_no_digest_that_covers_the_whole(headers: list[tuple[str, str]]) -> None:
-    assert repr_digests(headers) == ()
-
-
-def test_the_newest_field_speaks_for_its_algorithm_and_the_strongest_comes_first() -> None:
-    headers = [
-        ("Content-MD5", "LJDK2+9ClF8Nz/K5WZd/+A=="),
-        ("Digest", "sha-256=+D8nGudz3G/kpkVKQeDrI3xD57v0UeQmzGCZOk03nsU=,SHA=82AD8itGL/oYQ5BTPFANiYnp9oE="),
-        ("Content-Encoding", "identity"),
-        ("Repr-Digest", SHA256_FIELD),
-    ]
-    found = repr_digests(headers)
-    assert [digest.algorithm for digest in found] == ["sha256", "sha1", "md5"]
-    assert found[0] == SHA256
-
-
-def test_digest_fields(testdata: Path) -> None:
-    for row in rows(testdata / "digest_fields/cases.json"):
-        headers = row.get("headers_list") or row["headers"].items()
-        found = {digest.algorithm: digest.value for digest in repr_digests((name, value) for name, value in headers)}
-        if "sha256_hex" in row:
-            assert {name: value.hex() for name, value in found.items() if name in ("sha256", "sha1")} == {
-                "sha256": row["sha256_hex"],
-                "sha1": row["sha1_hex"],
-            }
-            assert "sha224" not in found
-            assert next(iter(found)) == "sha256"
-        elif "Content-Encoding" in row["headers"] or "Repr-Digest" not in row["headers"]:
-            assert found == {}
-        else:
-            assert found == {"sha256": SHA256.value}
-            if row["id"] == "rfc9530-B1-flipped-body":
-                assert hashlib.sha256(row["body"].encode()).digest() != found["sha256"]
+    assert of_file(headers) == ()
 
 
 @given(st.lists(st.tuples(st.sampled_from(["Repr-Digest", "Digest", "Content-MD5"]), st.text(max_size=80))))
 def test_no_digest_field_raises(headers: list[tuple[str, str]]) -> None:
-    repr_digests(headers)
+    of_file(headers)

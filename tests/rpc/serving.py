@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import httpx
 from tests.daemon.runs import running
 from thunderdl.daemon.queue import Queue
 from thunderdl.rpc.access import Access
+from thunderdl.rpc.exchange import App
 from thunderdl.rpc.listening import Place, opened
 from thunderdl.rpc.secret import Secret
 from thunderdl.rpc.server import Server
@@ -41,18 +42,23 @@ class Served:
 
 @asynccontextmanager
 async def serving(
-    folder: Path, *, access: Access | None = None, secret: Secret | None = None, **changes: object
+    folder: Path,
+    *,
+    access: Access | None = None,
+    secret: Secret | None = None,
+    services: Mapping[str, App] | None = None,
+    **changes: object,
 ) -> AsyncIterator[Served]:
     """A daemon whose queue is as ``running`` makes it. Wrong secrets wait for a hundredth of a second."""
     sockets = opened([Place("127.0.0.1", 0)])
     port = sockets[0].getsockname()[1]
     base, bearer = f"http://127.0.0.1:{port}", {"authorization": f"Bearer {SECRET}"}
     async with running(folder, **changes) as queue:
-        server = Server(queue, sockets, access or Access(), secret or Secret(SECRET, delay_s=0.01))
+        server = Server(queue, sockets, access or Access(), secret or Secret(SECRET, delay_s=0.01), services or {})
         async with (
             server.running(),
-            httpx.AsyncClient(base_url=base, headers=bearer, trust_env=False) as client,
-            httpx.AsyncClient(base_url=base, trust_env=False) as stranger,
+            httpx.AsyncClient(base_url=base, headers=bearer, trust_env=False, verify=False) as client,
+            httpx.AsyncClient(base_url=base, trust_env=False, verify=False) as stranger,
         ):
             yield Served(queue, server, client, stranger, port)
 

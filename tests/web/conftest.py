@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def start_daemon() -> Iterator[StartDaemon]:
-    """A daemon with the queue of that scene. What serves the page's API and has `url` and `secret` may stand in here."""
+    """A daemon with the queue of that scene: what serves the page's API and has ``url``, ``secret``."""
     running: list[FakeDaemon] = []
 
     def start(scene: str = "busy") -> FakeDaemon:
@@ -83,7 +83,7 @@ def trouble() -> Iterator[list[str]]:
 
 @pytest.fixture
 def open_page(pages: Callable[[str, str], Page], trouble: list[str]) -> Iterator[OpenPage]:
-    """``open_page(daemon, path="#/…", width=…, locale=…, scheme=…)``: logged in by the address, as the daemon prints it."""
+    """``open_page(daemon, path="#/…", width=…, …)``: logged in by the address, as the daemon prints it."""
     opened: list[Page] = []
 
     def on_error(error: Error) -> None:

@@ -54,7 +54,11 @@ class Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = {"content-security-policy": CSP, "x-content-type-options": "nosniff", "cache-control": "no-cache"}
+                more = {
+                    "content-security-policy": CSP,
+                    "x-content-type-options": "nosniff",
+                    "cache-control": "no-cache",
+                }
                 message["headers"] = [*message["headers"], *((k.encode(), v.encode()) for k, v in more.items())]
             await send(message)
 
@@ -69,6 +73,8 @@ class FakeDaemon:
         self.tick_s = tick_s
         self.secret = SECRET
         self.requests: list[str] = []
+        # Parts of paths that are refused.
+        self.broken: set[str] = set()
         self._listeners: dict[asyncio.Queue[str], str] = {}
         self._socket = _listen(port)
         self.port: int = self._socket.getsockname()[1]
@@ -144,6 +150,8 @@ class FakeDaemon:
             try:
                 if request.url.path != "/api/v1/login":
                     self._check_cookie(request)
+                if any(part in request.url.path for part in self.broken):
+                    raise Refused(409, "This is broken on purpose.", "StateError")
                 return await handle(request)
             except Refused as refused:
                 told = {"error": {"kind": refused.kind, "message": str(refused)}}
@@ -191,7 +199,9 @@ class FakeDaemon:
         wanted = wanted.get("tasks", [wanted])
         for one in wanted:
             if not all(url.partition(":")[0] in ("http", "https", "ftp", "sftp", "magnet") for url in one["urls"]):
-                raise Refused(400, f"{one['urls'][0]}: not a URL that can be downloaded; write it with http:// or another.")
+                raise Refused(
+                    400, f"{one['urls'][0]}: not a URL that can be downloaded; write it with http:// or another."
+                )
         added = [self.world.add(one) for one in wanted]
         self._tell_changes()
         return JSONResponse({"tasks": added}, 201)

@@ -92,7 +92,8 @@ def _torrent(world: World) -> Json:
          "upload_rate_bytes_per_s": up, "progress": progress, "seeder": progress == 1, "choking": not rate}
         for n, (client, rate, up, progress) in enumerate([
             ("qBittorrent 5.1.2", 2_400_000, 40_000, 1), ("Transmission 4.0.6", 1_200_000, 0, 1),
-            ("libtorrent 2.0.11", 880_000, 120_000, 0.83), ("µTorrent 3.6", 0, 64_000, 0.37), ("Deluge 2.2.0", 0, 0, 0.91),
+            ("libtorrent 2.0.11", 880_000, 120_000, 0.83), ("µTorrent 3.6", 0, 64_000, 0.37),
+            ("Deluge 2.2.0", 0, 0, 0.91),
         ])
     ]  # fmt: skip
     files = [
@@ -129,7 +130,9 @@ def _torrent(world: World) -> Json:
 
 
 def _add_history(world: World) -> None:
-    for number, name in enumerate(("linux-6.18.tar.xz", "ubuntu-26.04-desktop-amd64.iso", "四库全书·目录.pdf", "notes.txt")):
+    for number, name in enumerate(
+        ("linux-6.18.tar.xz", "ubuntu-26.04-desktop-amd64.iso", "四库全书·目录.pdf", "notes.txt")
+    ):
         task = world.add({"urls": [f"https://example.org/{name}"], "size_bytes": 154_000_000 * (number + 1)})
         world.become(task["gid"], "complete", done_bytes=task["size_bytes"], ended_at=world.now - 86400 * (4 - number),
                      path=f"/srv/downloads/{name}", verified=["sha-256"])  # fmt: skip

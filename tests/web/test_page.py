@@ -202,6 +202,25 @@ def test_what_has_finished_is_searched_and_tried_again(start_daemon: StartDaemon
     expect(page.locator("#finished > li")).to_have_count(4)
 
 
+def test_a_list_that_is_refused_is_asked_for_once(
+    start_daemon: StartDaemon, open_page: OpenPage, trouble: list[str]
+) -> None:
+    daemon = start_daemon()
+    page = open_page(daemon)
+    page.keyboard.press("f")
+    expect(page.locator("#finished > li")).to_have_count(5)
+    daemon.broken = {"/history"}
+    page.get_by_role("searchbox").fill("x")
+    expect(page.get_by_text("This is broken on purpose.").first).to_be_visible()
+    before = len(daemon.requests)
+    page.wait_for_timeout(500)
+    assert len(daemon.requests) == before
+    daemon.broken.clear()
+    page.get_by_role("searchbox").fill("linux")
+    expect(page.locator("#finished > li")).to_have_count(1)
+    trouble.clear()
+
+
 def test_ten_thousand_wait_and_only_those_in_sight_exist(start_daemon: StartDaemon, open_page: OpenPage) -> None:
     daemon = start_daemon("many")
     page = open_page(daemon)
@@ -231,7 +250,9 @@ def test_a_task_shows_sources_reasons_pieces_and_peers(start_daemon: StartDaemon
     page = open_page(start_daemon())
     open_task(page, "debian-13")
     expect(page.locator(".source")).to_have_count(5)
-    expect(page.locator(".source", has_text="mirror.example.net")).to_contain_text("the server answered 503; again in 12 s")
+    expect(page.locator(".source", has_text="mirror.example.net")).to_contain_text(
+        "the server answered 503; again in 12 s"
+    )
     expect(page.get_by_role("img", name=re.compile(r"Pieces: \d+% there"))).to_be_visible()
     colours = page.evaluate("""() => {
       const map = document.querySelector(".map"), seen = new Set();
@@ -336,7 +357,9 @@ def test_hostile_names_are_only_text(start_daemon: StartDaemon, open_page: OpenP
     assert page.evaluate("window.hacked") is None
     assert page.locator("#app img:not([src='icon.svg']), #app script").count() == 0
     assert max(map(len, NASTY)) == 10_000
-    assert page.evaluate("Math.max(...[...document.querySelectorAll('bdi')].map((one) => one.textContent.length))") < 700
+    assert (
+        page.evaluate("Math.max(...[...document.querySelectorAll('bdi')].map((one) => one.textContent.length))") < 700
+    )
 
 
 # -- looks -----------------------------------------------------------------------------------------------------------

@@ -138,14 +138,16 @@ class World:
     # -- what happens --------------------------------------------------------------------------------------------
 
     def add(self, wanted: Json) -> Json:
-        """A task as ``POST /api/v1/tasks`` describes it; ``script`` (a :class:`Script`) and any field of a Task besides."""
+        """A task as ``POST /api/v1/tasks`` describes it, with a :class:`Script` and fields of a Task besides."""
         gid = f"{self.random.getrandbits(64):016x}"
         url = str(wanted["urls"][0])
         script = wanted.get("script") or Script(origins=[Origin(url=u, bytes_per_s=3e6) for u in wanted["urls"]])
         options = {name: str(value) for name, value in wanted.get("options", {}).items()}
         script.options = options | script.options
         task = self._blank(gid, url, wanted) | {
-            key: wanted[key] for key in wanted if key not in ("urls", "options", "script", "position", "paused", "state")
+            key: wanted[key]
+            for key in wanted
+            if key not in ("urls", "options", "script", "position", "paused", "state")
         }
         self.tasks[gid], self.scripts[gid] = task, script
         self.changed.add(gid)
@@ -163,7 +165,8 @@ class World:
         name = options.get("out") or url.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1] or url
         kind = "torrent" if url.startswith("magnet:") else url.split(":", 1)[0].replace("https", "http")
         return {
-            "gid": gid, "state": "paused" if wanted.get("paused") else "waiting", "name": name, "url": url, "kind": kind,
+            "gid": gid, "state": "paused" if wanted.get("paused") else "waiting", "name": name, "url": url,
+            "kind": kind,
             "dir": options.get("dir", self.settings["dir"]), "path": None, "size_bytes": 900_000_000, "done_bytes": 0,
             "uploaded_bytes": 0, "rate_bytes_per_s": 0, "upload_rate_bytes_per_s": 0, "eta_s": None, "connections": 0,
             "priority": wanted.get("priority", "normal"), "category": wanted.get("category", ""), "position": None,

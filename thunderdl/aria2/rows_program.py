@@ -20,7 +20,7 @@ ROWS: tuple[Option, ...] = (
     row("input-file", PATH, None, "basic", "List of URIs, - for standard input.",
         command("a line for a file, its URIs parted by tabs, options indented below"), short="i", shown="FILE"),
     row("deferred-input", SWITCH, "false", "advanced", "Read the list as it is needed.",
-        moot("lists are always read so")),
+        moot("the whole list is judged before the first file is begun")),
     row("save-session", PATH, None, "advanced", "Where to write what did not end well.",
         command("a list that --input-file reads"), reach=SESSION, shown="FILE"),
     row("save-session-interval", NUMBER, "0", "advanced", "Seconds between writes of the session file.",

@@ -114,11 +114,17 @@ def _checksum(values: Values, _: str | None) -> str | None:
     return None if text.lower().startswith("adler32=") else text or None
 
 
+def connections_to_a_host(values: Given, downloads: int) -> int | None:
+    """Connections to one host over all of so many downloads at once; None where none were asked for.
+
+    aria2 counts for each download, we over all of them: with one's share for all they would wait for each other."""
+    asked = [int(str(values[name])) for name in ("max-connection-per-server", "split") if name in values]
+    return min(min(asked) * downloads, MOST_PER_HOST) if asked else None
+
+
 def _per_host(values: Values, _: str | None) -> str | None:
-    """aria2 counts for each download, we over all of them: one after the other would be slower than was asked for."""
-    asked = [int(values[name]) for name in ("max-connection-per-server", "split") if name in values]
-    jobs = int(values.get("max-concurrent-downloads", "5"))
-    return str(min(min(asked) * jobs, MOST_PER_HOST)) if asked else None
+    count = connections_to_a_host(values, int(values.get("max-concurrent-downloads", "5")))
+    return None if count is None else str(count)
 
 
 def _retries(values: Values, _: str | None) -> str | None:

@@ -10,9 +10,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from thunderdl.cli import exit_codes, sentences
-from thunderdl.cli.grammar import COMMANDS, Command, Typed, read
+from thunderdl.cli.commands import COMMANDS
+from thunderdl.cli.grammar import Command, Typed, read
 from thunderdl.cli.views import prepare_streams
 from thunderdl.errors import ThunderdlError, UsageError, shown_url
 
@@ -24,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run the command line; the exit code."""
     prepare_streams()
     try:
-        code = _run(with_command(list(arguments))) if arguments[:1] != ["aria2c"] else _as_aria2c(arguments[1:])
+        code = _run(with_command(list(arguments)))
         sys.stdout.flush()
     except ThunderdlError as error:
         return _complain(str(error), error)
@@ -37,13 +39,6 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _complain(sentences.bug(error), error)
     return code
-
-
-def _as_aria2c(arguments: Sequence[str]) -> int:
-    """aria2's grammar is another one: neither of our readers may look at it."""
-    from thunderdl.cli.aria2c.main import main as run
-
-    return run(arguments)
 
 
 def with_command(arguments: list[str]) -> list[str]:
@@ -63,6 +58,9 @@ def with_command(arguments: list[str]) -> list[str]:
 def _run(arguments: list[str]) -> int:
     if _COMPLETING not in os.environ and arguments[0] in COMMANDS:
         command = COMMANDS[arguments[0]]
+        if command.is_foreign:
+            run: Callable[[Sequence[str]], int] = _target(command)
+            return run(arguments[1:])
         typed = read(command, arguments[1:])
         if typed is not None:
             return _run_command(command, typed)
@@ -70,9 +68,13 @@ def _run(arguments: list[str]) -> int:
 
 
 def _run_command(command: Command, typed: Typed) -> int:
-    module, _, name = command.target.partition(":")
-    function: Callable[[Typed], int] = getattr(importlib.import_module(module), name)
+    function: Callable[[Typed], int] = _target(command)
     return function(typed)
+
+
+def _target(command: Command) -> Any:
+    module, _, name = command.target.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def _by_typer(arguments: list[str]) -> int:

@@ -9,25 +9,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from socket import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from thunderdl.cli import settings
+from thunderdl.cli.commands import HOOKED
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.passwords import with_password
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
-from thunderdl.options import Options
+from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
+    from thunderdl.daemon.events import What
+    from thunderdl.daemon.queue import Queue
     from thunderdl.rpc.access import Access
     from thunderdl.rpc.listening import Place
 
 _SECRET_VARIABLE = "THUNDERDL_RPC_SECRET"
+# aria2 takes three seconds.
+_ANSWERED_S = 0.5
 
 
 class _Typed(NamedTuple):
@@ -41,6 +47,9 @@ class _Typed(NamedTuple):
     host_names: Sequence[str]
     origins: Sequence[str]
     is_quiet: bool
+    programs: Mapping[What, Sequence[str]]
+    webhook: str | None
+    watched: Sequence[str]
 
 
 def daemon(typed: Typed) -> int:
@@ -59,8 +68,32 @@ def _judged(typed: Typed, environment: MutableMapping[str, str]) -> _Typed:
         replace(options, dir=base), typed.text("state") or settings.state_path(), places,
         (base, *(os.path.abspath(os.path.expanduser(root)) for root in typed.texts("roots"))),
         _given_secret(typed.text("secret_file"), environment), typed.texts("host_names"), typed.texts("origins"),
-        typed.is_on("quiet"),
+        typed.is_on("quiet"), _programs(typed), _webhook(typed),
+        tuple(os.path.abspath(os.path.expanduser(folder)) for folder in typed.texts("watched")),
     )  # fmt: skip
+
+
+def _programs(typed: Typed) -> dict[What, Sequence[str]]:
+    """What is run on what. Raises UsageError for what is no command line."""
+    from thunderdl.daemon.events import What
+    from thunderdl.reach import parse_command
+
+    found: dict[What, Sequence[str]] = {}
+    for what in HOOKED:
+        if (command := typed.text(f"on_{what}")) is not None:
+            try:
+                parse_command(command)
+            except ValueError as error:
+                raise UsageError(f"--on-{what}: {printable(str(error)).lower()}.") from None
+            found[What(what)] = shlex.split(command)
+    return found
+
+
+def _webhook(typed: Typed) -> str | None:
+    webhook = typed.text("webhook")
+    if webhook is not None and not webhook.startswith(("http://", "https://")):
+        raise UsageError("--webhook: write an address that begins with https:// or http://.")
+    return webhook
 
 
 def _given_secret(path: str | None, environment: MutableMapping[str, str]) -> str | None:
@@ -76,6 +109,7 @@ def _given_secret(path: str | None, environment: MutableMapping[str, str]) -> st
 async def _run(typed: _Typed) -> int:
     from thunderdl.daemon.queue import Queue
     from thunderdl.daemon.rules import Rules
+    from thunderdl.rpc.aria2.routes import Aria2
     from thunderdl.rpc.listening import tell_systemd
     from thunderdl.rpc.secret import Secret, kept_secret
     from thunderdl.rpc.server import Server
@@ -87,12 +121,22 @@ async def _run(typed: _Typed) -> int:
             for note in queue.store.notes:
                 write_line(sys.stderr, f"thunderdl: {printable(note)}")
             stopped = _stopped_by_signals()
-            async with Server(queue, sockets, _access(typed, sockets), Secret(secret)).running():
+            proof = Secret(secret)
+            aria2 = Aria2(queue, proof.is_proven, lambda _: _soon(stopped))
+            server = Server(queue, sockets, _access(typed, sockets), proof, aria2.services)
+            async with aria2.running(), server.running():
+                await asyncio.to_thread(_keep_address, typed.state, sockets)
                 tell_systemd("READY=1", os.environ)
                 _say(typed, sockets, secret)
-                await stopped.wait()
+                async with _attended(queue, typed):
+                    await stopped.wait()
                 tell_systemd("STOPPING=1", os.environ)
     return 0
+
+
+def _soon(stopped: asyncio.Event) -> None:
+    """Whoever asked for it by RPC gets an answer first."""
+    asyncio.get_running_loop().call_later(_ANSWERED_S, stopped.set)
 
 
 @contextlib.contextmanager
@@ -134,6 +178,41 @@ def _say(typed: _Typed, sockets: Sequence[socket], secret: str) -> None:
     if place is not None:
         fragment = f"#{secret}" if sys.stdout.isatty() else ""
         write_line(sys.stdout, f"thunderdl listens at http://{_called(place)}/{fragment}")
+
+
+def _keep_address(state: str, sockets: Sequence[socket]) -> None:
+    """Where the commands find it."""
+    from thunderdl.rpc.listening import place_of
+    from thunderdl.storage.files import write_small
+
+    if (place := next(filter(None, map(place_of, sockets)), None)) is not None:
+        write_small(os.path.join(state, "address"), f"http://{_called(place)}\n".encode(), Exists.OVERWRITE)
+
+
+@contextlib.asynccontextmanager
+async def _attended(queue: Queue, typed: _Typed) -> AsyncIterator[None]:
+    """Hooks are run and folders watched meanwhile; what goes wrong with them is told on stderr."""
+    from thunderdl.daemon.hooks import Hooks
+    from thunderdl.daemon.watching import Watcher
+
+    notes, hooks = _Told(), Hooks(typed.programs, typed.webhook)
+    with queue.events.listening() as heard:
+        tasks = [asyncio.create_task(hooks.attend(heard, notes))]
+        if typed.watched:
+            tasks.append(asyncio.create_task(Watcher(typed.watched).watch(queue, notes)))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+class _Told(list[str]):
+    """Notes that are told at once."""
+
+    def append(self, note: str) -> None:
+        write_line(sys.stderr, f"thunderdl: {printable(note).rstrip('.')}.")
 
 
 def _called(place: Place) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 def get(typed: Typed) -> int:
     """Download each URL given and each of the input list."""
+    if typed.is_on("hand_over"):
+        from thunderdl.cli import handing_over
+
+        return handing_over.get(typed)
     options = with_password(settings.load(typed.settings()).options())
     urls, list_path = typed.texts("urls"), typed.text("input")
     mirrors = tuple(map(checked, typed.texts("mirror")))
@@ -54,9 +59,17 @@ def get(typed: Typed) -> int:
 
 
 def resume(typed: Typed) -> int:
-    """Finish every download whose journal or part folder is in the folder, or the one that a file's name stands for."""
+    """Finish every download whose journal or part folder is in the folder, or the one that a file's name stands for;
+    or let tasks of the daemon go on."""
+    places = typed.texts("places")
+    if typed.is_on("all") or any(map(_names_task, places)):
+        from thunderdl.cli import queueing
+
+        return queueing.resume(typed)
     options = with_password(settings.load(typed.settings()).options())
-    place, new_url = typed.text("folder") or options.dir, typed.text("new_url")
+    if len(places) > 1:
+        raise UsageError("resume takes one folder or file; several are for tasks of the daemon, by their gids.")
+    place, new_url = places[0] if places else options.dir, typed.text("new_url")
     journals, folders = _left_at(place)
     if new_url is not None:
         checked(new_url)
@@ -64,10 +77,16 @@ def resume(typed: Typed) -> int:
             raise UsageError("--url belongs to one file; write thunderdl resume FILE --url URL.")
     view, tally = view_of(typed), Tally()
     if not journals and not folders:
-        view.problem(ThunderdlError(f"nothing to resume in {printable(place)}."))
+        where = "this folder" if place == os.curdir else printable(place)
+        view.problem(ThunderdlError(f"nothing to resume in {where}."))
         return 0
     left = _left(journals, folders, options, view, tally)
     return asyncio.run(_download(options, (replace(each, new_url=new_url) for each in left), view, tally))
+
+
+def _names_task(place: str) -> bool:
+    """Whether it is a gid, or the beginning of one, and nothing here is called so."""
+    return re.fullmatch(r"[0-9a-f]{4,16}", place) is not None and not os.path.lexists(place)
 
 
 def _left_at(place: str) -> tuple[Sequence[str], Sequence[str]]:

@@ -169,14 +169,18 @@ async def _next_line(reader: asyncio.StreamReader, patience_s: float | None) -> 
 
 
 def is_pipe(path: str) -> bool:
-    """Whether the list comes from standard input, and that is no regular file: then a line may be long in coming."""
+    """Whether the list comes from standard input, and that is a pipe or a terminal: then a line may be long in coming.
+
+    /dev/null, which programs without a terminal have there, is a character device that nobody can wait for.
+    """
     if path != "-" or sys.stdin is None:
         return False
     try:
-        mode = os.fstat(sys.stdin.fileno()).st_mode
+        fd = sys.stdin.fileno()
+        mode = os.fstat(fd).st_mode
     except (OSError, ValueError):
         return False
-    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(fd)
 
 
 def read_stdin(most_bytes: int, what: str) -> bytes:

@@ -48,7 +48,9 @@ def _of_file(file: MetalinkFile) -> Iterator[str]:
     if file.pieces:
         count, length = len(file.pieces.digests), size(file.pieces.piece_length)
         yield _row("pieces", f"{count} of {length}, {file.pieces.algorithm}")
-    yield from (_row("mirror", _mirror(mirror)) for mirror in file.mirrors[:MOST_MIRRORS])
+    tells_more = any(mirror.location or mirror.priority != LOWEST_PRIORITY for mirror in file.mirrors)
+    for mirror in file.mirrors[:MOST_MIRRORS]:
+        yield _row("mirror", _mirror(mirror) if tells_more else _url(mirror.url))
     if (more := len(file.mirrors) - MOST_MIRRORS) > 0:
         yield _row("mirror", f"and {more} more; --json lists them")
     for meta in file.metaurls:

@@ -135,10 +135,10 @@ def progress_line(progress: Progress) -> str:
     waiting = [source for source in progress.sources if source.note]
     if not count and waiting:
         # Nothing flows: why says more than six zeros.
-        first = waiting[0]
-        return (
-            f"{shown_url(progress.name)}  {size(progress.done_bytes)}{of}  {first.state.value}: {printable(first.note)}"
-        )
+        first, name = waiting[0], shown_url(progress.name)
+        # A file without a name yet is called by its URL, which need not be read twice.
+        why = printable(first.note).removeprefix(f"{name}: ")
+        return f"{name}  {size(progress.done_bytes)}{of}  {first.state.value}: {why}"
     parts = (
         shown_url(progress.name),
         percent(progress.done_bytes, progress.size_bytes),

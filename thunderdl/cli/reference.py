@@ -9,7 +9,8 @@ import sys
 from collections.abc import Iterator
 
 from thunderdl.cli import exit_codes
-from thunderdl.cli.grammar import COMMANDS, Command, Flag, Takes
+from thunderdl.cli.commands import COMMANDS
+from thunderdl.cli.grammar import Command, Flag, Takes
 from thunderdl.cli.views import write_line
 from thunderdl.options import table
 
@@ -45,6 +46,9 @@ def _command(command: Command) -> Iterator[str]:
     argument = f" {command.argument.metavar}" if command.argument else ""
     yield f"## `thunderdl {command.name}{argument}`\n"
     yield f"{command.help}\n"
+    if command.is_foreign:
+        yield "Its options are [those of aria2](aria2.md).\n"
+        return
     yield "| flag | meaning |\n| --- | --- |"
     for flag in command.flags:
         names = (*flag.names, flag.off) if flag.takes is Takes.ON_OFF else flag.names

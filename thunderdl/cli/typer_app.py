@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from thunderdl import __version__
-from thunderdl.cli.grammar import COMMANDS, Argument, Command, Flag, Takes, Typed
+from thunderdl.cli.commands import COMMANDS
+from thunderdl.cli.grammar import Argument, Command, Flag, Takes, Typed
 
 Run = Callable[[Command, Typed], int]
 

@@ -24,9 +24,11 @@ async def wishes_of(queue: Queue, document: bytes, like: Wish | None = None) -> 
     mirrors = like.urls if like is not None else ()
     wish = replace(like, urls=(path, *mirrors)) if like is not None else Wish(urls=(path,))
     if is_torrent:
-        await queue.client.torrent(path)
-        return [wish]
+        return [replace(wish, name=(await queue.client.torrent(path)).name)]
     files = (await queue.client.metalink(path)).files
     if len(files) == 1:
-        return [wish]
-    return [replace(wish, options={**wish.options, "files": str(number)}) for number in range(1, len(files) + 1)]
+        return [replace(wish, name=files[0].name)]
+    return [
+        replace(wish, options={**wish.options, "files": str(number)}, name=file.name)
+        for number, file in enumerate(files, 1)
+    ]

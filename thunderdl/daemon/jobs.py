@@ -40,7 +40,8 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What was asked for. ``urls``: the link and its mirrors; ``options``: by name, as texts (``option_values.py``);
+    """What was asked for. ``urls``: the link and its mirrors; ``name``: what to call it until its file has a name;
+    ``options``: by name, as texts (``option_values.py``);
     ``foreign``: options of another program's interface as they came, to be told again, never acted on."""
 
     urls: tuple[str, ...]
@@ -48,6 +49,7 @@ class Wish:
     foreign: Mapping[str, Text] = field(default_factory=dict)
     category: str = ""
     priority: Priority = Priority.NORMAL
+    name: str = ""
     # Unix time before which it is not begun, 0 for none.
     not_before: float = 0.0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import lru_cache
 
 from thunderdl.daemon.jobs import Wish
 from thunderdl.daemon.rules import Rules
@@ -42,9 +43,13 @@ def folder_of(wish: Wish, rules: Rules) -> str:
 
 def named_folder(wish: Wish, rules: Rules) -> str:
     """The same as it was named, without a look at the disk and without a check: to be shown."""
-    category, own = rules.categories.get(wish.category, ""), wish.options.get("dir", "")
-    base = os.path.abspath(rules.options.dir)
-    return os.path.normpath(os.path.join(base, os.path.expanduser(category), os.path.expanduser(str(own))))
+    return _joined(rules.options.dir, rules.categories.get(wish.category, ""), str(wish.options.get("dir", "")))
+
+
+@lru_cache(1024)
+def _joined(base: str, category: str, own: str) -> str:
+    """The last one that is absolute, and those behind it below it. Kept: a list of 1,000 tasks names one folder."""
+    return os.path.abspath(os.path.join(base, os.path.expanduser(category), os.path.expanduser(own)))
 
 
 def inside(folder: str, roots: Sequence[str]) -> str:

@@ -30,12 +30,14 @@ from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.model import Progress, Result, Status
-from thunderdl.options import Options
+from thunderdl.options import Options, table
 from thunderdl.task import Request, Task
 
 # So many that ended are at hand; older ones are searched for in the database.
 MOST_ENDED = 1000
 TICK_S = 1.0
+# So many are looked at before others have their turn: downloads wait for no list of 10,000.
+MOST_IN_A_ROW = 200
 
 
 class NoSuchTask(UsageError):
@@ -155,9 +157,11 @@ class Queue:
         """Whether nothing begins until :meth:`go_on`."""
         return self._is_paused
 
-    async def history(self, text: str = "", *, before: float = float("inf"), most: int = 100) -> list[Job]:
+    async def history(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
         """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
-        return await self.store.ended_jobs(text, before=before, most=most)
+        return await self.store.ended_jobs(text, before=before, most=most, state=state)
 
     # -- what is done with it
 
@@ -171,10 +175,11 @@ class Queue:
         if any(gid in self._jobs for gid in gids):
             raise UsageError("a task of that gid is there already.")
         now, state = self._clock(), State.PAUSED if paused else State.WAITING
-        jobs = [
-            Job(gid, self._checked(wish), state, added_at=now)
-            for wish, gid in zip(wishes, gids or [new_gid() for _ in wishes], strict=True)
-        ]
+        jobs = []
+        for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
+            jobs.append(Job(gid, self._checked(wish), state, added_at=now))
+            if number % MOST_IN_A_ROW == 0:
+                await asyncio.sleep(0)
         if at is None and jobs and jobs[0].wish.priority.weight != 1:
             weight = jobs[0].wish.priority.weight
             at = self._line.end_of(lambda other: other.wish.priority.weight >= weight)
@@ -184,6 +189,7 @@ class Queue:
         except BaseException:
             for job in jobs:
                 self._line.remove(job)
+            self.store.take_back(jobs)
             raise
         for job in jobs:
             self._jobs[job.gid] = job
@@ -257,6 +263,14 @@ class Queue:
             self.events.publish(What.FORGOTTEN, job)
         await self.store.forget(jobs)
 
+    async def forget_ended(self) -> None:
+        """Strike all that ended from the list, those of long ago, too; their files stay. Raises StorageError."""
+        for job in list(self._ended.values()):
+            self._jobs.pop(job.gid, None)
+            self.events.publish(What.FORGOTTEN, job)
+        self._ended.clear()
+        await self.store.forget_ended()
+
     async def move(self, job: Job, position: int, whence: Whence = Whence.START) -> int:
         """Change its place in line; the index that it has then. Raises NotNow for one that is not in line."""
         if not job.state.is_in_line:
@@ -272,15 +286,20 @@ class Queue:
         with it and keeps what is there. Raises UsageError; NotNow for one that has ended."""
         if job.state.has_ended:
             raise NotNow(f"{job.gid}: it has ended.")
-        before, job.wish = job.wish, self._checked(wish)
+        before, wish = job.wish, self._checked(wish)
         task = self._running.get(job)
-        if task is not None and job not in self._leaving and job.wish != before:
-            self._change_running(job, task, before)
+        if task is not None and job not in self._leaving and wish != before:
+            self._change_running(task, before, wish)
+        job.wish = wish
         if wish.priority is not before.priority and job.state.is_in_line:
             weight = wish.priority.weight
             self._line.remove(job)
             self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
             self.events.publish(What.MOVED, job)
+        await self.tell_changed(job)
+
+    async def tell_changed(self, job: Job) -> None:
+        """Write it down, and tell whoever listens: what is known of it is another now. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
         await self.store.save([job])
 
@@ -368,13 +387,15 @@ class Queue:
 
         return Request(first, tuple(others), options, on_commit=claim)
 
-    def _change_running(self, job: Job, task: Task, before: Wish) -> None:
-        options = self.rules.options_of(job.wish)
-        task.change_priority(options.priority)
-        task.change_limit(options.task_limit)
-        is_same = {**before.options, "task_limit": ""} == {**job.wish.options, "task_limit": ""}
-        if not is_same or before.urls != job.wish.urls:
-            self._leave(job, State.WAITING)
+    def _change_running(self, task: Task, before: Wish, wish: Wish) -> None:
+        """What can change while it runs changes at once, for the rest the task begins again. Raises UsageError."""
+        old, new = (replace(self.rules.options_of(each), dir=folder_of(each, self.rules)) for each in (before, wish))
+        pairs = ((row.name, getattr(old, row.name), getattr(new, row.name)) for row in table())
+        task.change_options(**{name: now for name, was, now in pairs if was != now})
+        gone = [url for url in before.urls if url not in wish.urls]
+        added = [url for url in wish.urls if url not in before.urls]
+        if gone or added:
+            task.change_urls(gone, added)
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""

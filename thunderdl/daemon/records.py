@@ -19,6 +19,7 @@ SAVE = (
     f"INSERT INTO job ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (gid) DO UPDATE SET "
     + ",".join(f"{column}=excluded.{column}" for column in COLUMNS[1:])
 )
+FORGET_ENDED = "DELETE FROM job WHERE ended_at IS NOT NULL"
 FORGET = "DELETE FROM job WHERE gid = ?"
 OPEN = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NULL"
 ENDED = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NOT NULL"
@@ -32,7 +33,7 @@ def row_of(job: Job) -> tuple[object, ...]:
     """In the order of COLUMNS."""
     outcome = _compact(_told(job.outcome)) if job.outcome else None
     claim = _compact(_told(job.claim)) if job.claim else None
-    name = job.outcome.name if job.outcome else ""
+    name = (job.outcome.name if job.outcome else "") or job.wish.name
     return (
         job.gid, job.state.value, job.rank, name, job.wish.url, job.added_at, job.began_at, job.ended_at,
         _compact(_told_wish(job.wish)), outcome, claim,
@@ -70,6 +71,7 @@ class Reader:
         return Wish(
             urls=urls, options=self.share(_texts(found.get("options", {}))),
             foreign=self.share(_texts(found.get("foreign", {}))), category=str(found.get("category", "")),
+            name=str(found.get("name", "")),
             priority=Priority(found.get("priority", "normal")), not_before=float(found.get("not_before", 0)),
         )  # fmt: skip
 
@@ -80,6 +82,8 @@ def _told_wish(wish: Wish) -> dict[str, object]:
         told["options"] = dict(wish.options)
     if wish.foreign:
         told["foreign"] = dict(wish.foreign)
+    if wish.name:
+        told["name"] = wish.name
     if wish.category:
         told["category"] = wish.category
     if wish.priority is not Priority.NORMAL:
@@ -104,5 +108,5 @@ def _made(kind: type[T], found: Mapping[str, Any]) -> T:
                    for name, value in found.items() if name in known})  # fmt: skip
 
 
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+# Made once: json.dumps makes one for each call whose arguments are not its defaults.
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -15,7 +15,7 @@ from typing import Any
 
 from thunderdl.daemon import records
 from thunderdl.daemon.database import Database, Statement
-from thunderdl.daemon.jobs import Job, Text
+from thunderdl.daemon.jobs import Job, State, Text
 from thunderdl.errors import StorageError, TargetLocked, printable
 from thunderdl.options import Exists
 from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
@@ -29,6 +29,7 @@ class Store:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self.notes: list[str] = []
+        self._prefix = os.path.join(folder, "documents", "")
         # The folder, open: who has it locked owns what is in it.
         self._lock = -1
         self._database = Database(os.path.join(folder, "queue.sqlite"))
@@ -60,14 +61,17 @@ class Store:
         rows = await asyncio.wrap_future(self._database.read(records.OPEN))
         return self._jobs_of(rows)
 
-    async def ended_jobs(self, text: str = "", *, before: float = float("inf"), most: int = 100) -> list[Job]:
+    async def ended_jobs(
+        self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
+    ) -> list[Job]:
         """Those that ended, the newest first, whose name or link holds ``text``. Raises StorageError."""
         pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         sql = (
             f"{records.ENDED} AND ended_at < ? AND (name LIKE ? ESCAPE '\\' OR url LIKE ? ESCAPE '\\') "
-            "ORDER BY ended_at DESC LIMIT ?"
+            "AND (? IS NULL OR state = ?) ORDER BY ended_at DESC LIMIT ?"
         )
-        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, most))
+        named = state.value if state is not None else None
+        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, named, named, most))
         return self._jobs_of(rows)
 
     async def job(self, gid: str) -> Job | None:
@@ -107,6 +111,17 @@ class Store:
         self._unsaved.difference_update(jobs)
         await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
 
+    def take_back(self, jobs: Iterable[Job]) -> None:
+        """Strike out those that nobody was told are there, whether they are on the disk or on the way to it."""
+        jobs = list(jobs)
+        self._unsaved.difference_update(jobs)
+        self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs]))
+
+    async def forget_ended(self) -> None:
+        """Strike out all that ended. Raises StorageError."""
+        self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
+        await asyncio.wrap_future(self._database.write(Statement(records.FORGET_ENDED, [()])))
+
     def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
         """The same options as one object for all that have them."""
         return self._reader.share(options)
@@ -135,23 +150,29 @@ class Store:
         """Keep a torrent (``.torrent``) or metalink (``.meta4``) that came from outside: a path that a wish may name,
         as its URL. Raises StorageError."""
         name = hashlib.sha256(document).hexdigest()[:32] + suffix
-        path = os.path.join(self._documents, name)
+        path = self._prefix + name
         await asyncio.to_thread(_put, path, document)
         return path
 
     def is_document(self, path: str) -> bool:
         """Whether it names one that :meth:`keep` has made."""
-        return os.path.dirname(path) == self._documents
+        return path.startswith(self._prefix) and "/" not in path[len(self._prefix) :]
 
-    @property
-    def _documents(self) -> str:
-        return os.path.join(self.folder, "documents")
+
+def _make_private(folder: str) -> None:
+    """Make a folder where it is absent, for this user alone. Raises StorageError."""
+    ensure_folder(os.path.dirname(folder))
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+    except OSError as error:
+        raise storage_fault(folder, error) from error
 
 
 def _locked(folder: str) -> int:
-    """The folder, made where it is absent, for this user alone, and locked. Raises StorageError, TargetLocked."""
+    """The folder, made where it is absent, and locked. Raises StorageError, TargetLocked."""
+    _make_private(folder)
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise storage_fault(folder, error) from error
@@ -168,6 +189,7 @@ def _locked(folder: str) -> int:
 
 
 def _put(path: str, data: bytes) -> None:
-    ensure_folder(os.path.dirname(path))
+    # Torrents of private trackers hold the keys of who may fetch them.
+    _make_private(os.path.dirname(path))
     write_small(path, data, Exists.OVERWRITE)
     sync_folder(os.path.dirname(path))

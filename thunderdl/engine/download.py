@@ -20,7 +20,7 @@ from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
-from thunderdl.engine.opening import Opening, for_url, origin_of, release
+from thunderdl.engine.opening import Opening, for_url, origin_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -80,10 +80,10 @@ class Download:
         self._listed: Offer | None = None
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
-        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
-        self.on_commit: Callable[[int], None] | None = None
         # How long it is by the user's word.
         self.said_bytes: int | None = None
+        # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
+        self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there.
@@ -139,9 +139,9 @@ class Download:
         self.candidates.close()
         if self.status is Status.COMPLETE:
             if path is not None and self.options.save_signatures and self.signatures:
-                from thunderdl.engine.signing import save_signatures_of
+                from thunderdl.engine.signing import keep_signatures
 
-                await save_signatures_of(self, path)
+                self.notes += await keep_signatures(self.session, path, self.signatures)
             self.notes += list(self.ranged.losses() if self.ranged is not None else self._losses_of_a_small_one())
         if self.ranged is not None:
             await self.session.write_trace(self.notes)
@@ -248,18 +248,12 @@ class Download:
         return await self._range().fetch(first)
 
     async def _first(self, first_range: FirstRange) -> Candidate:
-        """The candidate that decides what it is: one whose file is as long as was said."""
-        first = await self.candidates.first(first_range)
-        while (said := self.said_bytes) is not None and (opening := first.opening) is not None:
-            if (found := _length(opening)) in (None, said):
-                break
-            release(self.session, opening)
-            where = shown_url(first.url)
-            first.error = BadContent(where, f"{said} bytes (as the link says)", f"{found} bytes")
-            self.candidates.attempts.append(first.error)
-            first = await self.candidates.next_after(first)
-            self.notes.append(f"{where} is not used: its file has {found} bytes, not {said}")
-        return first
+        """The candidate that decides what it is."""
+        if self.said_bytes is None:
+            return await self.candidates.first(first_range)
+        from thunderdl.engine.lengths import first_as_long
+
+        return await first_as_long(self.session, self.candidates, first_range, self.said_bytes, self.notes)
 
     async def _followed(self, first: Candidate) -> tuple[str, tuple[str, ...]]:
         """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
@@ -384,7 +378,9 @@ class Download:
         """Ask the mirrors of the user's list. Without a hash not before the origin has said what the file is: whoever
         of them were quick would decide that."""
         if self._listed is not None:
-            self.candidates.add_foreign(self._listed.urls, self._listed.told_by, is_stranger=True)
+            self.candidates.add_foreign(
+                self._listed.urls, self._listed.told_by, is_stranger=True, instead=self._listed.instead
+            )
             self.candidates.tend(from_the_start)
 
     def _known_version(self) -> Version | None:
@@ -398,13 +394,11 @@ class Download:
         """What a torrent names: from its peers, and from the URLs, its own web seeds among them."""
         from thunderdl.engine.collection import Collection
         from thunderdl.engine.joint import Joint
-        from thunderdl.engine.torrents import forget, keep, privacy_note, torrent_of
+        from thunderdl.engine.torrents import check_size, forget, keep, privacy_note, torrent_of
 
         asked_with = for_url(self.options, reference, self.url)
         torrent = self.torrent or await torrent_of(self.session, reference, asked_with)
-        if torrent.is_single and self.said_bytes not in (None, torrent.size_bytes):
-            found = f"{torrent.size_bytes} bytes, not {self.said_bytes}"
-            raise UsageError(f"{shown_url(reference)[:200]}: it is of another file: {found}.")
+        check_size(torrent, reference, self.said_bytes)
         self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are
         # libtorrent's.
@@ -477,14 +471,6 @@ class Download:
         found = await self.candidates.next_after(first)
         self.notes.append(f"{shown_url(first.url)} served wrong bytes; fetched again elsewhere")
         return found
-
-
-def _length(opening: Opening) -> int | None:
-    """Of the file, as an answer tells it, None where it does not. Raises BadResponse for what is none."""
-    from thunderdl.engine.resumption import version_of
-
-    body = whole_body(opening)
-    return version_of(opening).size if body is None else len(body)
 
 
 def _is_metalink(candidate: Candidate) -> bool:

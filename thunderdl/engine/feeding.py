@@ -79,7 +79,7 @@ class Feeder(Generic[R]):
     async def _read(self, requests: Iterable[R] | AsyncIterable[R]) -> None:
         breathed_at = self._loop.time()
         try:
-            async for request in requests if isinstance(requests, AsyncIterable) else _each(requests):
+            async for request in one_by_one(requests):
                 if self._stopped:
                     return
                 self._waiting.add(request, self._host_of(request))
@@ -161,6 +161,11 @@ def origin_of(url: str) -> str:
     return f"{scheme}://{authority.removesuffix(':443' if scheme == 'https' else ':80')}"
 
 
-async def _each(requests: Iterable[R]) -> AsyncIterator[R]:
+async def one_by_one(requests: Iterable[R] | AsyncIterable[R]) -> AsyncIterator[R]:
+    """Those of either kind, as they come."""
+    if isinstance(requests, AsyncIterable):
+        async for request in requests:
+            yield request
+        return
     for request in requests:
         yield request

@@ -4,6 +4,7 @@ once for a session, or once for a host, in a thread; what a request carries of i
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import stat
@@ -41,23 +42,31 @@ class Keeping:
         self._hosts: set[str] = set()
         self._passwords: dict[str, str] = {}
         self._keyring: dict[str, str | None] = {}
+        self._turn = asyncio.Lock()
 
     async def prepare(self, on_disk: OnDisk, endpoint: Endpoint, options: Options) -> None:
         """Have what is kept for this host at hand. Raises UsageError."""
         wanted = self._options
-        asks_keyring = options.keyring and _entry(endpoint) not in self._keyring
-        if not self._read_once and (wanted.netrc or wanted.cookies or options.netrc):
+        kept = wanted.netrc or wanted.cookies or wanted.cookies_from_browser
+        if not (kept or options.password_file or options.keyring):
+            return
+        # One after the other: else whoever comes while it is read goes without, and each file is read twice.
+        async with self._turn:
+            await self._prepare(on_disk, endpoint, options)
+
+    async def _prepare(self, on_disk: OnDisk, endpoint: Endpoint, options: Options) -> None:
+        wanted = self._options
+        if not self._read_once and (wanted.netrc or wanted.cookies):
             await on_disk(self._read_files)
             self._read_once = True
         if wanted.cookies_from_browser and endpoint.host not in self._hosts:
-            self._hosts.add(endpoint.host)
             await on_disk(self._read_browser, endpoint.host)
+            self._hosts.add(endpoint.host)
         if options.password_file and options.password_file not in self._passwords:
             await on_disk(self._read_password, options.password_file)
-        if asks_keyring or (
-            options.keyring and options.user and f"{options.user}@{endpoint.host}" not in self._keyring
-        ):
-            await on_disk(self._ask_keyring, endpoint, options.user)
+        names = [_entry(endpoint), *([f"{options.user}@{endpoint.host}"] if options.user else [])]
+        if options.keyring and not self._keyring.keys() >= set(names):
+            await on_disk(self._ask_keyring, names)
 
     def netrc_login(self, host: str, user: str | None, *, with_default: bool) -> Login | None:
         """The login for a host, None for none; ``user``: the one whose password is looked for; ``with_default``: also
@@ -132,13 +141,12 @@ class Keeping:
             raise UsageError(f"--password-file {printable(path)}: its first line holds control characters.")
         self._passwords[path] = password
 
-    def _ask_keyring(self, endpoint: Endpoint, user: str | None) -> None:
+    def _ask_keyring(self, names: list[str]) -> None:
         try:
             import keyring
             from keyring.errors import KeyringError
         except ImportError:
             raise UsageError("--keyring needs one more library: pip install 'thunderdl[keyring]'.") from None
-        names = [_entry(endpoint), *([f"{user}@{endpoint.host}"] if user else [])]
         try:
             for name in names:
                 found = keyring.get_password(KEYRING_SERVICE, name)

@@ -113,10 +113,6 @@ class Lanes:
         here = (lane for lane in self._lanes.values() if lane.source.host == host)
         return sum(any(each.position > each.start for each in lane.transfers.values()) for lane in here)
 
-    def idle_or_running(self) -> Iterable[tuple[int, int]]:
-        """(source id, 1) of each lane, for the display."""
-        return [(lane.source.id, 1) for lane in self._lanes.values() if lane.transfers]
-
     # -- commands
 
     def fetch(self, command: Fetch, source: OpenSource) -> None:

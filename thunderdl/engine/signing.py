@@ -37,6 +37,7 @@ from thunderdl.storage.files import write_small
 if TYPE_CHECKING:
     from thunderdl.engine.candidates import Candidate
     from thunderdl.engine.download import Download
+    from thunderdl.engine.session import Session
 
 # So many of the URLs that brought the file are looked beside.
 MOST_BESIDE = 3
@@ -182,24 +183,19 @@ def of_file(path: str) -> Callable[[], BinaryIO]:
     return lambda: open(path, "rb")
 
 
-def save_signatures(path: str, signatures: tuple[Signature, ...]) -> tuple[str, ...]:
-    """Put a metalink's signatures beside its file; the paths. Blocks. What has such a name already is left as it is.
+async def keep_signatures(session: Session, path: str, signatures: tuple[Signature, ...]) -> list[str]:
+    """Put a metalink's signatures beside its file; what to say of it. What has such a name already is left as it is."""
+    try:
+        saved = await session.on_disk(_save, path, signatures)
+    except ThunderdlError as error:
+        return [f"its signature is not saved: {str(error).rstrip('.')}"]
+    return [f"its signature is saved as {printable(each)}" for each in saved]
 
-    Raises StorageError.
-    """
+
+def _save(path: str, signatures: tuple[Signature, ...]) -> tuple[str, ...]:
     saved = []
     for each in signatures:
         name = path + _SUFFIXES.get(each.mediatype, ".minisig" if "minisig" in each.mediatype else ".sig")
         if not os.path.lexists(name):
             saved.append(write_small(name, each.text.strip().encode() + b"\n", Exists.REFUSE))
     return tuple(saved)
-
-
-async def save_signatures_of(download: Download, path: str) -> None:
-    """Put those that its metalink holds beside the file at ``path``, and note what came of it."""
-    try:
-        saved = await download.session.on_disk(save_signatures, path, download.signatures)
-    except ThunderdlError as error:
-        download.notes.append(f"its signature is not saved: {str(error).rstrip('.')}")
-    else:
-        download.notes += [f"its signature is saved as {printable(each)}" for each in saved]

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from thunderdl.core.ranges import RangeSet
+from thunderdl.engine.opening import is_passing
 from thunderdl.errors import printable
 from thunderdl.formats.links import scheme_of
 from thunderdl.model import Progress, SourceKind, SourceProgress, SourceState, Status
@@ -110,9 +111,12 @@ def _one(download: Download, candidate: Candidate) -> SourceProgress:
 def _state(download: Download, candidate: Candidate, known: Source | None) -> tuple[SourceState, str]:
     note = candidate.notes[-1] if candidate.notes else ""
     if candidate.source is None:
-        if candidate.error is not None:
-            return SourceState.GONE, note or str(candidate.error)
-        return SourceState.OPENING, note
+        if candidate.error is None:
+            return SourceState.OPENING, note
+        candidates = download.candidates
+        is_asked_again = is_passing(candidate.error) and (candidates.still_opening or len(candidates.all) == 1)
+        state = SourceState.BACKING_OFF if is_asked_again and download.status is Status.ACTIVE else SourceState.GONE
+        return state, note or str(candidate.error)
     if known is None:
         return SourceState.ACTIVE, note
     note = known.note or note

@@ -31,7 +31,6 @@ from thunderdl.model import Digest
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
 
-DEFAULT_WINDOW_BYTES = 64 * 1024 * 1024
 MIN_WINDOW_BYTES = 4 * 1024 * 1024
 CHUNK_BYTES = 1024 * 1024
 _RECORD_BYTES = 256 * 1024

@@ -6,7 +6,7 @@ import contextlib
 
 from thunderdl.engine.documents import fetched
 from thunderdl.engine.session import Session
-from thunderdl.errors import StorageError, printable, shown_url
+from thunderdl.errors import StorageError, UsageError, printable, shown_url
 from thunderdl.formats.links import is_magnet
 from thunderdl.options import Options
 from thunderdl.sources.swarm.magnet import info_hashes, metadata_of, named_by
@@ -23,6 +23,13 @@ async def torrent_of(session: Session, reference: str, options: Options, told_by
         document = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES, told_by=told_by)
         return load(document, shown_url(reference))
     return load(await session.on_disk(read_metainfo, reference), reference)
+
+
+def check_size(torrent: Torrent, reference: str, size_bytes: int | None) -> None:
+    """Raise UsageError where it names one file, and not one of ``size_bytes``; None: that is not known."""
+    if torrent.is_single and size_bytes not in (None, torrent.size_bytes):
+        found = f"{torrent.size_bytes} bytes, not {size_bytes}"
+        raise UsageError(f"{shown_url(reference)[:200]}: it is of another file: {found}.")
 
 
 async def keep(session: Session, torrent: Torrent) -> None:

@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 from thunderdl.errors import InvalidUrl, shown_url
 
-#: eMule hashes a file in chunks of this many bytes.
-ED2K_CHUNK_BYTES = 9_728_000
 MAX_NESTING = 4
 MAX_ED2K_SOURCES = 64
 _MAX_SIZE_BYTES = 2**63 - 1

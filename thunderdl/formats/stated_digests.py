@@ -30,8 +30,6 @@ from thunderdl.model import Digest
 
 #: What to ask for. sha-256 first: it is what torrents and mirrors can be checked by, too.
 WANT_REPR_DIGEST = ("Want-Repr-Digest", "sha-256=10, sha-512=5")
-#: The same for servers of RFC 3230.
-WANT_DIGEST = ("Want-Digest", "sha-256, sha-512;q=0.5")
 
 _WHOLE = frozenset([200, 203])
 _REDIRECTS = frozenset([301, 302, 303, 307, 308])

@@ -75,9 +75,7 @@ class Guard:
         try:
             self._check_sender(scope)
         except Refused:
-            # Before it is accepted: answered with 403 (ASGI's WebSocket specification).
-            await receive()
-            await send({"type": "websocket.close", "code": 1008})
+            await refuse_websocket(receive, send)
             return
         await self._others(scope, receive, send)
 
@@ -108,6 +106,12 @@ class Guard:
         if scheme.lower() != "bearer" or not text:
             raise Refused(401, "AccessError", _LOG_IN, ((b"www-authenticate", b"Bearer"),))
         await prove(self._secret, text.strip())
+
+
+async def refuse_websocket(receive: Receive, send: Send) -> None:
+    """Before it is accepted: answered with 403 (ASGI's WebSocket specification)."""
+    await receive()
+    await send({"type": "websocket.close", "code": 1008})
 
 
 async def prove(secret: Secret, text: str) -> None:

@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from asyncio import TimerHandle, Transport
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from socket import socket
 from typing import Any
 
@@ -23,7 +23,7 @@ from thunderdl.daemon.queue import Queue
 from thunderdl.rpc.access import Access
 from thunderdl.rpc.api.application import Api
 from thunderdl.rpc.exchange import Answer, App, GoneAway, Receive, Scope, Send, refusal_of
-from thunderdl.rpc.guard import Guard
+from thunderdl.rpc.guard import MOST_BYTES, Guard, refuse_websocket
 from thunderdl.rpc.pages import pages, serving
 from thunderdl.rpc.secret import Secret
 
@@ -31,6 +31,7 @@ MOST_CONNECTIONS = 1024
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
 KEEP_ALIVE_S = 75
+_NO_SERVICES: Mapping[str, App] = {}
 # So long requests that are under way when it stops have to end.
 GRACE_S = 0.5
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -86,7 +87,21 @@ class Connection(HttpToolsProtocol):
 
 
 class _Uvicorn(uvicorn.Server):
-    """Whoever runs the daemon sees to signals."""
+    """Whoever runs the daemon sees to signals; it is told to stop, and looks at the clock once a second, not ten times
+    whether it was."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), 1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -94,12 +109,16 @@ class _Uvicorn(uvicorn.Server):
 
 
 class Server:
-    """``queue`` over each of ``sockets``, which are closed in the end."""
+    """``queue`` over each of ``sockets``, which are closed in the end; ``services``: other interfaces by their paths,
+    which see to the secret themselves."""
 
-    def __init__(self, queue: Queue, sockets: Sequence[socket], access: Access, secret: Secret) -> None:
+    def __init__(
+        self, queue: Queue, sockets: Sequence[socket], access: Access, secret: Secret,
+        services: Mapping[str, App] = _NO_SERVICES,
+    ) -> None:  # fmt: skip
         self._sockets = list(sockets)
         self._api = Api(queue, secret)
-        self.app: App = _told(Guard(access, secret, secured=self._api, others=_others(queue, secret)))
+        self.app: App = _told(Guard(access, secret, secured=self._api, others=_others(services)))
         self._uvicorn = _Uvicorn(_config(self.app))
 
     @contextlib.asynccontextmanager
@@ -116,21 +135,32 @@ class Server:
     def stop(self) -> None:
         """Take no more requests, and end the streams."""
         self._api.close()
-        self._uvicorn.should_exit = True
+        self._uvicorn.stop()
 
 
 def _config(app: App) -> uvicorn.Config:
     settled: dict[str, Any] = {
-        "http": Connection, "ws": "none", "loop": "none", "interface": "asgi3", "lifespan": "off", "log_config": None,
-        "access_log": False, "proxy_headers": False, "server_header": False, "timeout_keep_alive": KEEP_ALIVE_S,
-        "timeout_graceful_shutdown": GRACE_S,
+        "http": Connection, "ws": "websockets-sansio", "ws_max_size": MOST_BYTES, "loop": "none",
+        "interface": "asgi3", "lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False,
+        "server_header": False, "timeout_keep_alive": KEEP_ALIVE_S, "timeout_graceful_shutdown": GRACE_S,
     }  # fmt: skip
     return uvicorn.Config(app, **settled)
 
 
-def _others(queue: Queue, secret: Secret) -> App:
+def _others(services: Mapping[str, App]) -> App:
     """What needs no secret, or sees to it itself."""
-    return serving({**pages(), "/healthz": _HEALTHY})
+    files = serving({**pages(), "/healthz": _HEALTHY})
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        service = services.get(scope["path"])
+        if service is not None:
+            await service(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await refuse_websocket(receive, send)
+        else:
+            await files(scope, receive, send)
+
+    return serve
 
 
 _HEALTHY = Answer(200, b"ok\n", b"text/plain; charset=utf-8", ((b"cache-control", b"no-store"), (b"etag", b'"ok"')))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import uvicorn
-
 from tests.daemon.runs import running
 from thunderdl.daemon.queue import Queue
+from thunderdl.rpc.access import Access
 from thunderdl.rpc.aria2.routes import Aria2
+from thunderdl.rpc.listening import Place, opened
+from thunderdl.rpc.secret import Secret
+from thunderdl.rpc.server import Server
 
 SECRET = "s3cret"
 
@@ -34,6 +35,7 @@ class Service:
 
     queue: Queue
     port: int
+    app: Aria2
     guesses: list[str] = field(default_factory=list)
     stopped: list[bool] = field(default_factory=list)
 
@@ -86,46 +88,16 @@ class Service:
 
 @asynccontextmanager
 async def serving(folder: Path, **changes: object) -> AsyncIterator[Service]:
-    """A service over a queue as :func:`tests.daemon.runs.running` makes it."""
-    with free_socket() as listening:
-        async with running(folder, **changes) as queue:
-            service = Service(queue, listening.getsockname()[1])
+    """The daemon's server over a queue as :func:`tests.daemon.runs.running` makes it. Wrong tokens wait for nothing."""
+    sockets = opened([Place("127.0.0.1", 0)])
+    async with running(folder, **changes) as queue:
+        guesses: list[str] = []
+        stopped: list[bool] = []
 
-            async def proof(token: str) -> bool:
-                service.guesses.append(token)
-                return token == SECRET
+        async def proof(token: str) -> bool:
+            guesses.append(token)
+            return token == SECRET
 
-            aria2 = Aria2(queue, proof, service.stopped.append)
-            async with aria2.running(), answering(aria2, listening):
-                yield service
-
-
-@contextmanager
-def free_socket() -> Iterator[socket.socket]:
-    with socket.socket() as listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(("127.0.0.1", 0))
-        yield listening
-
-
-@asynccontextmanager
-async def answering(app: Callable[..., Any], listening: socket.socket) -> AsyncIterator[None]:
-    config = uvicorn.Config(
-        app, http="httptools", ws="websockets-sansio", loop="none", interface="asgi3", lifespan="off", log_config=None,
-        access_log=False, timeout_graceful_shutdown=1, ws_max_size=1 << 22,
-    )  # fmt: skip
-    server = uvicorn.Server(config)
-    server.capture_signals = _leave_signals  # type: ignore[method-assign]
-    task = asyncio.create_task(server.serve([listening]))
-    while not server.started:  # noqa: ASYNC110 - it sets no event
-        await asyncio.sleep(0.002)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await task
-
-
-@contextmanager
-def _leave_signals() -> Iterator[None]:
-    yield
+        aria2 = Aria2(queue, proof, stopped.append)
+        async with aria2.running(), Server(queue, sockets, Access(), Secret(SECRET), aria2.services).running():
+            yield Service(queue, sockets[0].getsockname()[1], aria2, guesses, stopped)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import socket
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.daemon.runs import LIMIT_S
-from tests.rpc.aria2.service import SECRET, Service, free_socket, serving
+from tests.rpc.aria2.service import SECRET, Service, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.rpc.aria2.methods import METHODS
@@ -28,6 +29,7 @@ RUNS, DONE, FAILED = "00000000000000f1", "00000000000000d1", "00000000000000b1"
 NOBODY = "1234567890123456"
 LINK = "magnet:?xt=urn:btih:0123456789012345678901234567890123456789&dn=abc&tr=http://127.0.0.1:1/announce"
 URI = "http://127.0.0.1:1/f"
+LEAST = "The integer parameter at 1 has invalid value: the value must be greater than or equal to {}."
 MISSING, WRONG = "The parameter at {} is required but missing.", "The parameter at {} has wrong type."
 OF_ONE = tuple(name for name, method in METHODS.items() if method.params and method.params[0].name == "gid")
 
@@ -60,7 +62,7 @@ def _types() -> Iterator[Row]:
             if not param.optional:
                 yield Row(name, tuple(given), MISSING.format(at))
             right = {"string": "x", "integer": 1, "array": [], "struct": {}, "base64": "x"}[param.kind.value]
-            wrong = [each for each in ("x", 1, True, None, [], {}) if not isinstance(each, type(right))]
+            wrong = [each for each in VALUES if not isinstance(each, type(right))]
             if isinstance(right, int):
                 wrong.append(True)
             for value in wrong:
@@ -68,6 +70,7 @@ def _types() -> Iterator[Row]:
             given.append(right)
 
 
+VALUES: tuple[object, ...] = ("x", 1, True, None, [], {})
 _OPTION = "We encountered a problem while processing the option '--{}'."
 REST: dict[str, tuple[object, ...]] = {
     "aria2.changePosition": (0, "POS_SET"), "aria2.changeUri": (1, [], []), "aria2.changeOption": ({},),
@@ -88,8 +91,8 @@ BUSINESS: tuple[tuple[str, tuple[object, ...], str], ...] = (
     ("addTorrent", ("!!!!",), "Bencode decoding failed"),
     ("addTorrent", ("eA==",), "Bencode decoding failed"),
     ("addMetalink", ("x",), "Could not parse Metalink XML document."),
-    ("tellWaiting", (0, -1), "The integer parameter at 1 has invalid value: the value must be greater than or equal to 0."),
-    ("changeUri", (PAUSED, 0, [], []), "The integer parameter at 1 has invalid value: the value must be greater than or equal to 1."),
+    ("tellWaiting", (0, -1), LEAST.format(0)),
+    ("changeUri", (PAUSED, 0, [], []), LEAST.format(1)),
     ("changeUri", (PAUSED, 2, [], []), "fileIndex is out of range"),
     ("changeUri", (REMOVED, 1, [], []), f"Cannot remove URIs from GID#{REMOVED}"),
     ("changePosition", (PAUSED, 1, "x"), "Illegal argument."),
@@ -124,7 +127,7 @@ async def lined_up(service: Service, server: LoopbackServer) -> None:
 
 
 async def until_told(service: Service, gid: str, key: str, *wanted: str) -> None:
-    while (await service.call("aria2.tellStatus", gid)).get(key) not in wanted:
+    while (await service.call("aria2.tellStatus", gid)).get(key) not in wanted:  # noqa: ASYNC110 - it is another program's
         await asyncio.sleep(0.02)
 
 
@@ -133,15 +136,16 @@ async def real(folder: Path) -> AsyncIterator[Service]:
     """The real one, asked in the same way."""
     if shutil.which("aria2c") is None:
         pytest.skip("needs aria2c")
-    with free_socket() as taken:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     command = [
         "aria2c", "--no-conf", "--enable-rpc", f"--rpc-listen-port={port}", f"--rpc-secret={SECRET}", f"--dir={folder}",
         "--quiet", "--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false", "--auto-save-interval=0",
         "--max-tries=1", "--file-allocation=none",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    service = Service(None, port)  # type: ignore[arg-type]  # nothing here asks for its queue
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: ASYNC220 - it is forked, no more
+    service = Service(None, port, None)  # type: ignore[arg-type]  # nothing here asks for its queue
     try:
         async with asyncio.timeout(LIMIT_S):
             while True:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.rpc.aria2.service import SECRET, serving
 from tests.rpc.aria2.test_jsonrpc import suite
-from thunderdl.rpc.aria2.jsonrpc import MOST_BYTES
+from thunderdl.rpc.guard import MOST_BYTES
 
 LIST = '{"id":0,"method":"system.listNotifications"}'
 
@@ -49,9 +49,9 @@ def test_what_is_longer_than_2_mib_is_not_read(tmp_path: Path) -> None:
         async with serving(tmp_path) as service:
             just = await service.post(LIST + " " * (MOST_BYTES - len(LIST)))
             assert just.status == 200
-            reply = await service.post(LIST + " " * (MOST_BYTES - len(LIST) + 1))
-            assert (reply.status, reply.body["error"]["code"]) == (413, -32700)
-            assert (await service.post(" " * (MOST_BYTES + 1), "/rpc")).status == 413
+            for path in ("/jsonrpc", "/rpc"):
+                head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {MOST_BYTES + 1}"
+                assert (await service.raw(f"{head}\r\n\r\n".encode())).split()[1] == b"413"
 
     asyncio.run(run())
 
@@ -63,6 +63,22 @@ def test_nothing_but_post_executes_anything(method: str, tmp_path: Path) -> None
             query = f"method=aria2.shutdown&id=1&params={json.dumps([f'token:{SECRET}'])}&jsoncallback=x"
             reply = await service.post(b"", f"/jsonrpc?{query.replace(' ', '')}", method=method)
             assert reply.status == 405
-            assert service.stopped == service.guesses == []
+            assert service.stopped == []
+            assert service.guesses == []
+
+    asyncio.run(run())
+
+
+def test_a_foreign_page_reaches_nothing_by_post_or_websocket(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as service:
+            for head in ("Host: localhost\r\nOrigin: http://evil.example", "Host: evil.example"):
+                length = f"{head}\r\nConnection: close\r\nContent-Length: {len(LIST)}"
+                answer = await service.raw(f"POST /jsonrpc HTTP/1.1\r\n{length}\r\n\r\n{LIST}".encode())
+                assert answer.split()[1] in (b"403", b"421")
+                upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13"
+                key = "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="
+                answer = await service.raw(f"GET /jsonrpc HTTP/1.1\r\n{head}\r\n{upgrade}\r\n{key}\r\n\r\n".encode())
+                assert answer.split()[1] == b"403"
 
     asyncio.run(run())

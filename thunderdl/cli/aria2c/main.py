@@ -16,10 +16,12 @@ from thunderdl.aria2.command_line import BadCommandLine, CommandLine, read_comma
 from thunderdl.aria2.exit_codes import OK, OPTION, UNKNOWN
 from thunderdl.aria2.help_text import USAGE, help_text, option_text, version_text
 from thunderdl.aria2.table import OPTIONS
+from thunderdl.aria2.translating import applied, connections_to_a_host, translate
 from thunderdl.aria2.values import BadOption
 from thunderdl.cli.aria2c.given import BadConf, Given, load
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
+from thunderdl.options import Options
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -64,7 +66,6 @@ def _run(given: Given) -> int:
 
 
 async def _download(given: Given) -> int:
-    from thunderdl.aria2.translating import applied, translate
     from thunderdl.cli import settings
     from thunderdl.cli.aria2c.console import Console
     from thunderdl.cli.aria2c.jobs import Jobs
@@ -82,11 +83,17 @@ async def _download(given: Given) -> int:
         write_line(sys.stdout, "No files to download.")
         return OK
     console = Console(given)
-    of_session = translate(given.with_defaults({}))
     for warning in given.warnings:
         console.warn(warning)
-    async with Client(applied(base, of_session)) as client:
+    async with Client(options_of_all(given, base, len(jobs))) as client:
         return await Run(client, given, made, jobs, console).all()
+
+
+def options_of_all(given: Given, base: Options, downloads: int) -> Options:
+    """What holds for so many downloads together. Raises UsageError."""
+    options = applied(base, translate(given.with_defaults({})))
+    at_once = min(options.jobs, downloads)
+    return replace(options, per_host=connections_to_a_host(given.options, at_once) or options.per_host)
 
 
 def _exception(bad: BadOption) -> tuple[str, ...]:

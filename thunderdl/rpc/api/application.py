@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 import thunderdl
 from thunderdl.daemon.jobs import GID, Job
 from thunderdl.daemon.queue import NoSuchTask, Queue
 from thunderdl.errors import ThunderdlError
-from thunderdl.rpc.api import events, logging_in, tasks
-from thunderdl.rpc.api.fields import TEXT, Field, read, read_query
+from thunderdl.rpc import metrics
+from thunderdl.rpc.api import documents, events, logging_in, overview, tasks
+from thunderdl.rpc.api.fields import TEXT, Field, read, read_given, read_query
 from thunderdl.rpc.api.live import Live
+from thunderdl.rpc.api.openapi import described
 from thunderdl.rpc.api.routes import BASE, Call, Route
 from thunderdl.rpc.exchange import (
     JSON_TYPE,
@@ -29,10 +32,35 @@ from thunderdl.rpc.exchange import (
 )
 from thunderdl.rpc.secret import Secret
 
-ROUTES: tuple[Route, ...] = (*logging_in.ROUTES, *tasks.ROUTES)
-EVENTS = f"{BASE}/events"
 _EVENT_QUERY = (Field("task", TEXT, "Its details, too.", ""),)
 _MOST_PARAMETERS = 50
+
+
+async def _events(api: Api, call: Call) -> object:
+    return Streamed(call.query["task"] or None)
+
+
+async def _openapi(api: Api, _: Call) -> object:
+    return described(ROUTES, api.version)
+
+
+async def _metrics(api: Api, _: Call) -> object:
+    return Answer(200, metrics.metrics(api.live.stat(), api.totals(), api.version), metrics.TYPE)
+
+
+ROUTES: tuple[Route, ...] = (
+    *logging_in.ROUTES, *tasks.ROUTES, *documents.ROUTES, *overview.ROUTES,
+    Route("GET", f"{BASE}/events", _events, "What happens, as server-sent events.", _EVENT_QUERY, answers="Text",
+          type="text/event-stream"),
+    Route("GET", f"{BASE}/openapi.json", _openapi, "This document.", answers="OpenApi"),
+    Route("GET", "/metrics", _metrics, "The numbers over all, for Prometheus.", answers="Text", type="text/plain"),
+)  # fmt: skip
+
+
+class Streamed(NamedTuple):
+    """Answered with the event stream, and the details of a task."""
+
+    gid: str | None
 
 
 class Api:
@@ -51,30 +79,32 @@ class Api:
         """End what would not end by itself."""
         self.live.close()
 
+    def totals(self) -> dict[str, float]:
+        """Counters since the daemon began."""
+        totals = self.queue.client.totals()
+        return {"files_done": totals.files_done, "files_failed": totals.files_failed, "bytes": totals.bytes_done}
+
     async def job(self, gid: str) -> Job:
-        """The task of that name, also one that ended long ago. Raises NoSuchTask, StorageError."""
-        job = self.queue.at_hand(gid)
-        if job is None and GID.fullmatch(gid):
-            job = await self.queue.store.job(gid)
+        """The task of that name, also one that ended long ago; or the one at hand whose name begins so. Raises
+        NoSuchTask, UsageError where several do, StorageError."""
+        if not GID.fullmatch(gid):
+            return self.queue.find(gid)
+        job = self.queue.at_hand(gid) or await self.queue.store.job(gid)
         if job is None:
             raise NoSuchTask(gid)
         return job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            if scope["path"] == EVENTS and scope["method"] == "GET":
-                await events.stream(self.live, self._watched(scope), receive, send)
-                return
             answer = await self._answered(scope, receive)
         except ThunderdlError as error:
             answer = refusal_of(error).answer()
-        await answer.send(send)
+        if isinstance(answer, Streamed):
+            await events.stream(self.live, answer.gid, receive, send)
+        else:
+            await answer.send(send)
 
-    def _watched(self, scope: Scope) -> str | None:
-        gid = read_query(_EVENT_QUERY, _query(scope))["task"]
-        return gid or None
-
-    async def _answered(self, scope: Scope, receive: Receive) -> Answer:
+    async def _answered(self, scope: Scope, receive: Receive) -> Answer | Streamed:
         route, gid = _found(scope["path"], scope["method"])
         query = read_query(route.query, _query(scope))
         body, raw = {}, b""
@@ -82,11 +112,14 @@ class Api:
             raw = await body_of(receive)
         elif route.body is not None:
             _check_type(scope)
-            body = read(route.body, parsed(await body_of(receive)))
+            take = read_given if route.as_given else read
+            body = take(route.body, parsed(await body_of(receive)))
         told = await route.handle(self, Call(gid, query, body, raw, scope))
-        if isinstance(told, Answer):
+        if isinstance(told, Answer | Streamed):
             return told
-        return Answer(204) if told is None else Answer(route.status, encoded(told))
+        if told is None:
+            return Answer(204)
+        return Answer(route.status, told if isinstance(told, bytes) else encoded(told))
 
 
 def _table() -> Mapping[str, Mapping[str, Route]]:

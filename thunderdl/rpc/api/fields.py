@@ -42,6 +42,12 @@ def read(fields: Sequence[Field], given: object, where: str = "") -> dict[str, A
     return {field.name: _one(field, given, where, field.shape.take) for field in fields}
 
 
+def read_given(fields: Sequence[Field], given: object) -> dict[str, Any]:
+    """The same without those that were not given."""
+    told = read(fields, given)
+    return {name: value for name, value in told.items() if isinstance(given, dict) and name in given}
+
+
 def read_query(fields: Sequence[Field], given: Mapping[str, str]) -> dict[str, Any]:
     """The same from the query of a URL."""
     known = {field.name for field in fields}
@@ -172,6 +178,30 @@ def either(*shapes: Shape) -> Shape:
     return Shape({"anyOf": [shape.schema for shape in shapes]}, take)
 
 
+def table_rows(keys: Sequence[str], most: int) -> Shape:
+    """A list of rows, each with a text for each key; absent ones are empty."""
+    expected = f"a list of up to {most} rows of texts, {', '.join(keys)},"
+
+    def take(value: object) -> list[dict[str, str]]:
+        if not isinstance(value, list) or len(value) > most:
+            raise ValueError(expected)
+        return [_row(each) for each in value]
+
+    def _row(value: object) -> dict[str, str]:
+        if not isinstance(value, dict) or not set(value) <= set(keys):
+            raise ValueError(expected)
+        return {key: _text(value.get(key, "")) for key in keys}
+
+    row = {"type": "object", "properties": {key: {"type": "string"} for key in keys}, "additionalProperties": False}
+    return Shape({"type": "array", "items": row}, take)
+
+
+def _text_table(value: object) -> dict[str, str]:
+    if not isinstance(value, dict) or len(value) > _MOST_NAMES:
+        raise ValueError("a table of texts")
+    return {_text(name): _text(each) for name, each in value.items()}
+
+
 def _anything(value: object) -> object:
     return value
 
@@ -182,4 +212,5 @@ TEXTS = Shape({"type": "array", "items": {"type": "string"}}, _texts)
 SWITCH = Shape({"type": "boolean"}, _switch, _switch_of_text)
 NUMBER = Shape({"type": "number"}, _number, _number_of_text)
 OPTIONS = Shape({"type": "object", "additionalProperties": _TEXT_OR_TEXTS}, _options)
+TEXT_TABLE = Shape({"type": "object", "additionalProperties": {"type": "string"}}, _text_table)
 ANYTHING = Shape({}, _anything)

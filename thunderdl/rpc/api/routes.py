@@ -25,13 +25,13 @@ class Call(NamedTuple):
     scope: Scope
 
 
-# What is answered: a value for JSON, None for 204, or a whole answer.
+# What is answered: a value for JSON, JSON itself as bytes, None for 204, or a whole answer.
 Handler = Callable[["Api", Call], Awaitable[object]]
 
 
 class Route(NamedTuple):
-    """``body``: fields of the JSON object, None where there is none; ``takes_bytes``: any body at all; ``answers``: the
-    schema of its answer, by name."""
+    """``body``: fields of the JSON object, None where there is none; ``as_given``: those not given are left out;
+    ``takes_bytes``: any body at all; ``answers``: the schema of its answer, by name; ``type``: its media type."""
 
     method: str
     path: str
@@ -41,4 +41,6 @@ class Route(NamedTuple):
     body: Sequence[Field] | None = None
     takes_bytes: bool = False
     status: int = 200
+    as_given: bool = False
     answers: str = ""
+    type: str = "application/json"

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
 from thunderdl.daemon.jobs import Job, State, Text
 from thunderdl.daemon.places import named_folder
-from thunderdl.daemon.queue import Queue
+from thunderdl.daemon.queue import MOST_IN_A_ROW, Queue
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent, scheme_of
-from thunderdl.model import Progress, Status
+from thunderdl.model import Explanation, FileProgress, PeerProgress, Progress, Status, TrackerProgress
 from thunderdl.options import Kind, table
 from thunderdl.rpc.api.whys import why_of
+from thunderdl.rpc.exchange import encoded
 from thunderdl.storage.paths import name_from_url
 
 Json = dict[str, Any]
+# A page shows no more; a torrent of 100,000 files would be 10 MB a second.
+MOST_FILES, MOST_PEERS = 2000, 500
 _LIVE = {Status.VERIFYING: "verifying", Status.SHARING: "sharing"}
 _KINDS = {"https": "http", "ftps": "ftp", "ftpes": "ftp"}
 _SECRET = frozenset(row.name for row in table() if row.kind in (Kind.SECRET, Kind.HEADER))
@@ -57,6 +62,17 @@ def task_of(queue: Queue, job: Job, progress: Progress | None = None) -> Json:
     return told
 
 
+async def list_of(queue: Queue, jobs: Sequence[Job], **more: object) -> bytes:
+    """``{"tasks": […], …}`` as JSON, of many of them: made in turns with what else is to be done."""
+    told = []
+    for number, job in enumerate(jobs, 1):
+        told.append(encoded(task_of(queue, job)))
+        if number % MOST_IN_A_ROW == 0:
+            await asyncio.sleep(0)
+    rest = b"".join(b",%b:%b" % (encoded(name), encoded(value)) for name, value in more.items())
+    return b'{"tasks":[' + b",".join(told) + b"]" + rest + b"}"
+
+
 def detail_of(queue: Queue, job: Job) -> Json:
     """All that is known of a task."""
     task = queue.task(job)
@@ -70,13 +86,46 @@ def detail_of(queue: Queue, job: Job) -> Json:
     }  # fmt: skip
     if task is None or progress is None:
         return told
-    return told | {
+    table, swarm = task.pieces(), task.swarm()
+    told |= {
         "piece_map": base64.b64encode(progress.piece_map).decode(), "resumed_bytes": progress.resumed_bytes,
         "wasted_bytes": progress.wasted_bytes, "sources": _sources(progress, task.explanations()),
+        "files": list(map(_file, task.files()[:MOST_FILES])), "peers": list(map(_peer, task.peers()[:MOST_PEERS])),
+    }  # fmt: skip
+    if table is not None:
+        told |= {"piece_length": table.piece_length, "piece_count": table.count}
+    if swarm is not None:
+        told |= {
+            "trackers": list(map(_tracker, swarm.trackers)), "info_hash": swarm.info_hash_v1 or swarm.info_hash_v2,
+            "ratio": round(swarm.ratio, 4),
+        }  # fmt: skip
+    return told
+
+
+def _file(file: FileProgress) -> Json:
+    return {
+        "index": file.index, "path": printable(file.path) if file.path is not None else None,
+        "size_bytes": file.size_bytes, "done_bytes": file.done_bytes, "selected": file.selected,
     }  # fmt: skip
 
 
-def _sources(progress: Progress, explanations: Any) -> list[Json]:
+def _peer(peer: PeerProgress) -> Json:
+    address = f"[{peer.address}]:{peer.port}" if ":" in peer.address else f"{peer.address}:{peer.port}"
+    return {
+        "address": address, "client": printable(peer.client), "rate_bytes_per_s": peer.down_bytes_per_s,
+        "upload_rate_bytes_per_s": peer.up_bytes_per_s, "progress": round(peer.progress, 4), "seeder": peer.is_seed,
+        "choking": peer.peer_choking,
+    }  # fmt: skip
+
+
+def _tracker(tracker: TrackerProgress) -> Json:
+    return {
+        "url": shown_url(tracker.url), "message": printable(tracker.message), "next_s": tracker.next_announce_s,
+        "seeds": tracker.seeders,
+    }  # fmt: skip
+
+
+def _sources(progress: Progress, explanations: Sequence[Explanation]) -> list[Json]:
     whys = {each.url: each for each in explanations}
     whole = sum(source.bytes for source in progress.sources) or 1
     return [
@@ -106,10 +155,11 @@ def name_of(job: Job, progress: Progress | None) -> str:
         return printable(progress.name)
     if job.outcome is not None and job.outcome.name:
         return printable(job.outcome.name)
-    out = job.wish.options.get("out")
-    url = job.wish.url
+    out, url = job.wish.options.get("out"), job.wish.url
     if isinstance(out, str) and out:
         return printable(out)
+    if job.wish.name:
+        return printable(job.wish.name)
     if is_magnet(url):
         return printable(parse_qs(url.partition("?")[2]).get("dn", ["magnet link"])[0])
     return name_from_url(shown_url(url))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from thunderdl.daemon.clearing import remove_with_files
 from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.daemon.line import Whence
+from thunderdl.daemon.queue import MOST_IN_A_ROW
+from thunderdl.daemon.rechecking import recheck
 from thunderdl.errors import UsageError
 from thunderdl.options import Priority
 from thunderdl.rpc.api.fields import (
@@ -24,20 +28,20 @@ from thunderdl.rpc.api.fields import (
     whole,
 )
 from thunderdl.rpc.api.routes import BASE, Call, Route
-from thunderdl.rpc.api.shapes import detail_of, task_of
+from thunderdl.rpc.api.shapes import detail_of, list_of, task_of
 
 if TYPE_CHECKING:
     from thunderdl.rpc.api.application import Api
 
 MOST_TOGETHER = 10_000
 MOST_LISTED = 1000
-_PRIORITY = text(*(level.value for level in Priority))
+PRIORITY = text(*(level.value for level in Priority))
 _POSITION = whole(0, 1_000_000_000)
 TASK_FIELDS = (
     Field("urls", TEXTS, "The link and its mirrors.", needed=True),
     Field("options", OPTIONS, "Options of this task, by name, as texts.", {}),
     Field("category", TEXT, "Whose folder it is saved in.", ""),
-    Field("priority", _PRIORITY, "low, normal or high.", "normal"),
+    Field("priority", PRIORITY, "low, normal or high.", "normal"),
     Field("position", or_none(_POSITION), "Its index in line, from 0; at the end without."),
     Field("paused", SWITCH, "Whether it stays out until it is resumed.", False),
     Field("not_before", NUMBER, "Time before which it is not begun, seconds since 1970.", 0.0),
@@ -49,7 +53,7 @@ _ADD_FIELDS = (
 _CHANGE_FIELDS = (
     Field("options", OPTIONS, "Options that differ from now on; an empty text for the default again.", {}),
     Field("category", TEXT, "Another category."),
-    Field("priority", _PRIORITY, "Another priority."),
+    Field("priority", PRIORITY, "Another priority."),
     Field("files", TEXT, "Files of a torrent to fetch, as 1,3-5."),
     Field("urls_add", TEXTS, "More sources of the file.", ()),
     Field("urls_remove", TEXTS, "Sources that are not to be used any more.", ()),
@@ -70,7 +74,7 @@ async def list_tasks(api: Api, call: Call) -> object:
     queue, state = api.queue, call.query["state"]
     part = slice(call.query["offset"], call.query["offset"] + call.query["limit"])
     if state == "waiting":
-        return {"tasks": [task_of(queue, job) for job in queue.waiting(part)], "total": queue.counts()[1]}
+        return await list_of(queue, queue.waiting(part), total=queue.counts()[1])
     listed: list[Job] = []
     if state in ("active", "all"):
         listed += queue.active()
@@ -79,7 +83,7 @@ async def list_tasks(api: Api, call: Call) -> object:
     total = len(listed) if state == "active" else sum(queue.counts()) if state == "all" else queue.counts()[2]
     if state in ("ended", "all"):
         listed += reversed(queue.ended())
-    return {"tasks": [task_of(queue, job) for job in listed[part]], "total": total}
+    return await list_of(queue, listed[part], total=total)
 
 
 async def add(api: Api, call: Call) -> object:
@@ -91,8 +95,17 @@ async def add(api: Api, call: Call) -> object:
     else:
         if not isinstance(several, list) or not 0 < len(several) <= MOST_TOGETHER:
             raise UsageError(f"tasks: a list of 1 to {MOST_TOGETHER} is expected.")
-        jobs = await _add(api, [read(TASK_FIELDS, each, f"tasks[{index}]") for index, each in enumerate(several)])
-    return {"tasks": [task_of(api.queue, job) for job in jobs]}
+        jobs = await _add(api, await _read(several))
+    return await list_of(api.queue, jobs)
+
+
+async def _read(several: list[object]) -> list[dict[str, Any]]:
+    told = []
+    for index, each in enumerate(several):
+        told.append(read(TASK_FIELDS, each, f"tasks[{index}]"))
+        if index % MOST_IN_A_ROW == MOST_IN_A_ROW - 1:
+            await asyncio.sleep(0)
+    return told
 
 
 async def _add(api: Api, given: list[dict[str, Any]]) -> list[Job]:
@@ -139,7 +152,9 @@ async def change(api: Api, call: Call) -> object:
 
 async def remove(api: Api, call: Call) -> object:
     job = await api.job(call.gid)
-    if job.state.has_ended:
+    if call.query["files"]:
+        await remove_with_files(api.queue, job)
+    elif job.state.has_ended:
         await api.queue.forget([job])
     else:
         await api.queue.remove(job)
@@ -164,6 +179,12 @@ async def retry(api: Api, call: Call) -> object:
     return task_of(api.queue, job)
 
 
+async def check_again(api: Api, call: Call) -> object:
+    job = await api.job(call.gid)
+    await recheck(api.queue, job)
+    return task_of(api.queue, job)
+
+
 async def move(api: Api, call: Call) -> object:
     to = call.body["to"]
     position, whence = _MOVES[to] if isinstance(to, str) else (to, Whence.START)
@@ -183,5 +204,6 @@ ROUTES = (
     Route("POST", f"{_ONE}/pause", pause, "Stop it for now.", answers="Task"),
     Route("POST", f"{_ONE}/resume", resume, "Let it wait for its turn again.", answers="Task"),
     Route("POST", f"{_ONE}/retry", retry, "Let one that failed or was removed wait again.", answers="Task"),
+    Route("POST", f"{_ONE}/recheck", check_again, "Read what is there back, and check it.", answers="Task"),
     Route("POST", f"{_ONE}/move", move, "Change its place in line.", body=_TO, answers="Position"),
 )  # fmt: skip

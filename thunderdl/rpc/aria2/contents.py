@@ -106,4 +106,4 @@ def names_something(link: str) -> bool:
 
 def is_source(url: str) -> bool:
     """Whether bytes come from it: no link of a torrent does, and no document of the daemon's own."""
-    return "://" in url and not is_magnet(url)
+    return url.startswith("http") or ("://" in url and not is_magnet(url))

@@ -13,8 +13,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-#: As aria2's ``--rpc-max-request-size``.
-MOST_BYTES = 2 << 20
 #: Some way above what a call needs (multicall: 6). aria2 draws its line at about 50.
 MOST_DEEP = 64
 _INT64 = 1 << 63
@@ -89,7 +87,7 @@ def status_of(answer: Mapping[str, object] | Sequence[object]) -> int:
 
 def encode(answer: object) -> str:
     """ASCII alone, so that a file name of any bytes makes text that every client reads."""
-    return json.dumps(answer, separators=(",", ":"), allow_nan=False)
+    return _encode(answer)
 
 
 # -- reading
@@ -159,3 +157,5 @@ def _decoder() -> json.JSONDecoder:
 
 
 _DECODER = _decoder()
+# One for all: json.dumps makes a new one wherever an argument is not its default.
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 from thunderdl.daemon.queue import Queue
 from thunderdl.rpc.aria2 import jsonrpc, xmlrpc
@@ -17,14 +16,13 @@ from thunderdl.rpc.aria2.calling import Caller, Proof
 from thunderdl.rpc.aria2.jsonrpc import Fault, encode, parse, refused
 from thunderdl.rpc.aria2.notices import Notices, Outbox
 from thunderdl.rpc.aria2.session import Session
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from thunderdl.rpc.exchange import Answer, App, Headers, Receive, Scope, Send, body_of
+from thunderdl.rpc.guard import refuse_websocket
 
 PATHS = ("/jsonrpc", "/rpc")
 _JSON, _XML = b"application/json-rpc", b"text/xml"
-_TOO_BIG, _TOO_SLOW, _GOING = 1009, 1013, 1001
+_TOO_SLOW = 1013
+_NO_CACHE: Headers = ((b"cache-control", b"no-cache"),)
 # A client that does not even read that it is dropped.
 _FAREWELL_S = 1.0
 
@@ -38,6 +36,11 @@ class Aria2:
         self._session = Session(queue, stop)
         self._notices = Notices(self._session)
 
+    @property
+    def services(self) -> Mapping[str, App]:
+        """What is answered, by path."""
+        return dict.fromkeys(PATHS, self)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Tell clients what happens in the queue."""
@@ -49,22 +52,13 @@ class Aria2:
             await self._websocket(scope, receive, send)
         elif scope["method"] != "POST":
             answer = encode(refused(Fault(jsonrpc.INVALID_REQUEST, "Only POST and WebSocket are answered.")))
-            await _send(send, 405, _JSON, answer.encode(), (b"allow", b"POST"))
+            await Answer(405, answer.encode(), _JSON, (*_NO_CACHE, (b"allow", b"POST"))).send(send)
         elif scope["path"] == "/rpc":
-            await self._xmlrpc(receive, send)
+            body = await xmlrpc.answer(Caller(self._session, self._proof), await body_of(receive))
+            await Answer(200, body, _XML, _NO_CACHE).send(send)
         else:
-            await self._post(receive, send)
-
-    # -- HTTP
-
-    async def _post(self, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
-        if body is None:
-            answer: dict[str, object] | Sequence[object] = refused(Fault(jsonrpc.PARSE_ERROR, "Parse error."))
-            await _send(send, 413, _JSON, encode(answer).encode(), (b"connection", b"close"))
-            return
-        answer = await self._answer(body)
-        await _send(send, jsonrpc.status_of(answer), _JSON, encode(answer).encode())
+            told = await self._answer(await body_of(receive))
+            await Answer(jsonrpc.status_of(told), encode(told).encode(), _JSON, _NO_CACHE).send(send)
 
     async def _answer(self, body: bytes | str) -> dict[str, object] | Sequence[object]:
         try:
@@ -73,20 +67,13 @@ class Aria2:
             return refused(fault)
         return await Caller(self._session, self._proof).answer(asked)
 
-    async def _xmlrpc(self, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
-        if body is None:
-            await _send(send, 413, _XML, b"", (b"connection", b"close"))
-            return
-        await _send(send, 200, _XML, await xmlrpc.answer(Caller(self._session, self._proof), body))
-
     # -- WebSocket
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await receive()
         if scope["path"] != "/jsonrpc":
-            await send({"type": "websocket.close", "code": 1008})
+            await refuse_websocket(receive, send)
             return
+        await receive()
         with self._notices.sent_to() as outbox:
             await send({"type": "websocket.accept"})
             code = await _first(self._read(receive, outbox), _write(send, outbox), _lost(outbox))
@@ -98,10 +85,7 @@ class Aria2:
         """Answer request after request; the code to close with, 0 where the client has closed."""
         while (message := await receive())["type"] != "websocket.disconnect":
             text, data = message.get("text"), message.get("bytes")
-            said: bytes | str = text if text is not None else data or b""
-            if len(said) > jsonrpc.MOST_BYTES:
-                return _TOO_BIG
-            await outbox.answer(encode(await self._answer(said)))
+            await outbox.answer(encode(await self._answer(text if text is not None else data or b"")))
         return 0
 
 
@@ -126,28 +110,3 @@ async def _first(*parts: Awaitable[int]) -> int:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The request's body; None where it is longer than aria2 takes, or the client is gone."""
-    parts: list[bytes] = []
-    length = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        length += len(part)
-        if length > jsonrpc.MOST_BYTES:
-            return None
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-async def _send(send: Send, status: int, kind: bytes, body: bytes, *more: tuple[bytes, bytes]) -> None:
-    headers = [
-        (b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"no-cache"), *more,
-    ]  # fmt: skip
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Callable
@@ -23,6 +24,15 @@ class Session:
         self.id = secrets.token_hex(20)
         self.contents = Contents(queue)
         self.stopped = len(queue.ended())
+        self._folder = (queue.rules, os.path.abspath(queue.rules.options.dir))
+
+    @property
+    def folder(self) -> str:
+        """Where tasks are saved that say nothing else, absolute."""
+        rules = self.queue.rules
+        if self._folder[0] is not rules:
+            self._folder = (rules, os.path.abspath(rules.options.dir))
+        return self._folder[1]
 
     def job(self, gid: str) -> Job:
         """The task of that gid, or of which it is the beginning. Raises Refused in aria2's words."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from thunderdl.aria2.option import Option
@@ -21,6 +21,7 @@ from thunderdl.aria2.values import validated_all
 from thunderdl.daemon.jobs import Job, Text
 from thunderdl.daemon.rules import NEVER_FROM_OUTSIDE
 from thunderdl.errors import UsageError
+from thunderdl.formats.links import names_metalink, scheme_of
 from thunderdl.options import Options, table
 from thunderdl.rpc.aria2.params import Refused
 from thunderdl.rpc.aria2.session import Session
@@ -32,8 +33,6 @@ NOT_FROM_OUTSIDE = frozenset({"log", "save-session", "save-cookies", "server-sta
 SECRET = frozenset(
     {"rpc-secret", "rpc-user", "rpc-passwd"} | {name for name in OPTIONS if name.endswith("-passwd")}
 )  # fmt: skip
-# What is said when the task is added, and is none of its options later.
-_OF_ADDING = frozenset({"gid", "pause"})
 _LOGIN = re.compile(r"(?<=://)[^/@]*@")
 _GID = re.compile(r"[0-9a-fA-F]{16}")
 
@@ -52,11 +51,23 @@ class Asked(NamedTuple):
 def asked(given: Mapping[str, object], uri: str | None) -> Asked:
     """What the options of a new task mean. Raises Refused."""
     values = taken(given, lambda option: option.reach.of_a_download)
-    gid, paused = values.get("gid"), values.get("pause") == "true"
+    gid, paused = values.pop("gid", None), values.pop("pause", "") == "true"
     if gid is not None and (not _GID.fullmatch(str(gid)) or not int(str(gid), 16)):
         raise Refused("gid must be 16 hexadecimal digits, not all of them 0.")
-    foreign = {name: value for name, value in values.items() if name not in _OF_ADDING}
-    return Asked(_ours(foreign, foreign, uri), foreign, str(gid).lower() if gid is not None else None, paused)
+    options = dict(_meaning(tuple(values.items()), _what_counts(values, uri)))
+    return Asked(options, values, str(gid).lower() if gid is not None else None, paused)
+
+
+def _what_counts(values: Texts, uri: str | None) -> str | None:
+    """Of the URI what the meaning of the options hangs on: for thousands of URIs that is the same."""
+    if uri is None or values.get("referer") == "*":
+        return uri
+    return f"{scheme_of(uri)}://h/{'f.meta4' if names_metalink(uri) else 'f'}"
+
+
+@lru_cache(256)
+def _meaning(values: tuple[tuple[str, Text], ...], uri: str | None) -> Texts:
+    return _ours(dict(values), [name for name, _ in values], uri)
 
 
 def taken(given: Mapping[str, object], may_be_set: Callable[[Option], bool]) -> dict[str, Text]:
@@ -79,11 +90,17 @@ def taken(given: Mapping[str, object], may_be_set: Callable[[Option], bool]) -> 
     return values
 
 
-def _ours(foreign: Texts, touched: Collection[str], uri: str | None) -> dict[str, Text]:
+def _ours(foreign: Texts, touched: Iterable[str], uri: str | None) -> dict[str, Text]:
     """Our options of one task that the ``touched`` ones set, beside the others of aria2's."""
-    fields = {field for name in touched for field in OPTIONS[name].here.ours}
+    fields = _fields(touched)
     texts = _translated(foreign, uri)
-    return {field: text for field, text in texts.items() if field in fields and field in _of_a_task()}
+    return {field: text for field, text in texts.items() if field in fields and field in taken_here()}
+
+
+def _fields(names: Iterable[str]) -> set[str]:
+    """Those of ours that these set. How long is shared hangs on both of aria2's."""
+    fields = {field for name in names for field in OPTIONS[name].here.ours}
+    return fields | {"ratio", "seed_time"} if fields & {"ratio", "seed_time"} else fields
 
 
 def _translated(foreign: Texts, uri: str | None) -> dict[str, Text]:
@@ -98,7 +115,8 @@ def _translated(foreign: Texts, uri: str | None) -> dict[str, Text]:
 
 
 @cache
-def _of_a_task() -> frozenset[str]:
+def taken_here() -> frozenset[str]:
+    """Our options that one task may be given from here."""
     return frozenset(row.name for row in table() if row.scope == "task" and row.name not in NEVER_FROM_OUTSIDE)
 
 
@@ -120,7 +138,7 @@ async def changed(session: Session, job: Job, new: Texts) -> None:
     """Change aria2's options of a task. Raises Refused."""
     wish = job.wish
     foreign = {**wish.foreign, **new}
-    fields = {field for name in new for field in OPTIONS[name].here.ours}
+    fields = _fields(new)
     options = {name: text for name, text in wish.options.items() if name not in fields}
     options |= _ours(foreign, new, wish.url)
     try:
@@ -150,7 +168,7 @@ async def change_global_option(session: Session, given: dict[str, object]) -> st
         return "OK"
     rules = session.queue.rules
     foreign = {**rules.foreign, **new}
-    fields = {field for name in new for field in OPTIONS[name].here.ours} - NEVER_FROM_OUTSIDE
+    fields = _fields(new) - NEVER_FROM_OUTSIDE
     # How many connections a server gets hangs on how many files there are at once.
     texts = _translated({"max-concurrent-downloads": str(rules.options.jobs), **foreign}, None)
     try:

@@ -36,6 +36,8 @@ async def answer(caller: Caller, body: bytes) -> bytes:
 def read(body: bytes) -> tuple[str, list[object]]:
     """Method and parameters of a call. Raises _Wrong."""
     target = Unmarshaller(use_builtin_types=True)
+    # Nothing is to be decoded: expat does.
+    target.xml("", None)
     parser = expat.ParserCreate(None, None)
     depth = 0
 

@@ -36,7 +36,7 @@ class AddDialog {
   }
 
   #makeFields() {
-    this.links = h("textarea", { name: "links", rows: 4, placeholder: "https://…\nmagnet:?…", spellcheck: "false", autocapitalize: "off", autocomplete: "off" });
+    this.links = h("textarea", { name: "links", rows: 3, placeholder: "https://…\nmagnet:?…", spellcheck: "false", autocapitalize: "off", autocomplete: "off" });
     this.links.addEventListener("input", () => this.#update());
     this.links.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.#send(); });
     this.mirrors = check("mirrors", t("are_mirrors"));

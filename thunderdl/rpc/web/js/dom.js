@@ -6,7 +6,9 @@ const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028\u2029\
 /** Text of a stranger as one that can be shown: no controls, `most` characters at the most. */
 export function plain(text, most = 300) {
   const whole = String(text ?? "");
-  const shown = whole.length > most ? whole.slice(0, most - 40) + " … " + whole.slice(-36) : whole;
+  // The end tells as much as the beginning: that is where the kind of a file stands.
+  const tail = Math.min(36, Math.floor(most / 3));
+  const shown = whole.length > most ? whole.slice(0, most - tail - 3) + " … " + whole.slice(-tail) : whole;
   return shown.replace(UNSEEN, "\u00b7");
 }
 

@@ -52,7 +52,7 @@ export class FinishedList {
     const mine = this.asked;
     const before = this.fresh ? null : this.tasks.at(-1)?.ended_at;
     const wanted = { q: this.input.value.trim(), state: this.state.value, limit: PAGE, before };
-    await this.context.attempt(api.history(wanted).then(({ tasks, more }) => {
+    const came = await this.context.attempt(api.history(wanted).then(({ tasks, more }) => {
       if (mine !== this.asked) return;
       const known = new Set(this.fresh ? [] : this.tasks.map((task) => task.gid));
       this.tasks = [...(this.fresh ? [] : this.tasks), ...tasks.filter((task) => !known.has(task.gid))];
@@ -61,6 +61,8 @@ export class FinishedList {
     }));
     if (mine !== this.asked) return;
     this.loading = false;
+    // Refused, it is not asked for again by itself: the list in sight would ask without end.
+    if (!came) this.more = false;
     this.#update();
   }
 

@@ -64,7 +64,7 @@ export class PieceMap {
     const pen = canvas.getContext("2d");
     pen.scale(dots, dots);
     const count = this.cells.length || 256;
-    const columns = Math.min(count, width > 760 ? 64 : 32);
+    const columns = Math.min(count, width > 560 ? 64 : 32);
     const rows = Math.ceil(count / columns);
     const [w, tall] = [(width + GAP) / columns, (height + GAP) / rows];
     const colour = colours(canvas);

@@ -80,6 +80,7 @@ export class QueueView {
     const { stat, known } = this.store;
     const nothing = known && !tasks.length && !(stat?.waiting || stat?.paused);
     this.empty.hidden = !nothing;
+    this.sky.classList.toggle("bare", nothing);
     this.active.hidden = !tasks.length;
   }
 

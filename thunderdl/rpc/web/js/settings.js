@@ -2,7 +2,8 @@
 import * as api from "./api.js";
 import { h, plain, setText } from "./dom.js";
 import { icon } from "./icons.js";
-import { currentLanguage, LANGUAGES, setLanguage, t } from "./i18n.js";
+import { currentLanguage, LANGUAGES, parseRate, setLanguage, t } from "./i18n.js";
+import { asOption } from "./limit.js";
 import { setTheme, theme } from "./looks.js";
 import { showHelp } from "./keys.js";
 import { say } from "./toast.js";
@@ -44,11 +45,12 @@ export class SettingsView {
     const now = this.store.settings;
     this.inputs = {
       dir: input("dir", now.dir), active: input("active", now.active, { type: "number", min: 1, max: 1000, required: true }),
-      limit: input("limit", now.limit, { placeholder: t("no_limit") }), upload_limit: input("upload_limit", now.upload_limit, { placeholder: t("no_limit") }),
-      task_limit: input("task_limit", now.task_limit, { placeholder: t("no_limit") }), ratio: input("ratio", now.ratio, { inputmode: "decimal", placeholder: "–" }),
+      limit: input("limit", asWritten(now.limit), { placeholder: t("no_limit") }), upload_limit: input("upload_limit", asWritten(now.upload_limit), { placeholder: t("no_limit") }),
+      task_limit: input("task_limit", asWritten(now.task_limit), { placeholder: t("no_limit") }), ratio: input("ratio", now.ratio, { inputmode: "decimal", placeholder: "–" }),
     };
     const others = Object.keys(now).filter((key) => !KNOWN.includes(key) && ["string", "number", "boolean"].includes(typeof now[key]));
     for (const key of others) this.inputs[key] = typeof now[key] === "boolean" ? h("input", { type: "checkbox", name: key, checked: now[key] }) : input(key, now[key], typeof now[key] === "number" ? { type: "number", step: "any" } : {});
+    this.before = Object.fromEntries(Object.entries(this.inputs).map(([key, box]) => [key, box.value]));
     this.categories = new Rows([["name", t("category_name")], ["folder", t("folder")]], Object.entries(now.categories ?? {}).map(([name, folder]) => ({ name, folder })));
     this.schedule = new Rows([["days", t("days"), "mon-fri"], ["from", t("from"), "08:00"], ["to", t("to"), "18:00"], ["what", t("what"), "pause"]], now.schedule ?? []);
     const { inputs } = this;
@@ -71,6 +73,7 @@ export class SettingsView {
     const wanted = {};
     for (const [key, box] of Object.entries(this.inputs)) {
       const text = box.value.trim();
+      if (box.type !== "checkbox" && box.value === this.before[key]) continue;
       wanted[key] = box.type === "checkbox" ? box.checked : box.type === "number" ? Number(text) : text === "" && key !== "dir" ? null : text;
     }
     wanted.categories = Object.fromEntries(this.categories.values.filter((row) => row.name).map((row) => [row.name, row.folder]));
@@ -83,6 +86,7 @@ export class SettingsView {
     const changes = this.#changes();
     try {
       if (Object.keys(changes).length) this.store.on_settings((await api.setSettings(changes)) ?? { ...this.store.settings, ...changes });
+      for (const [key, box] of Object.entries(this.inputs)) this.before[key] = box.value;
       say(t("saved"));
     } catch (error) {
       if (error.status === 401) this.context.loggedOut();
@@ -120,6 +124,13 @@ class Rows {
   get values() {
     return [...this.rows].map(({ inputs }) => Object.fromEntries(Object.entries(inputs).map(([key, box]) => [key, box.value.trim()])));
   }
+}
+
+/** "3145728" as "3M", where that says the same. */
+function asWritten(limit) {
+  const bytes = parseRate(limit);
+  const short = bytes ? asOption(bytes) : "";
+  return short && parseRate(short) === bytes ? short : (limit ?? "");
 }
 
 const field = (name, box) => h("label", { class: "field" }, h("span", {}, name), box);

@@ -44,8 +44,9 @@ export class Sources {
     });
     setText(this.count, String(task.sources.length));
     const mirrors = new Set(task.mirrors);
-    keyed(this.list, task.sources.map((source, index) => ({ source, index, tint: tints[index], mirror: mirrors.has(source.url) && mirrors.size > 1 })),
+    keyed(this.list, task.sources.map((source, index) => ({ source, index, tint: tints[index], mirror: mirrors.has(source.url) && task.sources.length > 1 })),
       ({ source, index }) => `${index} ${source.url}`, () => this.#row());
+    this.list.classList.toggle("fixed", mirrors.size === 0 || task.sources.length < 2);
     this.form.hidden = ["complete", "removed"].includes(task.state);
   }
 

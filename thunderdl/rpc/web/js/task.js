@@ -27,7 +27,7 @@ export class TaskView {
     this.facts = factsList();
     const hero = h("section", { class: "hero", "aria-label": t("piece_map", { percent: "" }) }, this.top, this.map.element, this.sources.band);
     this.body = h("div", { class: "task-body" }, this.notes, hero,
-      h("div", { class: "task-columns" },
+      this.columns = h("div", { class: "task-columns" },
         h("div", { class: "task-main" }, this.sources.element, this.filesSection, this.peers.element),
         h("div", { class: "task-side" }, this.side, this.trackers.element)),
       this.facts.element);
@@ -140,6 +140,7 @@ export class TaskView {
     if (task.files.length > 1) this.choice.show(task.files);
     this.peers.show(task);
     this.trackers.show(task);
+    this.columns.classList.toggle("alone", this.side.hidden && !task.trackers.length);
     this.facts.show(task);
   }
 

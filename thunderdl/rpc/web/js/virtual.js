@@ -72,7 +72,8 @@ export class VirtualList {
 
   #put(row, index, height) {
     row.index = index;
-    row.element.style.setProperty("--y", `${index * height}px`);
+    // A pinned one is where the pointer is.
+    if (!row.pinned) row.element.style.setProperty("--y", `${index * height}px`);
     row.element.setAttribute("aria-posinset", index + 1);
     row.element.setAttribute("aria-setsize", this.length);
   }
