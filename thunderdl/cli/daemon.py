@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 def daemon(typed: Typed) -> int:
     """Run until it is told to stop."""
-    return serve(_judged(typed, os.environ), Company())
+    return serve(judged(typed, os.environ), Company())
 
 
-def _judged(typed: Typed, environment: MutableMapping[str, str]) -> Serving:
+def judged(typed: Typed, environment: MutableMapping[str, str]) -> Serving:
+    """What was typed, over what config.toml says. Raises UsageError."""
     from thunderdl.rpc.listening import LOOPBACK, parse_place
 
     options = with_password(settings.load(typed.settings()).options())
