@@ -93,7 +93,7 @@ async def _run(serving: Serving, company: Company, sockets: Sequence[socket]) ->
             write_line(sys.stderr, f"thunderdl: {printable(note)}")
         stopped = _stopped_by_signals()
         proof = Secret(secret)
-        aria2 = Aria2(queue, _anyone if company.is_open else proof.proven, lambda _: _soon(stopped), company.save)
+        aria2 = Aria2(queue, _anyone if company.is_open else proof.is_proven, lambda _: _soon(stopped), company.save)
         server = Server(queue, sockets, _access(serving, sockets), proof, aria2.services)
         async with _attended(queue, serving), company.at_work(queue, stopped), aria2.running(), server.running():
             await asyncio.to_thread(_keep_address, serving.state, sockets)
