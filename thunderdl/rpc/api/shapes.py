@@ -81,14 +81,15 @@ def detail_of(queue: Queue, job: Job) -> Json:
     options = {name: _shown_option(name, text) for name, text in job.wish.options.items()}
     told |= {
         "options": options, "mirrors": [shown_url(url) for url in job.wish.urls[1:]], "piece_map": "",
-        "piece_length": None, "piece_count": None, "sources": [], "peers": [], "files": [], "trackers": [],
-        "info_hash": None, "ratio": 0.0, "resumed_bytes": 0, "wasted_bytes": 0,
+        "piece_sources": "", "piece_length": None, "piece_count": None, "sources": [], "peers": [], "files": [],
+        "trackers": [], "info_hash": None, "ratio": 0.0, "resumed_bytes": 0, "wasted_bytes": 0,
     }  # fmt: skip
     if task is None or progress is None:
         return told
     table, swarm = task.pieces(), task.swarm()
     told |= {
-        "piece_map": base64.b64encode(progress.piece_map).decode(), "resumed_bytes": progress.resumed_bytes,
+        "piece_map": base64.b64encode(progress.piece_map).decode(),
+        "piece_sources": base64.b64encode(task.piece_sources()).decode(), "resumed_bytes": progress.resumed_bytes,
         "wasted_bytes": progress.wasted_bytes, "sources": _sources(progress, task.explanations()),
         "files": list(map(_file, task.files()[:MOST_FILES])), "peers": list(map(_peer, task.peers()[:MOST_PEERS])),
     }  # fmt: skip
