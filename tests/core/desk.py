@@ -55,13 +55,13 @@ class Desk:
 
     def open(
         self, source: int = 1, *, host: str = "", start: int = 0, end: int = 0, latency_s: float = 0.05,
-        random_access: bool = True, min_bytes: int = 0, max_lanes: int = 0, runs_on: bool = False,
+        random_access: bool = True, min_bytes: int = 0, max_lanes: int = 0, to_come: int = 0, runs_on: bool = False,
     ) -> list[Command]:  # fmt: skip
         return self.tell(
             SourceOpened(
                 source=source, host=host or f"host{source}", lane=self.scheduler.new_lane(), start=start, end=end,
                 latency_s=latency_s, random_access=random_access, min_bytes=min_bytes, max_lanes=max_lanes,
-                runs_on=runs_on,
+                to_come=to_come, runs_on=runs_on,
             )
         )  # fmt: skip
 

@@ -26,6 +26,7 @@ from thunderdl.core.protocol import (
     PieceBad,
     Shrunk,
     SourceLost,
+    Suspected,
     Tick,
 )  # fmt: skip
 
@@ -49,6 +50,7 @@ def piece_bad(piece: int, suspects: frozenset[int], culprits: frozenset[int]) ->
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(piece_bad, pieces, some_sources, some_sources),
     st.builds(Blamed, sources),
+    st.builds(Suspected, sources),
     st.builds(Cleared, sources),
     st.builds(SourceLost, sources, st.just("no reason")),
     st.builds(HostCap, st.sampled_from(HOSTS), st.integers(0, 6)),

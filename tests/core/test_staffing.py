@@ -6,7 +6,15 @@ from tests.core.desk import KIB, MIB, Desk, of
 from thunderdl.core.climbing import MAX_REST_S
 from thunderdl.core.granting import MIN_WORK_FOR_LANE_S
 from thunderdl.core.protocol import Cancel, Close, Command, FaultKind, Fetch, HostCap, HostPause
-from thunderdl.core.staffing import MIN_LANE_RATE, MIN_WORK_FOR_LANE_BYTES, MOST_ENDING, START_LANES, SURPLUS_S
+from thunderdl.core.staffing import (
+    CLEAR_GAIN,
+    MIN_LANE_RATE,
+    MIN_WORK_FOR_LANE_BYTES,
+    MOST_ENDING,
+    START_LANES,
+    SURPLUS_S,
+    UNTRIED_WORTH,
+)
 
 FAR = 1024 * MIB
 
@@ -84,6 +92,12 @@ def test_many_sources_begin_with_few_lanes_each() -> None:
     assert lanes[0] == START_LANES
     assert lanes[-1] == 32 // 16
     assert lanes == sorted(lanes, reverse=True)
+
+
+def test_those_that_are_still_to_come_count_as_sources() -> None:
+    desk = Desk(FAR, host_lanes=16, all_lanes=32)
+    desk.open(1, to_come=39)
+    assert desk.source().climb.lanes == 1
 
 
 def test_a_source_never_begins_with_more_lanes_than_its_host_may_have() -> None:
@@ -217,6 +231,32 @@ def test_lanes_change_hands_a_few_at_a_time() -> None:
     for _ in range(100):
         desk.flow(0.1, {1: 50 * KIB, 2: 5 * MIB})
         assert len(desk.lanes(1)) - desk.source(1).climb.lanes <= MOST_ENDING
+
+
+def test_nobody_loses_its_only_lane_to_one_that_may_have_use_for_more() -> None:
+    desk = Desk(4 * FAR, host_lanes=8, all_lanes=2)
+    desk.open(1, to_come=1)
+    desk.open(2)
+    rates = {1: 400 * KIB, 2: 400 * KIB * 6}
+    assert UNTRIED_WORTH * rates[2] > CLEAR_GAIN * rates[1], "as between lanes it would be clear"
+    assert of(Cancel, desk.flow(6, rates)) == []
+    assert len(desk.lanes(1)) == 1
+
+
+def test_who_gives_up_a_lane_too_many_does_not_lose_the_other_in_the_same_moment() -> None:
+    """Of 35 mirrors six stood still for three seconds each, for their second lane had not helped."""
+    desk = Desk(4 * FAR, host_lanes=2, all_lanes=3)
+    desk.open(1)
+    desk.open(2, max_lanes=1)
+    desk.flow(2, {1: MIB, 2: MIB})
+    desk.open(3)
+    desk.obey(desk.fail(3, retry_after_s=1.0))
+    desk.flow(0.5, {1: MIB, 2: MIB})
+    assert [len(desk.lanes(number)) for number in (1, 2, 3)] == [2, 1, 0]
+    desk.source(1).climb.step_down(1)
+    desk.source(1).climb.lane_bound = False
+    desk.now += 1.0
+    assert of(Cancel, desk.tick()) == [], "the first lane of source 1 is no second one"
 
 
 def test_no_lane_changes_hands_between_equals() -> None:

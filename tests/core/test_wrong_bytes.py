@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.core.desk import KIB, MIB, Desk, fetched, of
-from thunderdl.core.protocol import Blamed, Cancel, Cleared, Complete, FaultKind, Fetch, GiveUp, PieceBad
-from thunderdl.core.scheduler import DOUBTFUL_PIECES, MOST_BAD_TIMES
+from thunderdl.core.protocol import (
+    Blamed,
+    Cancel,
+    Cleared,
+    Complete,
+    Distrust,
+    FaultKind,
+    Fetch,
+    GiveUp,
+    PieceBad,
+    SourceLost,
+    Suspected,
+)
+from thunderdl.core.suspecting import DOUBTFUL_PIECES, MOST_BAD_TIMES
 
 
 def bad(start: int, end: int, *suspects: int) -> PieceBad:
@@ -196,3 +210,54 @@ def test_a_banned_source_explains_what_others_had_a_part_in() -> None:
         desk.tell(bad(piece * MIB, (piece + 1) * MIB, 1, 2))
     assert not desk.source(1).doubted
     assert desk.source(1).suspected == 0
+
+
+def test_nothing_that_a_banned_one_brought_is_believed_and_nothing_that_it_was_still_bringing() -> None:
+    desk = Desk(64 * MIB)
+    desk.open(1, start=0, end=2 * MIB)
+    desk.open(2, start=8 * MIB, end=16 * MIB)
+    desk.move(desk.lease(1), MIB)
+    assert of(Distrust, desk.tell(bad(0, MIB, 1))) == []
+    said = desk.tell(bad(0, MIB, 1))
+    assert of(Distrust, said) == [Distrust(1)]
+    assert of(Distrust, desk.fail(1, FaultKind.CANCELLED)) == [Distrust(1)]
+
+
+@pytest.mark.parametrize("end", ["finish", "fail"])
+def test_what_a_banned_one_brought_last_is_not_believed_either(end: str) -> None:
+    desk = Desk(64 * MIB)
+    desk.open(1, start=0, end=2 * MIB)
+    desk.open(2, start=8 * MIB, end=16 * MIB)
+    for _ in range(2):
+        desk.tell(Blamed(1))
+    said = desk.finish(desk.lease(1)) if end == "finish" else desk.fail(1, FaultKind.CANCELLED)
+    assert of(Distrust, said) == [Distrust(1)]
+
+
+def test_a_ban_explains_the_mixtures_before_it() -> None:
+    desk = three_pieces(1, 2)
+    desk.tell(bad(0, MIB, 1, 2))
+    assert list(desk.scheduler.contested) == [(0, MIB)]
+    for _ in range(2):
+        desk.tell(Blamed(2))
+    assert not desk.scheduler.contested
+
+
+def test_a_mixture_with_one_that_is_known_to_lie_needs_nobody_who_brings_it_alone() -> None:
+    desk = three_pieces(1, 2)
+    desk.tell(Blamed(2))
+    desk.tell(bad(0, MIB, 1, 2))
+    assert not desk.scheduler.contested
+    assert desk.source(1).suspected == 0
+
+
+def test_a_suspect_brings_nothing_as_long_as_there_are_others() -> None:
+    desk = Desk(64 * MIB)
+    for number in (1, 2):
+        desk.open(number, start=(number - 1) * MIB, end=number * MIB)
+    desk.tell(Suspected(1))
+    said = [*desk.finish(desk.lease(1)), *desk.finish(desk.lease(2)), *desk.flow(10, {1: MIB, 2: MIB})]
+    assert fetched(said, 1).total == 0
+    assert fetched(said, 2).total > 8 * MIB
+    desk.obey(desk.tell(SourceLost(2, "gone")))
+    assert Complete() in desk.flow(120, {1: MIB})

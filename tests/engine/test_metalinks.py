@@ -17,6 +17,7 @@ from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
+from thunderdl.engine.ledger import Ledger
 from thunderdl.errors import BadContent, ContentChanged, ThunderdlError, TimedOut, UsageError
 from thunderdl.model import Result, Status
 from thunderdl.options import Options
@@ -117,6 +118,39 @@ def test_dark_mirrors_hold_nobody_up(tmp_path: Path, pair: list[LoopbackServer])
         # None of them gives up by itself within the time that a test has.
         assert content_of(fetch(document, tmp_path / "out", timeout=60.0, per_host=64)) == CONTENT
         dark.release.set()
+
+
+def test_who_fails_makes_room_for_the_next_at_once(
+    tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the clock alone the last of a hundred was asked 0.7 s after the first."""
+    monkeypatch.setattr("thunderdl.engine.candidates.TEND_S", 3600.0)
+    monkeypatch.setattr("thunderdl.engine.candidates.MOST_YOUNG", 1)
+    monkeypatch.setattr("thunderdl.engine.candidates.YOUNG_S", 3600.0)
+    (done,) = run_all(write(tmp_path, metalink(a_file([*(dead() for _ in range(5)), pair[0].url("/f")]))), tmp_path)
+    assert content_of(done) == CONTENT
+
+
+def test_what_a_banned_mirror_brought_of_pieces_that_are_not_whole_is_not_believed(
+    tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each of them comes to light at its end as of mixed origin, the last of them at the very end."""
+    told: list[tuple[int, list[tuple[int, int]]]] = []
+    unproven = Ledger.unproven_of
+
+    def noted(self: Ledger, source: int) -> list[tuple[int, int]]:
+        told.append((source, found := unproven(self, source)))
+        assert not any(self.verified.first_gap(*pair) != pair for pair in found), "what is proven stays"
+        return found
+
+    monkeypatch.setattr(Ledger, "unproven_of", noted)
+    pair[1].resources["/f"] = generated(SIZE, seed=1, behaviour=m.corrupt_from(0))
+    document = write(tmp_path, metalink(a_file([pair[1].url("/f"), pair[0].url("/f")], pieces=True)))
+    (done,) = run_all(document, tmp_path / "out")
+    assert content_of(done) == CONTENT
+    assert {source for source, _ in told} <= {1}
+    liar = next(each for each in done.sources if each.url == pair[1].url("/f"))
+    assert liar.bytes == 0, "all that it brought was thrown away"
 
 
 def test_several_files(tmp_path: Path, pair: list[LoopbackServer]) -> None:

@@ -74,6 +74,22 @@ def test_a_hundred_of_which_sixty_are_dead_and_five_wrong(
     farm.release.set()
 
 
+@pytest.mark.parametrize("is_soft", [False, True])
+def test_a_second_guess_is_asked_only_where_the_file_is_not_at_the_first(
+    tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer, is_soft: bool
+) -> None:
+    page = Resource(body=b"<html>Not found</html>", headers=[("Content-Type", "text/html")])
+    farm.resources |= {"/whole/pub/f": good(), "/short/f": good(), "/whole/f": good()}
+    if is_soft:
+        farm.resources["/short/pub/f"] = page
+    listed = a_list(tmp_path, farm.url("/whole/"), farm.url("/short/"))
+    result = fetch(origin.url("/pub/f"), tmp_path / "out", mirror_list=listed, checksum=sha256(CONTENT))
+    assert content_of(result) == CONTENT
+    asked = {request.path for request in farm.requests}
+    assert asked == {"/whole/pub/f", "/short/pub/f", "/short/f"}
+    assert brought(result, farm.url("/short/f"))
+
+
 def test_a_dead_origin_is_replaced_where_the_hash_is_known(tmp_path: Path, farm: LoopbackServer) -> None:
     farm.resources["/m/f"] = good()
     listed = a_list(tmp_path, farm.url("/m/"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,29 @@ def test_a_whole_checksum_finds_the_culprit(tmp_path: Path, trio: list[LoopbackS
     assert result.verified == (sha256(CONTENT).replace("sha-", "sha"),)
     assert told(result, trio[liar].url("/f"), "served wrong bytes"), result.notes
     assert not any(told(result, other.url("/f"), "served wrong bytes") for other in trio if other is not trio[liar])
+
+
+@pytest.mark.parametrize("flipped", [range(0, SIZE, 65536), [SIZE // 2 + 1000]])
+def test_a_whole_checksum_finds_several_culprits(tmp_path: Path, flipped: Sequence[int]) -> None:
+    """A byte in each place that may be looked at, and one in all of the file."""
+    slow = Limits(rate_bytes_per_s=4 * 1024 * 1024)
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=slow)) for _ in range(6)
+        ]  # fmt: skip
+        for liar in servers[1:3]:
+            body = bytearray(CONTENT)
+            for at in flipped:
+                body[at] ^= 1
+            liar.resources["/f"] = Resource(body=bytes(body), etag='"v1"', last_modified=GOOD.last_modified)
+        result = run(servers, tmp_path, checksum=sha256(CONTENT))
+        assert content_of(result) == CONTENT
+        crossed = sum(each.bytes + each.wasted_bytes for each in result.sources)
+        assert crossed <= 2.6 * SIZE, "once, what is compared, and the part of two of six"
+        named = {server for server in servers if told(result, server.url("/f"), "served wrong bytes")}
+        assert named <= set(servers[1:3])
+        if len(flipped) > 1:
+            assert named == set(servers[1:3]), result.notes
 
 
 @pytest.mark.parametrize("size", [1000, SIZE])

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thunderdl.formats.mirror_lists import MAX_BASES, MAX_BYTES, mirror_urls, parse_mirror_list
+from thunderdl.formats.mirror_lists import MAX_BASES, MAX_BYTES, mirror_guesses, parse_mirror_list
 
 A, B = "http://a.example/debian/", "https://b.example/pub/debian"
+
+
+def mirror_urls(original: str, bases: Iterable[str]) -> tuple[str, ...]:
+    """All guesses, one base after the other."""
+    return tuple(url for guesses in mirror_guesses(original, bases) for url in guesses)
 
 
 @pytest.mark.parametrize(
@@ -121,15 +127,18 @@ def test_a_base_of_the_list_that_is_the_beginning_tells_it_for_certain() -> None
     )
 
 
-def test_first_guesses_of_all_come_before_second_ones() -> None:
-    found = mirror_urls("http://o.example/linux/d/x", ["http://a.example/", "http://b.example/"])
-    assert found == (
-        "http://a.example/linux/d/x",
-        "http://b.example/linux/d/x",
-        "http://a.example/d/x",
-        "http://b.example/d/x",
+def test_each_base_has_a_second_guess() -> None:
+    assert mirror_guesses("http://o.example/linux/d/x", ["http://a.example/", "http://b.example/"]) == (
+        ("http://a.example/linux/d/x", "http://a.example/d/x"),
+        ("http://b.example/linux/d/x", "http://b.example/d/x"),
     )
-    assert len(mirror_urls("http://o.example/linux/d/x", ["http://a.example/"], most_per_base=1)) == 1
+
+
+def test_what_is_the_best_guess_of_one_base_is_no_second_one_of_another() -> None:
+    assert mirror_guesses("http://o.example/linux/d/x", ["http://a.example/", "http://a.example/d"]) == (
+        ("http://a.example/linux/d/x",),
+        ("http://a.example/d/x", "http://a.example/d/linux/d/x"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from thunderdl.core.protocol import (
     Close,
     Command,
     Complete,
+    Distrust,
     Ended,
     Event,
     Failed,
@@ -166,6 +167,7 @@ class World:
         self.tell(SourceOpened(
             source=number, host=source.host, lane=lane, start=0, end=end, latency_s=source.rtt_s,
             random_access=source.random_access, runs_on=source.runs_on,
+            to_come=sum(each not in self.scheduler.roster.sources for each in self.servers) - 1,
         ))  # fmt: skip
 
     def _poll(self) -> None:
@@ -238,6 +240,8 @@ class World:
                 self._ended = True
         elif isinstance(command, GiveUp):
             self._ended = False
+        elif isinstance(command, Distrust):
+            self._distrust(command.source)
 
     def _fetch(self, command: Fetch) -> None:
         server = self.servers[command.source]
@@ -285,6 +289,15 @@ class World:
                 self._checking.add(piece)
                 self._at(self.now + CHECK_S, lambda number=piece: self._judge_piece(number))  # type: ignore[misc]
 
+    def _distrust(self, source: int) -> None:
+        settled = self._checked.copy()
+        for piece in self._checking:
+            settled.add(piece * self.script.align, min((piece + 1) * self.script.align, self.script.size))
+        for start, end in [gap for pair in self._origin.extents_of(source) for gap in settled.gaps(*pair)]:
+            self.wrong_bytes += end - start
+            self._origin.remove(start, end)
+            self._queue.append(PieceBad(start, end, frozenset({source}), frozenset()))
+
     def _judge_piece(self, piece: int) -> None:
         self._checking.discard(piece)
         start, end = piece * self.script.align, min((piece + 1) * self.script.align, self.script.size)
@@ -298,7 +311,9 @@ class World:
                 if source.banned and number not in known:
                     self._banned.append((number, self.now))
                     self._set_limit()
-        elif not self._checking and self.scheduler.filled.total >= self.script.size:
+            return
+        self._checked.add(start, end)
+        if not self._checking and self.scheduler.filled.total >= self.script.size:
             self._ended = True
 
     def _lies(self, number: int, piece: int) -> bool:

@@ -122,7 +122,7 @@ async def _run(typed: _Typed) -> int:
                 write_line(sys.stderr, f"thunderdl: {printable(note)}")
             stopped = _stopped_by_signals()
             proof = Secret(secret)
-            aria2 = Aria2(queue, proof.proven, lambda _: _soon(stopped))
+            aria2 = Aria2(queue, proof.is_proven, lambda _: _soon(stopped))
             server = Server(queue, sockets, _access(typed, sockets), proof, aria2.services)
             async with aria2.running(), server.running():
                 await asyncio.to_thread(_keep_address, typed.state, sockets)

@@ -28,8 +28,9 @@ class SourceOpened:
 
     What kind of source it is shows in what it can do alone. ``random_access`` False: it can only send the file
     from its start, as one stream; ``min_bytes``: no range smaller than this is worth asking it for (a piece, for
-    peers); ``max_lanes``: it wants no more lanes than this, 0 for no wish;
-    ``runs_on``: what follows a range comes without being asked, anything else costs a new connection."""
+    peers); ``max_lanes``: it wants no more lanes than this, 0 for no wish; ``to_come``: how many others may still
+    answer, and will want their lane; ``runs_on``: what follows a range comes without being asked, anything else costs a
+    new connection."""
 
     source: int
     host: str
@@ -40,6 +41,7 @@ class SourceOpened:
     random_access: bool = True
     min_bytes: int = 0
     max_lanes: int = 0
+    to_come: int = 0
     runs_on: bool = False
 
 
@@ -97,6 +99,13 @@ class PieceBad:
 @dataclass(frozen=True, slots=True)
 class Blamed:
     """Proven later: ``source`` served bytes that were wrong."""
+
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """``source`` is likely to serve wrong bytes: it is to bring none as long as there are others."""
 
     source: int
 
@@ -198,8 +207,8 @@ class Tick:
 
 
 Event = (
-    SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Cleared | SourceLost | HostCap
-    | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Scarce | Beside
+    SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Suspected | Cleared | SourceLost
+    | HostCap | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Scarce | Beside
     | Tick
 )  # fmt: skip
 
@@ -248,4 +257,11 @@ class GiveUp:
     """No source is left that could bring what is missing."""
 
 
-Command = Fetch | Shrink | Cancel | Close | Complete | GiveUp
+@dataclass(frozen=True, slots=True)
+class Distrust:
+    """``source`` is banned: what it brought and nothing proves is to be told as :class:`PieceBad`, without culprits."""
+
+    source: int
+
+
+Command = Fetch | Shrink | Cancel | Close | Complete | GiveUp | Distrust

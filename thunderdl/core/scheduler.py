@@ -14,7 +14,6 @@ Invariants, checked by the simulation after each step:
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -48,26 +47,23 @@ from thunderdl.core.protocol import (
     Shrunk,
     SourceLost,
     SourceOpened,
+    Suspected,
     Tick,
 )  # fmt: skip
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.ranking import RateEstimate
-from thunderdl.core.reserving import Reserving
 from thunderdl.core.roster import Lane, Lease, Source
+from thunderdl.core.suspecting import Suspecting
 
 # A connection that hung while its siblings flowed is lost; one that asks whether a silent source is back is given
 # up soon, since a connection that slept through the dark wakes up late (RFC 6298: time-outs double).
 LOST_S, LOST_TRIPS = 3.0, 6
 PROBE_S = 1.0
-# So many bad pieces of mixed origin, and those who had a part in most of them are looked at closely.
-DOUBTFUL_PIECES = 3
-# The same bytes wrong this often: the server has them so.
-MOST_BAD_TIMES = 3
 
 E = TypeVar("E", bound=Event)
 
 
-class Scheduler(Reserving):
+class Scheduler(Suspecting):
     """``size``: bytes of the file; ``filled``: what is there already; ``align``: border that leases prefer
     (piece or journal granule); ``host_lanes``: lanes to one host; ``retries``: passing faults in a row until a
     source counts as exhausted; ``stall_s``: silence after which a lane is given up; ``begin_at``: where grants
@@ -81,12 +77,10 @@ class Scheduler(Reserving):
             size=size, filled=filled, align=align, host_lanes=host_lanes, all_lanes=all_lanes, begin_at=begin_at
         )
         self._retries, self._stall_s, self._jitter = retries, stall_s, jitter
-        self._bad_times: Counter[int] = Counter()
-        self._suspects_of: dict[int, frozenset[int]] = {}
         self._handlers: dict[type[Event], Callable[..., list[Command]]] = {
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
-            Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
+            Suspected: self._suspected, Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
             HostPause: self._host_pause, Budget: self._budget, Limited: self._limit,
             Horizon: self._moved_horizon, Reserved: self._reserve, Released: self._release_reserved,
             Brought: self._brought, Scarce: self._note_scarce, Beside: self._beside, Tick: self._tick,
@@ -122,7 +116,7 @@ class Scheduler(Reserving):
 
     def _opened(self, event: SourceOpened) -> list[Command]:
         source = self.roster.sources.get(event.source) or self.roster.add_source(
-            Source(id=event.source, host=event.host, climb=Climb(self._start_lanes()))
+            Source(id=event.source, host=event.host, climb=Climb(self._start_lanes(event.to_come)))
         )
         source.random_access, source.min_bytes = event.random_access, event.min_bytes
         source.max_lanes, source.runs_on = event.max_lanes, event.runs_on
@@ -175,7 +169,7 @@ class Scheduler(Reserving):
         if lane.rate.known:
             lane.source.past_lane_rate = max(lane.rate.safe, 1.0)
         self._release(lease)
-        granted = self._busy(lane)
+        granted = self._distrusted(lane.source) + self._busy(lane)
         if not granted and not lane.leases:
             return self._serve()
         # Its rate has just become known: further lanes need not wait for the next report (0.1 s).
@@ -193,7 +187,7 @@ class Scheduler(Reserving):
             self._drop_lane(lane)
             if event.kind is not FaultKind.CANCELLED:
                 self._back_off(source, event, worked=worked)
-        return self._serve()
+        return self._distrusted(source) + self._serve()
 
     def _shrunk(self, event: Shrunk) -> list[Command]:
         lease = self.roster.leases.get(event.lease)
@@ -206,70 +200,6 @@ class Scheduler(Reserving):
         end, lease.end = lease.end, max(lease.position, min(event.end, lease.end))
         self._miss(lease.end, end)
         return self._hand_over(lease, lease.end, end) + self._serve()
-
-    def _piece_bad(self, event: PieceBad) -> list[Command]:
-        self.filled.remove(event.start, event.end)
-        self._miss(event.start, event.end)
-        for lease in self.roster.leases.values():
-            self.missing.remove(lease.position, lease.end)
-        self._suspect(event)
-        self._doubt()
-        commands: list[Command] = []
-        self._bad_times[event.start] += 1
-        for source_id in event.culprits:
-            commands += self._blamed(Blamed(source_id), bad_times=self._bad_times[event.start])
-        return commands + self._serve()
-
-    def _suspect(self, event: PieceBad) -> None:
-        """Note who had a part in it, and who is to keep away from these bytes."""
-        suspects = [self.roster.sources[each] for each in event.suspects if each in self.roster.sources]
-        if len(event.suspects) == 1:
-            for source in suspects:
-                source.avoid.add(event.start, event.end)
-            return
-        # Of mixed origin: whoever brings it alone next time is right, or found out.
-        self.contested.add(event.start, event.end)
-        # Wrong again with the same ones among them: others, if there are any, bring it now. (At the end of a download a
-        # liar had a part in one piece a dozen times, each time taking from the lane that was to bring it alone.)
-        again = self._suspects_of.get(event.start, frozenset()) & event.suspects
-        self._suspects_of[event.start] = again or event.suspects
-        # One that is banned explains it: what it brought before comes to light piece by piece. (The quickest source of
-        # a world was doubted for that, and idle for two thirds of the time.)
-        explained = any(source.banned for source in suspects)
-        others = any(source.usable and source.id not in again for source in self.roster.sources.values())
-        for source in suspects:
-            source.suspected += not explained
-            if others and source.id in again:
-                source.avoid.add(event.start, event.end)
-
-    def _doubt(self) -> None:
-        """Who had a part in most of the bad pieces of mixed origin brings whole ones from now on: that tells."""
-        sources = [s for s in self.roster.sources.values() if s.usable]
-        most = max((s.suspected for s in sources), default=0)
-        if most >= DOUBTFUL_PIECES:
-            for source in sources:
-                source.doubted = source.doubted or source.suspected > most * 0.75
-                source.suspected = 0
-
-    def _blamed(self, event: Blamed, *, bad_times: int = MOST_BAD_TIMES) -> list[Command]:
-        source = self.roster.sources.get(event.source)
-        if source is None or source.banned:
-            return []
-        source.strikes += 1
-        # The only one there is gets another chance, as long as it does not send the same bytes wrong each time.
-        if source.strikes < 2 or (source.is_alone and bad_times < MOST_BAD_TIMES):
-            source.note = "served wrong bytes"
-            return []
-        source.banned = True
-        for other in self.roster.sources.values():
-            other.doubted, other.suspected = False, 0
-        source.note = "served wrong bytes again"
-        return self._give_up(list(source.lanes.values()))
-
-    def _cleared(self, event: Cleared) -> list[Command]:
-        if source := self.roster.sources.get(event.source):
-            source.avoid = RangeSet()
-        return self._serve()
 
     def _lost(self, event: SourceLost) -> list[Command]:
         if source := self.roster.sources.get(event.source):

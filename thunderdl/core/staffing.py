@@ -19,6 +19,9 @@ START_LANES, START_LANES_OF_MANY = 4, 2
 MIN_WORK_FOR_LANE_BYTES = 512 * 1024
 # A lane changes hands for a clear gain only; of a source whose climb is open yet, it may turn out to be worth so much.
 CLEAR_GAIN, UNTRIED_WORTH, USELESS_WORTH = 1.25, 0.5, 0.02
+# For one more lane that nobody has tried a whole source is given up where that is worth so much more: rates of the
+# first second are off by four and more.
+SOLE_GAIN = 8.0
 # So many lanes change hands at a time: each shows something before the next does.
 MOST_ENDING = 4
 # Lanes that share a rate are cut into trickles by more of them: a segment a second says nothing of a lane's rate,
@@ -57,9 +60,10 @@ class Staffing(Granting):
 
     # -- opening
 
-    def _start_lanes(self) -> int:
-        """Where the climb begins: few where many sources share the budget."""
-        sources = len(self.roster.sources) + 1
+    def _start_lanes(self, to_come: int = 0) -> int:
+        """Where the climb begins: few where many sources share the budget, those ``to_come`` among them. (Of a hundred
+        mirrors the first two dozen had two lanes each, and gave them up again for those that came after them.)"""
+        sources = len(self.roster.sources) + 1 + to_come
         most = START_LANES if sources == 1 else START_LANES_OF_MANY
         return int(clamp(self._all_lanes // sources, 1, min(most, self._host_lanes)))
 
@@ -159,9 +163,10 @@ class Staffing(Granting):
         if not takers:
             return []
         taker, donor = max(takers, key=_gain), min(donors, key=_loss)
-        if taker is donor or _gain(taker) < CLEAR_GAIN * _loss(donor):
+        is_a_try = taker.lanes and not taker.climb.lane_bound and _kept_lanes(donor) == 1
+        if taker is donor or _gain(taker) < (SOLE_GAIN if is_a_try else CLEAR_GAIN) * _loss(donor):
             return []
-        left = min(len(donor.lanes), donor.climb.lanes) - 1
+        left = _kept_lanes(donor) - 1
         donor.climb.give_one()
         if taker.lanes:
             if ending >= len(self.roster.lanes) - self._all_lanes:
@@ -247,9 +252,15 @@ def _gain(source: Source) -> float:
     return source.lane_rate() * (1.0 if bound or not source.lanes else UNTRIED_WORTH)
 
 
+def _kept_lanes(source: Source) -> int:
+    """How many lanes it has but for those that are ending: a source of two lost the second as one too many, and in the
+    same moment the first as one of two."""
+    return min(len(source.lanes), source.climb.lanes)
+
+
 def _loss(source: Source) -> float:
     """What the end of one of its lanes costs."""
-    if len(source.lanes) == 1:
+    if _kept_lanes(source) == 1:
         return source.lane_rate()
     bound = source.climb.lane_bound
     return source.lane_rate() * (1.0 if bound else UNTRIED_WORTH if bound is None else USELESS_WORTH)

@@ -189,6 +189,7 @@ class Queue:
         except BaseException:
             for job in jobs:
                 self._line.remove(job)
+            self.store.take_back(jobs)
             raise
         for job in jobs:
             self._jobs[job.gid] = job
@@ -295,6 +296,10 @@ class Queue:
             self._line.remove(job)
             self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
             self.events.publish(What.MOVED, job)
+        await self.tell_changed(job)
+
+    async def tell_changed(self, job: Job) -> None:
+        """Write it down, and tell whoever listens: what is known of it is another now. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
         await self.store.save([job])
 

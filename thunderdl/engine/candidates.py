@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from thunderdl.core.backing_off import is_hopeless
@@ -52,6 +52,8 @@ TEND_S = 0.05
 # Of strangers' mirrors those are not waited for any longer that have been silent for so long, where so many others are
 # in use: a dark one holds a connection for the whole timeout otherwise. Where the others fail they are asked once more.
 SILENT_S, ENOUGH_IN_USE = 2.0, 4
+# What servers answer where no such file is, or none that they show.
+NOT_THERE = (403, 404, 410)
 TAKEN_AWAY = "the user has taken it away"
 # Where enough are in use, one that was down is asked again so much later.
 PATIENT_TIMES = 8
@@ -128,7 +130,10 @@ class Candidates:
         self._first_range: FirstRange | None = None
         self._bench: deque[Candidate] = deque()
         self._known = {*without, *(candidate.url for candidate in self.all)}
+        self._instead: dict[str, str] = {}
         self._tending: asyncio.Task[None] | None = None
+        # One of those that were asked has answered or failed: there is room for the next.
+        self._has_heard = asyncio.Event()
         # Brings more of them, perhaps.
         self._coming: asyncio.Task[None] | None = None
         # Whether any bytes can be told from the right ones, whoever brings them.
@@ -169,6 +174,11 @@ class Candidates:
         return len(self._bench)
 
     @property
+    def to_come(self) -> int:
+        """How many may still turn out to be sources."""
+        return len(self._bench) + sum(map(self._is_silent, self.all))
+
+    @property
     def bench(self) -> Iterable[str]:
         """The URLs of those."""
         return (candidate.url for candidate in self._bench)
@@ -206,8 +216,12 @@ class Candidates:
                     await self._origin_heard.wait()
         return self._opened()
 
-    def add_foreign(self, urls: Iterable[str], told_by: str, *, is_stranger: bool = False) -> None:
-        """More URLs of the same file, that ``told_by`` has named; those of whom most is hoped first."""
+    def add_foreign(
+        self, urls: Iterable[str], told_by: str, *, is_stranger: bool = False, instead: Mapping[str, str] | None = None
+    ) -> None:  # fmt: skip
+        """More URLs of the same file, that ``told_by`` has named; those of whom most is hoped first; ``instead``: what
+        to ask where one of them has no such file."""
+        self._instead.update(instead or {})
         options = of_stranger(self._options)
         for url in urls:
             if url not in self._known and scheme_of(url) in FOREIGN_SCHEMES:
@@ -217,6 +231,12 @@ class Candidates:
                 )
         if not self.all and self._bench:
             self._next_from_the_bench()
+
+    def ask_instead(self, candidate: Candidate, first_range: FirstRange) -> None:
+        """It has no such file: the next guess of where it is, where there is one."""
+        if (url := self._instead.pop(candidate.url, None)) is not None:
+            self.add_foreign([url], candidate.told_by, is_stranger=candidate.is_stranger)
+            self.tend(first_range)
 
     def add(self, url: str) -> None:
         """One more that the user names."""
@@ -279,6 +299,7 @@ class Candidates:
     def _begin(self, candidate: Candidate, first_range: FirstRange) -> None:
         candidate.asked_at = self._session.loop.time()
         task = asyncio.create_task(self._open(candidate, first_range))
+        task.add_done_callback(lambda _: self._has_heard.set())
         self._tasks.append(task)
         self._opening[candidate.id] = task
 
@@ -290,19 +311,20 @@ class Candidates:
 
     async def _tend(self, first_range: FirstRange) -> None:
         """Ask the next of the bench as long as too few answer."""
-        while self._bench and len(self.all) < MOST_TRIED:
+        while (self._bench and len(self.all) < MOST_TRIED) or self._awaits_foreign():
             while self._bench and self._wants_more():
                 self._begin(self._next_from_the_bench(), first_range)
             self._drop_silent()
-            await asyncio.sleep(TEND_S)
-        await self._watch_silent()
+            self._has_heard.clear()
+            # Waited for by the clock alone, the last of a hundred was asked 0.7 s after the first.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TEND_S):
+                    await self._has_heard.wait()
         self._tending = None
 
-    async def _watch_silent(self) -> None:
-        """Until none is asked any more that might be dark."""
-        while any(self._is_silent(each) for each in self.all if each.is_foreign):
-            self._drop_silent()
-            await asyncio.sleep(TEND_S * 4)
+    def _awaits_foreign(self) -> bool:
+        """Whether one is asked that might be dark, or have the file elsewhere."""
+        return any(self._is_silent(each) for each in self.all if each.is_foreign)
 
     def _drop_silent(self) -> None:
         late = self._session.loop.time() - SILENT_S
@@ -421,8 +443,11 @@ class Candidates:
                 failures += 1
                 self.attempts.append(error)
                 candidate.error = error
+                self._has_heard.set()
                 now = self._session.loop.time()
                 down_since = now if down_since is None else down_since
+                if getattr(error, "status", None) in NOT_THERE:
+                    self.ask_instead(candidate, first_range)
                 if not is_passing(error) or is_hopeless(failures, now - down_since, self._options.retries):
                     return
                 wait_s = back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25))

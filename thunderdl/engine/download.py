@@ -378,7 +378,9 @@ class Download:
         """Ask the mirrors of the user's list. Without a hash not before the origin has said what the file is: whoever
         of them were quick would decide that."""
         if self._listed is not None:
-            self.candidates.add_foreign(self._listed.urls, self._listed.told_by, is_stranger=True)
+            self.candidates.add_foreign(
+                self._listed.urls, self._listed.told_by, is_stranger=True, instead=self._listed.instead
+            )
             self.candidates.tend(from_the_start)
 
     def _known_version(self) -> Version | None:

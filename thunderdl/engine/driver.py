@@ -19,6 +19,7 @@ from thunderdl.core.protocol import (
     Close,
     Command,
     Complete,
+    Distrust,
     Event,
     Fetch,
     HostCap,
@@ -33,7 +34,14 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.core.sharing import UNBOUNDED, Appetite, Claim, Ramp, Share, wanted_lanes
 from thunderdl.core.trust import Verdict, Version, compare
-from thunderdl.engine.candidates import TAKEN_AWAY, Candidate, Candidates, FirstRange, source_of
+from thunderdl.engine.candidates import (
+    TAKEN_AWAY,
+    Candidate,
+    Candidates,
+    FirstRange,
+    from_the_start,
+    source_of,
+)
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
@@ -55,7 +63,7 @@ class Driver:
 
     ``on_complete``: every byte is written; ``on_fault``: an error ends the download; ``begin_again``: asked when
     no source is left: whether there is another way after all; ``on_renewed``: another link took the place of one that
-    had expired, and has the same bytes.
+    had expired, and has the same bytes; ``on_distrust``: nothing that this source brought is believed without proof.
     """
 
     def __init__(
@@ -75,6 +83,7 @@ class Driver:
         self.on_complete: Callable[[], None] = lambda: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.begin_again: Callable[[], bool] = lambda: False
+        self.on_distrust: Callable[[int], None] = lambda source: None
         self.on_renewed: Callable[[Candidate], None] = lambda candidate: None
         self._queue: deque[Event] = deque()
         # Of those that the user has not named.
@@ -178,7 +187,7 @@ class Driver:
         opened = SourceOpened(
             source=candidate.id, host=candidate.source.host, lane=lane, start=start, end=end,
             latency_s=transfer.latency_s or 0.0, random_access=status != 200,
-            runs_on=protocol is not None and protocol.runs_on,
+            to_come=self._candidates.to_come, runs_on=protocol is not None and protocol.runs_on,
         )  # fmt: skip
         self.tell(opened)
 
@@ -215,6 +224,9 @@ class Driver:
                 why = "its bytes differ from the others'"
         if why or candidate.is_removed:
             self._refuse(candidate, why or TAKEN_AWAY, seen)
+            if seen.size != self._size and not candidate.is_removed:
+                # A page that says so, as some servers have it, or a file that is called the same.
+                self._candidates.ask_instead(candidate, from_the_start)
         else:
             self._admit(candidate, opening)
 
@@ -356,6 +368,8 @@ class Driver:
             self.lanes.close(command)
         elif isinstance(command, Complete):
             self.on_complete()
+        elif isinstance(command, Distrust):
+            self.on_distrust(command.source)
         else:
             self._look_whether_hopeless()
 

@@ -137,7 +137,7 @@ class Joint(Ranged):
         done = (piece for piece in range(count) if here[piece])
         division = Division(size=size, piece_bytes=length, done=done, first_piece=first)
         driver = self.driver = self._pieces_driver(ledger, version, first * length)
-        self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
+        self._blame = Blame(self._session, ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece = self._bad_piece
         # Mirrors connect while libtorrent is loaded and started (50 ms).
         driver.start_open(self.first_range)

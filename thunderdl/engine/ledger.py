@@ -10,26 +10,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from thunderdl.core.piecing import MIN_GRANULE_BYTES, granule_bytes
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
+from thunderdl.engine.reopening import Resumed, reopen
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_count
-from thunderdl.errors import BadContent, JournalUnusable, StorageError
+from thunderdl.errors import BadContent, StorageError
 from thunderdl.formats.content_key import LEAF_BYTES
-from thunderdl.model import ContentKey, Validators
+from thunderdl.model import ContentKey
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
 from thunderdl.storage.journal import Journal, current_boot_id
 from thunderdl.storage.marks import Mark
-from thunderdl.storage.records import Filled, Header, JournalDamaged, Kept, PieceFacts, Renewed, Sources, Verified
-from thunderdl.storage.recovery import is_whole, resume
+from thunderdl.storage.records import Filled, Header, Kept, PieceFacts, Renewed, Sources, Verified
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
 BARRIER_S = 1.0
@@ -44,21 +43,6 @@ class Identity:
     mirrors: tuple[str, ...]
     name: str
     version: Version
-
-
-@dataclass(slots=True)
-class Resumed:
-    """What a journal brought back."""
-
-    header: Header
-    written: RangeSet = field(default_factory=RangeSet)
-    # Against the piece hashes that the header tells of.
-    verified: RangeSet = field(default_factory=RangeSet)
-
-    @property
-    def version(self) -> Version:
-        known = Validators(etag=self.header.etag, last_modified=self.header.last_modified)
-        return Version(size=self.header.size, validators=known)
 
 
 class Ledger:
@@ -92,37 +76,10 @@ class Ledger:
     @classmethod
     def open(cls, session: Session, options: Options, target: str) -> Ledger:
         """Open and lock the part file of ``target``, with what its journal holds. Blocking. Raises StorageError."""
-        part = PartFile.open(target)
-        try:
-            path = journal_path(part.path)
-            if not os.path.lexists(path):
-                return cls(session, options, part, None)
-            if part.found_bytes == 0 and os.path.lexists(target):
-                part = _published(part, path) or part
-            try:
-                journal, found, extents = resume(path, part.fd, current_boot_id(), trust_none=options.verify_resumed)
-            except JournalDamaged:
-                return cls(session, options, part, None)
-            if part.found_bytes == 0 and os.path.lexists(target):
-                # Of a download that is over: nothing of it is left to go on from.
-                return cls(session, options, part, journal)
-            ledger = cls(session, options, part, journal)
-            ledger.resumed = Resumed(found.header)
-            if found.header.size == part.found_bytes > 0:
-                # A part file of another length, or of a size that nobody told, is none that this journal speaks of.
-                ledger.resumed.written = RangeSet((e.start, e.end) for e in extents)
-                ledger.resumed.verified = RangeSet(
-                    pair for pair in found.verified if ledger.resumed.written.covers(*pair)
-                )
-            elif found.header.size == 0:
-                ledger.resumed = None
-            return ledger
-        except BaseException as error:
-            if isinstance(error, JournalUnusable) and not part.found_bytes:
-                # Only our own empty part file goes; the journal is for the user to decide on.
-                part.discard()
-            part.close()
-            raise
+        found = reopen(target, trust_none=options.verify_resumed)
+        ledger = cls(session, options, found.part, found.journal)
+        ledger.resumed = found.resumed
+        return ledger
 
     def begin(self, identity: Identity) -> None:
         """Start from nothing: whatever the part file held is void. Blocking. Raises StorageError."""
@@ -372,6 +329,15 @@ class Ledger:
         except StorageError as error:
             self.on_fault(error)
 
+    def unproven_of(self, source: int) -> list[tuple[int, int]]:
+        """What ``source`` brought of pieces that are not whole yet; nothing where pieces have no hashes."""
+        if self._options.piece_hashes is None or self.size is None:
+            return []
+        length, settled = self._options.piece_hashes.piece_length, self.verified.copy()
+        for index in self._checking:
+            settled.add(index * length, min((index + 1) * length, self.size))
+        return [gap for start, end in self.origin.extents_of(source) for gap in settled.gaps(start, end)]
+
     async def pieces_checked(self) -> None:
         """Wait until every piece that is there has been compared with its hash."""
         while self._checking:
@@ -472,25 +438,3 @@ class Ledger:
             self._prefix.close()
         if self._pieces is not None:
             self._pieces.close()
-
-
-def _published(part: PartFile, path: str) -> PartFile | None:
-    """The finished file in place of an empty part file, where it is what the journal at ``path`` tells of: a crash
-    came between commit and the end of the journal. Reads the file once. None where it is anything else.
-
-    Raises StorageError.
-    """
-    finished = PartFile.open_published(part.target)
-    if finished is None:
-        return None
-    try:
-        whole = is_whole(path, finished.fd)
-        if whole:
-            part.discard()
-    except StorageError:
-        finished.close()
-        raise
-    if not whole:
-        finished.close()
-        return None
-    return finished

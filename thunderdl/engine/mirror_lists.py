@@ -6,13 +6,14 @@ tells them from others, or where its validators are those of the origin.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from thunderdl.engine.access import of_stranger
 from thunderdl.engine.documents import fetched, read
 from thunderdl.engine.offers import Offer
 from thunderdl.errors import UsageError, shown_url
-from thunderdl.formats.mirror_lists import MAX_BYTES, mirror_urls, parse_mirror_list
+from thunderdl.formats.mirror_lists import MAX_BYTES, mirror_guesses, parse_mirror_list
 
 if TYPE_CHECKING:
     from thunderdl.engine.session import Session
@@ -29,12 +30,13 @@ async def offer_of_list(session: Session, reference: str, original: str, options
         document = await fetched(session, reference, of_stranger(options), most_bytes=MAX_BYTES)
     else:
         document = await session.on_disk(read, reference, MAX_BYTES)
-    urls = await session.on_disk(_urls, document, reference, original)
-    if not urls:
+    guesses = await session.on_disk(_guesses, document, reference, original)
+    if not guesses:
         raise UsageError(f"{shown_url(reference)}: it names no mirror where {shown_url(original)} could be.")
-    return Offer(told_by=reference, urls=urls)
+    instead = {before: after for each in guesses for before, after in pairwise(each)}
+    return Offer(told_by=reference, urls=tuple(each[0] for each in guesses), instead=instead)
 
 
-def _urls(document: bytes, reference: str, original: str) -> tuple[str, ...]:
+def _guesses(document: bytes, reference: str, original: str) -> tuple[tuple[str, ...], ...]:
     bases = parse_mirror_list(document, reference if "://" in reference else None)
-    return mirror_urls(original, bases)
+    return mirror_guesses(original, bases)

@@ -6,8 +6,8 @@ gave is never replaced by it; of several that speak of the whole the first one t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from thunderdl.errors import UsageError, shown_url
@@ -27,16 +27,18 @@ PEERS_FROM_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
-    """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first. ``size``: bytes, None
-    where not said. ``checksum``: of the whole. ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of
-    detached ones; ``held_signatures``: those that a metalink holds. ``documents``: URLs of metalinks that say more.
-    ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user named who says it, or the
-    file's own server says it where nobody on the way can have changed it."""
+    """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first; ``instead``: by one of
+    them another guess, for where nothing is there. ``size``: bytes, None where not said. ``checksum``: of the whole.
+    ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of detached ones; ``held_signatures``: those that a
+    metalink holds. ``documents``: URLs of metalinks that say more. ``is_beside``: a checksum file, found because we
+    looked for it. ``is_authentic``: the user named who says it, or the file's own server says it where nobody on the
+    way can have changed it."""
 
     told_by: str
     name: str = ""
     size: int | None = None
     urls: tuple[str, ...] = ()
+    instead: Mapping[str, str] = field(default_factory=dict)
     checksum: Digest | None = None
     piece_hashes: PieceHashes | None = None
     torrents: tuple[str, ...] = ()

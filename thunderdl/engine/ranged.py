@@ -229,8 +229,16 @@ class Ranged:
             try:
                 return await self._check_and_commit(ledger)
             except BadContent as error:
-                if self._blame is None or not self._blame.hunt(error):
+                if not await self._hunt(error):
                     raise
+
+    async def _hunt(self, error: BadContent) -> bool:
+        """Have those looked for who served wrong bytes; whether anything is fetched again for that."""
+        if self.driver is None or self._blame is None:
+            return False
+        # Connections that lanes idle on are the ones to ask over.
+        self.driver.lanes.close_all()
+        return await self._blame.hunt(error)
 
     async def leave(self) -> None:
         """Stop; what is worth keeping stays on the disk."""
@@ -303,8 +311,8 @@ class Ranged:
         )  # fmt: skip
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
         driver.on_renewed = self._keep_link
-        self._blame = Blame(ledger, self._candidates, self._notes, driver.tell)
-        ledger.on_bad_piece = self._blame.bad_piece
+        self._blame = Blame(self._session, ledger, self._candidates, self._notes, driver.tell)
+        ledger.on_bad_piece, driver.on_distrust = self._blame.bad_piece, self._blame.distrust
         return driver
 
     def _keep_link(self, candidate: Candidate) -> None:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import unquote, urlsplit
 
 from thunderdl.errors import UsageError
@@ -24,6 +25,7 @@ MAX_BASES = 1000
 SCHEMES = frozenset(["http", "https", "ftp", "ftps"])
 _MAX_JSON_DEPTH = 16
 _MAX_SEGMENTS = 64
+_MOST_PER_BASE = 2
 
 _URL = re.compile(r"(?:https?|ftps?)://[^\s\"'<>,;|{}]+", re.IGNORECASE)
 _SERVER = re.compile(r"[ \t]*(#?)[ \t]*Server[ \t]*=[ \t]*(\S+)")
@@ -137,8 +139,9 @@ def _of_page(text: str, list_url: str | None) -> Iterator[str]:
             yield url
 
 
-def mirror_urls(original: str, bases: Iterable[str], most_per_base: int = 2) -> tuple[str, ...]:
-    """Where the file at ``original`` may be found under each base: every base's best guess first, then the next best.
+def mirror_guesses(original: str, bases: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Where the file at ``original`` may be found under each base, in the order of the bases: the best guess, and the
+    next best for where it is not there.
 
     If one base is itself the beginning of ``original``, what follows it is the path below each base, and the only
     guess. Else the longest run of folders in which a base ends and which ``original`` has, too, tells where they
@@ -149,20 +152,20 @@ def mirror_urls(original: str, bases: Iterable[str], most_per_base: int = 2) -> 
     if not segments or segments[-1] == "" or len(segments) > _MAX_SEGMENTS:
         return ()
     suffix = _known_suffix(original, every)
-    rounds: list[list[str]] = [[] for _ in range(most_per_base)]
-    for base in every:
-        for guess, found in zip(rounds, _guesses(base, segments, suffix), strict=False):
-            guess.append(found)
-    return tuple(_others((url for guess in rounds for url in guess), original))
-
-
-def _others(urls: Iterable[str], original: str) -> Iterator[str]:
-    """Each file once, the original not at all."""
+    guesses: list[list[str]] = [list(islice(_guesses(base, segments, suffix), _MOST_PER_BASE)) for base in every]
     seen = {_bare(original)}
-    for url in urls:
-        if (bare := _bare(url)) not in seen:
-            seen.add(bare)
-            yield url
+    # Each file once, the original not at all; what is the best guess of one base is no second one of another.
+    firsts = [_unseen(each[:1], seen) for each in guesses]
+    return tuple(
+        found for first, each in zip(firsts, guesses, strict=True) if (found := (*first, *_unseen(each[1:], seen)))
+    )  # fmt: skip
+
+
+def _unseen(urls: Iterable[str], seen: set[str]) -> tuple[str, ...]:
+    """Those of them that are new; they are seen from now on."""
+    found = {bare: url for url in urls if (bare := _bare(url)) not in seen}
+    seen.update(found)
+    return tuple(found.values())
 
 
 def _known_suffix(original: str, bases: Iterable[str]) -> str:
