@@ -2,6 +2,7 @@
 import { h, keyed, plain, setAttr, setText, setVar } from "./dom.js";
 import { icon } from "./icons.js";
 import { rate, shareText, size, t } from "./i18n.js";
+import { isEnded } from "./actions.js";
 import { hostOf } from "./waiting.js";
 
 const TINTS = 8;
@@ -37,7 +38,9 @@ export class Sources {
     const all = task.size_bytes || task.done_bytes || 1;
     const parts = task.sources.map((source, index) => ({ key: `${index} ${source.url}`, share: source.bytes / all, tint: tints[index], name: nameOf(source) }));
     if (task.resumed_bytes) parts.unshift({ key: "before", share: task.resumed_bytes / all, tint: "--from-before", name: t("from_before") });
-    keyed(this.band, parts.filter((part) => part.share > 0), (part) => part.key, makePart, function (part) {
+    const brought = parts.filter((part) => part.share > 0);
+    this.band.hidden = !brought.length && isEnded(task);
+    keyed(this.band, brought, (part) => part.key, makePart, function (part) {
       setVar(this.element, "--share", part.share.toFixed(4));
       setVar(this.element, "--tint", `var(${part.tint})`);
       setAttr(this.element, "title", `${part.name}: ${shareText(part.share)}`);
@@ -47,7 +50,8 @@ export class Sources {
     keyed(this.list, task.sources.map((source, index) => ({ source, index, tint: tints[index], mirror: mirrors.has(source.url) && task.sources.length > 1 })),
       ({ source, index }) => `${index} ${source.url}`, () => this.#row());
     this.list.classList.toggle("fixed", mirrors.size === 0 || task.sources.length < 2);
-    this.form.hidden = ["complete", "removed"].includes(task.state);
+    this.form.hidden = isEnded(task) || (task.size_bytes !== null && task.done_bytes >= task.size_bytes);
+    this.element.hidden = this.form.hidden && !task.sources.length;
   }
 
   #row() {
