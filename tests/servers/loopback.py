@@ -118,10 +118,6 @@ class LoopbackServer:
             self.alive = True
             self._start(self._accept, listener, self._stop_listening, self._stop_serving)
 
-    def slow_to(self, bytes_per_s: float) -> None:
-        """Send no faster from now on, all connections together."""
-        self._pace = Pace(bytes_per_s)
-
     def refuse(self) -> None:
         """Stop listening; connections that are open go on. Returns once new ones are refused."""
         with self._idle:

@@ -29,10 +29,9 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 ISO = "/debian-cd/13.2.0/amd64/iso-cd/debian-13.2.0-amd64-netinst.iso"
-SIZE = 1900 * MIB
-# Host, and MiB a second, once there is something to look at; until then so many times faster.
+SIZE = 1300 * MIB
+# Host, and MiB a second.
 MIRRORS = (("cdimage.debian.example", 5.5), ("ftp.uni.example", 3.2), ("mirror.slow.example", 0.9))
-HURRY = 8
 FILES = {
     "Open Lectures 2026/01 Introduction.mp4": 78, "Open Lectures 2026/02 Ranges and leases.mp4": 96,
     "Open Lectures 2026/03 Journals.mp4": 61, "Open Lectures 2026/slides.pdf": 4,
@@ -75,12 +74,11 @@ def daemon(folder: Path, out: Path) -> Iterator[DaemonProgram]:
     """A daemon with that queue, once a good part of it is there."""
     with contextlib.ExitStack() as stack:
         urls, resolve = list[str](), list[str]()
-        servers = list[tuple[LoopbackServer, float]]()
         small = {path: generated(size * MIB) for path, size in DONE.items()}
         for number, (host, rate) in enumerate(MIRRORS, 2):
             server = LoopbackServer(
                 {ISO: generated(SIZE), **small},
-                limits=Limits(rate_bytes_per_s=rate * MIB * HURRY), address=f"127.0.0.{number}",
+                limits=Limits(rate_bytes_per_s=rate * MIB), address=f"127.0.0.{number}",
             )  # fmt: skip
             server.port = 80
             try:
@@ -88,22 +86,17 @@ def daemon(folder: Path, out: Path) -> Iterator[DaemonProgram]:
             except PermissionError:
                 server.port = 0
                 stack.enter_context(server)
-            servers.append((server, rate * MIB))
             port = "" if server.port == 80 else f":{server.port}"
             urls.append(f"http://{host}{port}")
             resolve += ["--resolve", f"{host}:{server.port}:{server.address}"]
         write_tree(folder, {name: content(size * MIB, seed) for seed, (name, size) in enumerate(FILES.items())})
         document = metainfo(folder / "Open Lectures 2026", piece_bytes=256 * 1024)
-        seeds = [stack.enter_context(seeding(document, folder, upload_limit=rate * MIB)) for rate in (3, 2, 1)]
+        seeds = [stack.enter_context(seeding(document, folder, upload_limit=rate << 10)) for rate in (1100, 600, 300)]
         asked = [f"{host}:{port}" for host, port in (peer.peer for peer in seeds)]
         running = DaemonProgram(folder, ["-j", "3", *resolve, "--retries", "1"], out=out)
         running.start()
         stack.callback(running.stop)
         _fill(running, urls, document, asked)
-        for server, slow in servers:
-            server.slow_to(slow)
-        for peer in seeds:
-            peer.limit(MIB // 2)
         yield running
 
 

@@ -63,6 +63,8 @@ class Live:
         self._last_details: dict[str, bytes] = {}
         self._woken = asyncio.Event()
         self._rates: deque[tuple[int, int]] = deque(maxlen=MOST_RATES)
+        # Of each that runs, too: for the chart of whoever opens its page.
+        self._rates_of: dict[str, deque[tuple[int, int]]] = {}
         self._now: tuple[int, int] = (0, 0)
         self._measured_at = time.monotonic()
         self.is_closing = False
@@ -168,9 +170,15 @@ class Live:
 
     def _measure(self) -> None:
         """Remember what is brought, for the chart of who comes later."""
-        seen = [progress for job in self._queue.active() if (progress := self._queue.progress(job)) is not None]
-        down, up = sum(each.rate_bytes_per_s for each in seen), sum(each.upload_rate_bytes_per_s for each in seen)
-        self._now = (round(down), round(up))
+        last, self._rates_of = self._rates_of, {}
+        down = up = 0
+        for job in self._queue.active():
+            if (seen := self._queue.progress(job)) is not None:
+                now = round(seen.rate_bytes_per_s), round(seen.upload_rate_bytes_per_s)
+                down, up = down + now[0], up + now[1]
+                rates = self._rates_of[job.gid] = last.get(job.gid) or deque(maxlen=MOST_RATES)
+                rates.append(now)
+        self._now = (down, up)
         self._rates.extend((*self._idle(), self._now))
         self._measured_at = time.monotonic()
 
@@ -245,6 +253,8 @@ class Live:
         for listener in ready:
             listener.is_lost = False
             listener.put(snapshot)
+            if listener.gid is not None and (rates := self._rates_of.get(listener.gid)):
+                listener.put(event_of("rates", {"gid": listener.gid, "rates": list(rates)}))
             if listener.gid is not None and (told := self._detail(listener.gid)) is not None:
                 listener.put(told)
 

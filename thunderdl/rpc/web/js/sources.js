@@ -63,12 +63,11 @@ export class Sources {
     const why = h("p", { class: "source-why" });
     const speed = h("span", { class: "source-rate" });
     const share = h("span", { class: "source-share dim" });
-    const lanes = h("span", { class: "source-lanes dim" });
     const drop = h("button", { type: "button", class: "quiet act", title: t("mirror_remove"), on: { click: () => this.drop(source.url) } }, icon("remove"));
     const element = h("li", { class: "source", tabindex: 0, "aria-description": t("highlight") },
       h("i", { class: "swatch", "aria-hidden": "true" }),
       h("div", { class: "source-body" }, h("p", { class: "source-line" }, name, state), link, why),
-      h("div", { class: "source-figures" }, speed, share), lanes, drop);
+      h("div", { class: "source-figures" }, speed, share), drop);
     for (const type of ["pointerenter", "focusin"]) element.addEventListener(type, () => this.look(index));
     for (const type of ["pointerleave", "focusout"]) element.addEventListener(type, () => this.look(-1));
     const update = (row) => {
@@ -76,13 +75,12 @@ export class Sources {
       setVar(element, "--tint", `var(${row.tint})`);
       setText(name, nameOf(source));
       setText(link, source.kind === "peers" ? "" : plain(source.url, 200));
-      setText(state, stateOf(source));
+      setText(state, [stateOf(source), source.lanes && source.kind !== "peers" ? t("connections_n", { n: source.lanes }) : ""].filter(Boolean).join(" · "));
       element.dataset.state = source.state;
       const reasons = [...new Set([source.why, source.note].filter(Boolean).map((text) => plain(text, 400)))];
       setText(why, reasons.join(" – "));
       setText(speed, source.rate_bytes_per_s ? rate(source.rate_bytes_per_s) : "–");
       setText(share, `${shareText(source.share)} · ${size(source.bytes)}`);
-      setText(lanes, source.lanes ? t("lanes_n", { n: source.lanes }) : "");
       drop.disabled = !row.mirror;
       setAttr(drop, "aria-label", t("named", { what: t("mirror_remove"), name: plain(source.url, 120) }));
     };
