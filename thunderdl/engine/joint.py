@@ -176,6 +176,7 @@ class Joint(Ranged):
         self._exchange = Exchange(
             parts, name=self._download.name, patience_s=self._options.timeout, on_fault=self._fault
         )
+        self._exchange.begin_again = self._begin_again
         return self._exchange
 
     async def _join_swarm(self, exchange: Exchange, here: list[bool]) -> None:
