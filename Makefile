@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp sim kill9 kill9-daemon faults lint clean setup
+.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp bench-rpc sim kill9 kill9-daemon faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +67,10 @@ bench-scheduler: $(VENV)/ready
 # One file over SFTP beside OpenSSH's own client.
 bench-sftp: $(VENV)/ready
 	$(BIN)/python -m tests.bench.sftp $(ARGS)
+
+# aria2's RPC beside the real aria2c: calls a second, many tasks, memory, restart (needs nginx; aria2c to compare).
+bench-rpc: $(VENV)/ready
+	$(BIN)/python -u -m tests.bench.rpc $(ARGS)
 
 # Long campaigns: kill -9 at random moments of a large download; every fault point in turn (needs strace).
 kill9: $(VENV)/ready

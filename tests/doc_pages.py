@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import thunderdl
+from tests import doc_aria2_rpc
 from thunderdl import client, errors, mirroring, model, options, reach, timetable
 from thunderdl.aria2 import exit_codes as aria2_exit_codes
 from thunderdl.aria2.help_text import possible_values
@@ -44,6 +45,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "errors.md": "\n".join(_errors_page()) + "\n",
         DOCS / "reference" / "library.md": "\n".join(_library_page()) + "\n",
         DOCS / "reference" / "aria2.md": "\n".join(_aria2_page()) + "\n",
+        DOCS / "reference" / "aria2-rpc.md": "\n".join(doc_aria2_rpc.page()) + "\n",
     }
 
 

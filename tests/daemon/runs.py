@@ -27,7 +27,6 @@ def rules_of(folder: Path, **changes: object) -> Rules:
 async def running(folder: Path, **changes: object) -> AsyncIterator[Queue]:
     """A queue whose state is in ``folder/state``, the one of before where there was one."""
     state = folder / "state"
-    state.mkdir(exist_ok=True)
     async with asyncio.timeout(LIMIT_S), Queue(str(state), rules_of(folder, **changes)).running() as queue:
         yield queue
 

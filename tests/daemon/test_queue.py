@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from thunderdl.daemon.events import What
 from thunderdl.daemon.jobs import Job, State, Wish
 from thunderdl.daemon.line import Whence
 from thunderdl.daemon.queue import NoSuchTask, NotNow, Queue
-from thunderdl.errors import UsageError
+from thunderdl.errors import StorageError, TargetLocked, UsageError
 from thunderdl.options import Priority
 
 
@@ -244,5 +245,75 @@ def test_outside_of_the_hours_nothing_runs(tmp_path: Path, server: LoopbackServe
             assert job.state is State.WAITING
             await queue.change_rules({"hours": None})
             await ended(job)
+
+    asyncio.run(run())
+
+
+def test_who_gives_up_waiting_leaves_nothing_behind_and_breaks_nothing(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            adding = asyncio.create_task(queue.add([wish(server)], paused=True))
+            await asyncio.sleep(0)
+            adding.cancel()
+            await asyncio.wait([adding])
+            assert queue.waiting() == []
+            # The database still answers, and knows of no such task.
+            assert await queue.store.open_jobs() == []
+            (job,) = await lined_up(queue, server, 1)
+            assert [found.gid for found in await queue.store.open_jobs()] == [job.gid]
+
+    asyncio.run(run())
+
+
+def test_what_was_refused_for_a_full_disk_is_not_written_later(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            full = StorageError("queue.sqlite", "the disk is full")
+            failed: Future[None] = Future()
+            failed.set_exception(full)
+            with monkeypatch.context() as patched:
+                patched.setattr(queue.store, "write", lambda jobs: failed)
+                with pytest.raises(StorageError, match="full"):
+                    await lined_up(queue, server, 1)
+            queue.store.save_soon()
+            assert await queue.store.open_jobs() == []
+
+    asyncio.run(run())
+
+
+def test_another_daemon_with_the_same_folder_is_told_who_has_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(tmp_path):
+            with pytest.raises(TargetLocked, match=r"another daemon.*--state"):
+                async with running(tmp_path):
+                    pass
+        # And nobody has it afterwards.
+        async with running(tmp_path):
+            assert (tmp_path / "state").stat().st_mode & 0o077 == 0
+
+    asyncio.run(run())
+
+
+def test_all_that_ended_is_forgotten_also_what_is_not_at_hand(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 1)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            jobs = await queue.add([wish(server, f"/{number}") for number in range(3)])
+            await ended(*jobs)
+            assert len(queue.ended()) == 1
+            assert len(await queue.history(state=State.FAILED)) == 3
+            assert await queue.history(state=State.COMPLETE) == []
+            old = next(job for job in jobs if queue.at_hand(job.gid) is None)
+            found = await queue.store.job(old.gid)
+            assert found is not None
+            assert found.state is State.FAILED
+            assert await queue.store.count_ended() == 3
+            await queue.forget_ended()
+            assert (await queue.history(), list(queue.ended())) == ([], [])
 
     asyncio.run(run())

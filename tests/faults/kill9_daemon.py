@@ -10,6 +10,7 @@ compared with what the server has; a second copy of any (``name (1)``) is a task
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -102,7 +103,8 @@ def served(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[bytes], D
     ]  # fmt: skip
     process = subprocess.Popen(command, stderr=sys.stderr)
     try:
-        yield process, _reached(state, process)
+        with _reached(state, process) as daemon:
+            yield process, daemon
     finally:
         process.kill()
         process.wait()
@@ -113,11 +115,8 @@ def _reached(state: Path, process: subprocess.Popen[bytes]) -> Daemon:
     while time.monotonic() < until and process.poll() is None:
         if (state / "address").exists() and (state / "secret").exists():
             daemon = Daemon((state / "address").read_text().strip(), (state / "secret").read_text().strip())
-            try:
+            with contextlib.suppress(Unreachable):
                 daemon.ask("GET", "tasks", limit=1)
-            except Unreachable:
-                pass
-            else:
                 return daemon
         time.sleep(0.01)
     raise SystemExit("the daemon did not come back")

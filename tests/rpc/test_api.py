@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import itertools
+import json
+import os
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -178,6 +183,8 @@ def test_a_detail_tells_of_files_pieces_and_sources(tmp_path: Path, server: Loop
         assert (file["index"], file["size_bytes"], file["selected"]) == (1, 1 << 20, True)
         (source,) = told["sources"]
         assert (source["url"], source["kind"]) == (server.url("/file"), "http")
+        cells, owners = (base64.b64decode(told[name]) for name in ("piece_map", "piece_sources"))
+        assert (len(cells), len(owners), owners[0], owners[-1]) == (256, 256, 1, 0)
 
     over(tmp_path, use)
 
@@ -243,6 +250,144 @@ def test_settings_are_told_and_taken(tmp_path: Path) -> None:
     over(tmp_path, use)
 
 
+def test_files_go_with_their_task_where_that_is_wanted(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/kept"] = server.resources["/file"] = Resource(body=b"x" * 1000)
+    stalled = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    server.resources["/half"] = server.resources["/more"] = stalled
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        gids = [(await served.add(server.url(path)))["gid"] for path in ("/kept", "/file", "/half", "/more")]
+        jobs = [served.queue.find(gid) for gid in gids]
+        await ended(*jobs[:2])
+        await until(lambda: all((seen := served.queue.progress(job)) and seen.done_bytes for job in jobs[2:]))
+        (out / "other").write_text("not of a task")
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[0]}")).status_code == 204
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[1]}?files=1")).status_code == 204
+        # Of one that runs, and of one that is paused.
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[2]}?files=1")).status_code == 204
+        await served.client.post(f"/api/v1/tasks/{gids[3]}/pause")
+        await until(lambda: jobs[3].state.value == "paused")
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[3]}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["kept", "other"]
+
+    over(tmp_path, use)
+
+
+def test_no_file_outside_of_the_roots_goes(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/file"] = Resource(body=b"x" * 1000)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").write_text("not of a task")
+
+    async def use(served: Served) -> None:
+        gid = (await served.add(server.url("/file"), options={"dir": "sub"}))["gid"]
+        await ended(served.queue.find(gid))
+        (tmp_path / "out" / "sub" / "file").unlink()
+        (tmp_path / "out" / "sub").rmdir()
+        (tmp_path / "out" / "sub").symlink_to(elsewhere)
+        answer = await served.client.delete(f"/api/v1/tasks/{gid}?files=1")
+        assert (answer.status_code, answer.json()["error"]["kind"]) == (403, "OutsideRoots")
+        assert (elsewhere / "file").exists()
+
+    over(tmp_path, use)
+
+
+def test_what_is_there_is_checked_again(tmp_path: Path, server: LoopbackServer) -> None:
+    body = b"x" * 1000
+    checksum = f"sha-256={hashlib.sha256(body).hexdigest()}"
+    server.resources["/file"] = server.resources["/bare"] = Resource(body=body)
+    server.resources["/half"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+
+    async def use(served: Served) -> None:
+        gids = [
+            (await served.add(server.url(path), options=options))["gid"]
+            for path, options in (("/file", {"checksum": checksum}), ("/bare", {}), ("/half", {}))
+        ]
+        jobs = [served.queue.find(gid) for gid in gids]
+        await ended(*jobs[:2])
+        again = [f"/api/v1/tasks/{gid}/recheck" for gid in gids]
+        answer = await served.client.post(again[0])
+        assert answer.json()["notes"] == ["checked again: it is as it was"]
+        (tmp_path / "out" / "file").write_bytes(b"y" * 1000)
+        answer = await served.client.post(again[0])
+        assert (answer.status_code, answer.json()["error"]["kind"]) == (409, "BadContent")
+        assert (await served.client.post(again[1])).status_code == 409
+        await until(lambda: (seen := served.queue.progress(jobs[2])) and seen.done_bytes)
+        assert (await served.client.post(again[2])).status_code == 200
+        await served.client.post(f"/api/v1/tasks/{gids[2]}/pause")
+        await until(lambda: jobs[2].state.value == "paused")
+        assert (await served.client.post(again[2])).json()["state"] == "paused"
+        assert jobs[2].wish.options["verify_resumed"] == "yes"
+
+    over(tmp_path, use)
+
+
+def test_answers_are_those_that_are_described(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/half"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+
+    async def use(served: Served) -> None:
+        described = (await served.client.get("/api/v1/openapi.json")).json()
+        assert described["openapi"] == "3.1.0"
+        assert set(described["paths"]) == {route.path for route in ROUTES}
+        gid = (await served.add(server.url("/half")))["gid"]
+        await until(lambda: (seen := served.queue.progress(served.queue.find(gid))) and seen.done_bytes)
+        await ended(served.queue.find((await served.add(server.url("/gone")))["gid"]))
+        for route in ROUTES:
+            if route.method != "GET" or route.type != "application/json":
+                continue
+            answer = await served.client.get(route.path.replace("{gid}", gid))
+            jsonschema_check(answer.json(), {"$ref": f"#/components/schemas/{route.answers}"}, described)
+        refused = (await served.client.get("/api/v1/nothing")).json()
+        jsonschema_check(refused, {"$ref": "#/components/schemas/Refusal"}, described)
+
+    over(tmp_path, use)
+
+
+_TYPES: Mapping[str, Any] = {
+    "string": str, "integer": int, "number": (int, float), "boolean": bool, "array": list, "object": dict,
+    "null": type(None),
+}  # fmt: skip
+
+
+def jsonschema_check(value: Any, schema: Mapping[str, Any], document: Mapping[str, Any], at: str = "") -> None:
+    """As much of JSON Schema as is used here."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        kinds = [part for part in schema["anyOf"] if isinstance(value, _TYPES[part["type"]])]
+        assert kinds, (at, value)
+        schema = kinds[0]
+    if "enum" in schema:
+        assert value in schema["enum"], at
+    if (kind := schema.get("type")) is not None:
+        assert isinstance(value, _TYPES[kind]), (at, kind, value)
+        assert kind == "boolean" or not isinstance(value, bool), at
+    if isinstance(value, list) and "items" in schema:
+        for each in value:
+            jsonschema_check(each, schema["items"], document, f"{at}[]")
+    if isinstance(value, dict) and "properties" in schema:
+        assert set(value) <= set(schema["properties"]), (at, set(value) - set(schema["properties"]))
+        assert set(schema.get("required", ())) <= set(value), (at, set(schema["required"]) - set(value))
+        for name, each in value.items():
+            jsonschema_check(each, schema["properties"][name], document, f"{at}.{name}")
+
+
+def test_metrics_are_lines_that_prometheus_reads(tmp_path: Path) -> None:
+    async def use(served: Served) -> None:
+        await lined_up(served, 3)
+        answer = await served.client.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        lines = answer.text.splitlines()
+        assert 'thunderdl_tasks{state="paused"} 3' in lines
+        assert all(re.fullmatch(r"# (HELP|TYPE) thunderdl_\w+ .+|thunderdl_\w+(\{\w+=\"[^\"]*\"\})? [0-9.]+", line)
+                   for line in lines)  # fmt: skip
+        typed = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+        assert len(typed) == len(set(typed))
+
+    over(tmp_path, use)
+
+
 # -- wrong types, everywhere
 
 _WRONG: Mapping[str, tuple[object, ...]] = {
@@ -261,15 +406,7 @@ def wrong_values(field: Field) -> Iterator[object]:
     schema: Mapping[str, Any] = field.shape.schema
     kinds = [part.get("type") for part in schema.get("anyOf", [schema])]
     for value in itertools.chain.from_iterable(_WRONG[kind] for kind in kinds if kind and kind != "null"):
-        fits: dict[str, Any] = {
-            "string": str,
-            "integer": int,
-            "number": (int, float),
-            "boolean": bool,
-            "array": list,
-            "object": dict,
-        }
-        of_other = [fits[kind] for kind in kinds if kind and kind != "null"][1:]
+        of_other = [_TYPES[kind] for kind in kinds if kind and kind != "null"][1:]
         if (value is None and "null" in kinds) or (of_other and isinstance(value, of_other[0])):
             continue
         yield value
@@ -313,8 +450,6 @@ def test_every_field_of_each_of_many_is_checked(tmp_path: Path) -> None:
 
 async def sent(served: Served, method: str, path: str, body: object) -> httpx.Response:
     """As pure ASCII: lone surrogates, too, are sent."""
-    import json
-
     return await served.client.request(
         method, path, content=json.dumps(body), headers={"content-type": "application/json"}
     )

@@ -89,6 +89,8 @@ class Database:
 
     def _add(self, do: Callable[[sqlite3.Connection], T]) -> Future[T]:
         done: Future[T] = Future()
+        # From now on nobody can cancel it: who does not wait for it any more must not keep the thread from answering.
+        done.set_running_or_notify_cancel()
         self._works.put(_Work(do, done))
         return done
 

@@ -111,6 +111,12 @@ class Store:
         self._unsaved.difference_update(jobs)
         await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
 
+    def take_back(self, jobs: Iterable[Job]) -> None:
+        """Strike out those that nobody was told are there, whether they are on the disk or on the way to it."""
+        jobs = list(jobs)
+        self._unsaved.difference_update(jobs)
+        self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs]))
+
     async def forget_ended(self) -> None:
         """Strike out all that ended. Raises StorageError."""
         self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
@@ -153,10 +159,20 @@ class Store:
         return path.startswith(self._prefix) and "/" not in path[len(self._prefix) :]
 
 
-def _locked(folder: str) -> int:
-    """The folder, made where it is absent, for this user alone, and locked. Raises StorageError, TargetLocked."""
+def _make_private(folder: str) -> None:
+    """Make a folder where it is absent, for this user alone. Raises StorageError."""
+    ensure_folder(os.path.dirname(folder))
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+    except OSError as error:
+        raise storage_fault(folder, error) from error
+
+
+def _locked(folder: str) -> int:
+    """The folder, made where it is absent, and locked. Raises StorageError, TargetLocked."""
+    _make_private(folder)
+    try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise storage_fault(folder, error) from error
@@ -173,6 +189,7 @@ def _locked(folder: str) -> int:
 
 
 def _put(path: str, data: bytes) -> None:
-    ensure_folder(os.path.dirname(path))
+    # Torrents of private trackers hold the keys of who may fetch them.
+    _make_private(os.path.dirname(path))
     write_small(path, data, Exists.OVERWRITE)
     sync_folder(os.path.dirname(path))

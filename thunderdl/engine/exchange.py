@@ -78,6 +78,10 @@ class Exchange:
         """A byte for each piece, 1 where it is here, whoever brought it."""
         return self._parts.division.here
 
+    def unrecorded(self) -> Iterator[tuple[int, int, int]]:
+        """What the swarm has brought since it was last recorded."""
+        return ((*self._parts.division.bounds(piece), SWARM) for piece in self._to_record)
+
     def first_pieces(self) -> tuple[int, ...]:
         """What the swarm has at first."""
         parts = self._parts

@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 from thunderdl.daemon.places import OutsideRoots
 from thunderdl.daemon.queue import NoSuchTask, NotNow
-from thunderdl.errors import DiskFull, StorageError, ThunderdlError, UsageError, foreseen, shown_url
+from thunderdl.errors import (
+    BadContent,
+    DiskFull,
+    StorageError,
+    TargetLocked,
+    ThunderdlError,
+    UsageError,
+    foreseen,
+    shown_url,
+)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -79,7 +88,7 @@ def _status_of(error: ThunderdlError) -> int:
     match error:
         case NoSuchTask():
             return 404
-        case NotNow():
+        case NotNow() | BadContent() | TargetLocked():
             return 409
         case OutsideRoots():
             return 403

@@ -31,9 +31,9 @@ MOST_CONNECTIONS = 1024
 MOST_HEAD_BYTES = 64 * 1024
 HEAD_S = 30.0
 KEEP_ALIVE_S = 75
+_NO_SERVICES: Mapping[str, App] = {}
 # So long requests that are under way when it stops have to end.
 GRACE_S = 0.5
-_NO_SERVICES: Mapping[str, App] = {}
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 

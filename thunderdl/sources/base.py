@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from thunderdl.errors import ThunderdlError
-from thunderdl.formats.listings import Entry
 from thunderdl.sources.http.connect import TlsSettings
 from thunderdl.sources.http.dialing import Reach
 from thunderdl.sources.http.head import Body
@@ -23,6 +22,7 @@ from thunderdl.sources.http.transfer import Store, Transfer
 from thunderdl.sources.http.wire import Address, Endpoint
 
 if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
     from thunderdl.options import Options
     from thunderdl.sources.http.mover import Mover
 

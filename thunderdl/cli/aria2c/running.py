@@ -196,7 +196,7 @@ class Run:
         self.stop()
 
     async def _stop_with(self, pid: int) -> None:
-        while _is_running(pid):  # noqa: ASYNC110  # of a foreign process nobody tells
+        while is_running(pid):  # noqa: ASYNC110  # of a foreign process nobody tells
             await asyncio.sleep(EVERY_S)
         self.stop()
 
@@ -314,7 +314,8 @@ def _most(rows: list[Ended], most: int) -> list[Ended]:
     return [row for row in rows if id(row) in kept]
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether there is a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from thunderdl.rpc.api.fields import Field
@@ -19,8 +18,7 @@ _REFUSED = {"description": "Refused, with one sentence.", "content": {"applicati
     "$ref": "#/components/schemas/Refusal"}}}}  # fmt: skip
 
 
-@cache
-def described(routes: tuple[Route, ...], version: str) -> Mapping[str, Any]:
+def described(routes: Sequence[Route], version: str) -> Mapping[str, Any]:
     """The whole document."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:

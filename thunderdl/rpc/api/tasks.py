@@ -6,9 +6,11 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from thunderdl.daemon.clearing import remove_with_files
 from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.daemon.line import Whence
 from thunderdl.daemon.queue import MOST_IN_A_ROW
+from thunderdl.daemon.rechecking import recheck
 from thunderdl.errors import UsageError
 from thunderdl.options import Priority
 from thunderdl.rpc.api.fields import (
@@ -150,7 +152,9 @@ async def change(api: Api, call: Call) -> object:
 
 async def remove(api: Api, call: Call) -> object:
     job = await api.job(call.gid)
-    if job.state.has_ended:
+    if call.query["files"]:
+        await remove_with_files(api.queue, job)
+    elif job.state.has_ended:
         await api.queue.forget([job])
     else:
         await api.queue.remove(job)
@@ -175,6 +179,12 @@ async def retry(api: Api, call: Call) -> object:
     return task_of(api.queue, job)
 
 
+async def check_again(api: Api, call: Call) -> object:
+    job = await api.job(call.gid)
+    await recheck(api.queue, job)
+    return task_of(api.queue, job)
+
+
 async def move(api: Api, call: Call) -> object:
     to = call.body["to"]
     position, whence = _MOVES[to] if isinstance(to, str) else (to, Whence.START)
@@ -194,5 +204,6 @@ ROUTES = (
     Route("POST", f"{_ONE}/pause", pause, "Stop it for now.", answers="Task"),
     Route("POST", f"{_ONE}/resume", resume, "Let it wait for its turn again.", answers="Task"),
     Route("POST", f"{_ONE}/retry", retry, "Let one that failed or was removed wait again.", answers="Task"),
+    Route("POST", f"{_ONE}/recheck", check_again, "Read what is there back, and check it.", answers="Task"),
     Route("POST", f"{_ONE}/move", move, "Change its place in line.", body=_TO, answers="Position"),
 )  # fmt: skip

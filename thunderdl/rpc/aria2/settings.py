@@ -94,7 +94,7 @@ def _ours(foreign: Texts, touched: Iterable[str], uri: str | None) -> dict[str, 
     """Our options of one task that the ``touched`` ones set, beside the others of aria2's."""
     fields = _fields(touched)
     texts = _translated(foreign, uri)
-    return {field: text for field, text in texts.items() if field in fields and field in _of_a_task()}
+    return {field: text for field, text in texts.items() if field in fields and field in taken_here()}
 
 
 def _fields(names: Iterable[str]) -> set[str]:
@@ -115,7 +115,8 @@ def _translated(foreign: Texts, uri: str | None) -> dict[str, Text]:
 
 
 @cache
-def _of_a_task() -> frozenset[str]:
+def taken_here() -> frozenset[str]:
+    """Our options that one task may be given from here."""
     return frozenset(row.name for row in table() if row.scope == "task" and row.name not in NEVER_FROM_OUTSIDE)
 
 

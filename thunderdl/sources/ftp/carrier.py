@@ -13,10 +13,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 from thunderdl.errors import Cancelled, ConnectionLost, SourceError, ThunderdlError
-from thunderdl.formats.listings import Entry
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.base import Ground
-from thunderdl.sources.ftp.folders import listing
 from thunderdl.sources.ftp.serving import Retrieval, Server
 from thunderdl.sources.http.connection import Connection
 from thunderdl.sources.http.daemons import DaemonThreads
@@ -26,6 +24,7 @@ from thunderdl.sources.http.transfer import Store, Transfer
 from thunderdl.sources.queueing import QueueCarrier
 
 if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
     from thunderdl.sources.http.mover import Mover
 
 # How long a stream is held for the next range: the server sends nothing meanwhile, and may tire of it.
@@ -191,6 +190,9 @@ class FtpCarrier(QueueCarrier):
 
     async def listed(self, path: bytes) -> list[Entry]:
         """A :class:`thunderdl.sources.base.Lister`'s."""
+        # Loaded by whoever mirrors: the parsers of lists cost every file a hundredth of its start.
+        from thunderdl.sources.ftp.folders import listing
+
         while self._task is not None:
             # A stream that was held for a next range.
             await asyncio.wait({self._task})

@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError
-from thunderdl.formats.listings import Entry
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.carrying import CallCarrier
 from thunderdl.sources.http.head import ResponseHead
@@ -22,6 +21,7 @@ from thunderdl.sources.sftp.channel import ChannelClosed
 from thunderdl.sources.sftp.remote_file import RemoteFile
 
 if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
     from thunderdl.sources.base import OnDisk
 
 # An order waits for so long; a change of threads costs 0.1 ms.

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from thunderdl.errors import BadResponse, SourceError
 from thunderdl.formats import sftp
-from thunderdl.formats.listings import MAX_ENTRIES, Entry
 from thunderdl.sources.sftp.channel import Arrival, Channel
 from thunderdl.sources.sftp.faults import status_fault
 from thunderdl.sources.sftp.flight import Asked, Flight
+
+if TYPE_CHECKING:
+    from thunderdl.formats.listings import Entry
 
 # As much as a socket between processes holds at once by Linux' default (net.core.rmem_max).
 BUFFER_BYTES = 256 * 1024
@@ -58,6 +60,9 @@ class RemoteFile:
     def listing(self, path: bytes) -> list[Entry]:
         """What is in a folder, but for links and what is neither file nor folder; at most one more than a list may
         have."""
+        # Loaded by whoever mirrors, as for FTP.
+        from thunderdl.formats.listings import MAX_ENTRIES, Entry
+
         self._drop_flight()
         handle = _parsed(sftp.parse_handle, self._expected(sftp.HANDLE, lambda each: sftp.open_folder(each, path)))
         entries: list[Entry] = []
@@ -65,7 +70,7 @@ class RemoteFile:
             kind, payload = self._answer(lambda each: sftp.read_folder(each, handle))
             if kind == sftp.STATUS and _parsed(sftp.parse_status, payload).code == sftp.EOF:
                 break
-            entries += map(_entry, self._names(kind, payload))
+            entries += (Entry(name, *_told(found)) for name, found in self._names(kind, payload))
         self._forget(handle)
         return entries
 
@@ -203,11 +208,10 @@ class RemoteFile:
             count -= self._channel.receive(self._view[: min(count, BUFFER_BYTES)])
 
 
-def _entry(named: tuple[bytes, sftp.Attributes]) -> Entry:
-    name, found = named
+def _told(found: sftp.Attributes) -> tuple[bool, int | None, str]:
+    """What an Entry says behind its name."""
     size = None if found.is_folder else found.size_bytes
-    modified = "" if found.modified is None else str(found.modified)
-    return Entry(name, is_folder=found.is_folder, size_bytes=size, modified=modified)
+    return found.is_folder, size, "" if found.modified is None else str(found.modified)
 
 
 def _payload_of(wanted: int, kind: int, payload: bytes) -> bytes:

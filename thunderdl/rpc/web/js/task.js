@@ -137,7 +137,7 @@ export class TaskView {
     this.sources.show(task);
     this.#updateSide(task);
     this.filesSection.hidden = task.files.length < 2;
-    if (task.files.length > 1) this.choice.show(task.files);
+    if (task.files.length > 1) this.choice.show(belowFolder(task));
     this.peers.show(task);
     this.trackers.show(task);
     this.columns.classList.toggle("alone", this.side.hidden && !task.trackers.length);
@@ -147,6 +147,7 @@ export class TaskView {
   #updateHero(task) {
     const done = percentNumber(task.done_bytes, task.size_bytes);
     setText(this.percent, task.size_bytes ? String(done) : "–");
+    this.percent.parentElement.classList.toggle("unknown", !task.size_bytes);
     const live = isLive(task);
     setText(this.speed, !live ? t(`state_${task.state}`) : task.state === "sharing" ? `↑ ${rate(task.upload_rate_bytes_per_s)}` : rate(task.rate_bytes_per_s));
     setText(this.left, live && task.eta_s !== null && task.state === "active" ? t("left", { time: duration(task.eta_s) }) : "");
@@ -180,4 +181,10 @@ export class TaskView {
     this.off();
     this.map.end();
   }
+}
+
+// The daemon tells whole paths; what they all begin with stands above, beside the name.
+function belowFolder({ files, path, dir }) {
+  const start = [`${path}/`, `${dir}/`].find((one) => files.every((file) => file.path?.startsWith(one)));
+  return start ? files.map((file) => ({ ...file, path: file.path.slice(start.length) })) : files;
 }

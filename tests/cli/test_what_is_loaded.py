@@ -1,0 +1,24 @@
+"""A download loads what it uses: each module costs every file a part of its start."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers.fake_ftp import FakeFtp
+
+UNUSED = ("http_sf", "httpx", "rich", "h2", "thunderdl.formats.listings", "thunderdl.formats.sidecars")
+PROGRAM = f"""
+import sys, thunderdl
+thunderdl.get(sys.argv[1], sys.argv[2])
+print([name for name in {UNUSED!r} if name in sys.modules])
+"""
+
+
+def test_a_small_file_loads_nothing_of_what_others_need(tmp_path: Path) -> None:
+    with FakeFtp({"f": b"small"}) as server:
+        command = [sys.executable, "-c", PROGRAM, server.url("f"), str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert (tmp_path / "f").read_bytes() == b"small"
+    assert done.stdout == "[]\n"

@@ -1,0 +1,54 @@
+"""A task whose bytes are read back and checked again: one that runs at once, one that stopped when it goes on, one that
+is complete by the checksum that it was found right by."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from thunderdl.daemon.jobs import Job, State
+from thunderdl.daemon.queue import NotNow, Queue
+from thunderdl.errors import BadContent, UsageError, printable
+from thunderdl.formats.hashes import parse_checksum
+from thunderdl.model import Digest
+from thunderdl.verify import hash_file
+
+_UNCHANGED = "checked again: it is as it was"
+
+
+async def recheck(queue: Queue, job: Job) -> None:
+    """Check it again. Raises NotNow where nothing can be checked, BadContent where a complete file is another one now,
+    StorageError."""
+    task = queue.task(job)
+    if task is not None:
+        if not task.recheck():
+            raise NotNow(f"{job.gid}: it is whole, and being shared.")
+    elif job.state is State.COMPLETE:
+        await _recheck_file(queue, job)
+    else:
+        job.wish = replace(job.wish, options={**job.wish.options, "verify_resumed": "yes"})
+        if job.state.has_ended:
+            await queue.retry(job)
+        else:
+            await queue.change(job, job.wish)
+
+
+async def _recheck_file(queue: Queue, job: Job) -> None:
+    outcome = job.outcome
+    digest = next(filter(None, map(_digest, outcome.verified)), None) if outcome else None
+    if outcome is None or outcome.path is None or digest is None:
+        raise NotNow(f"{job.gid}: no checksum of the whole file was known, so there is nothing to check it with.")
+    found = await asyncio.to_thread(hash_file, outcome.path, digest.algorithm)
+    if not digest.covers(found):
+        raise BadContent(outcome.path, str(digest), printable(str(found)))
+    if _UNCHANGED not in outcome.notes:
+        job.outcome = replace(outcome, notes=(*outcome.notes, _UNCHANGED))
+    await queue.tell_changed(job)
+
+
+def _digest(text: str) -> Digest | None:
+    """The checksum of ``sha256=hex``; None for one of the pieces."""
+    try:
+        return parse_checksum(text)
+    except (UsageError, ValueError):
+        return None
