@@ -16,7 +16,7 @@ from thunderdl.cli.aria2c.jobs import Job, Jobs
 from thunderdl.cli.aria2c.resuming import cleared, settled
 from thunderdl.cli.aria2c.saving import Hooks, save_session
 from thunderdl.cli.session import stopping_on_signals
-from thunderdl.engine.feeding import Feeder, origin_of
+from thunderdl.engine.feeding import Feeder, host_as_typed
 from thunderdl.engine.naming import guess_target
 from thunderdl.engine.offers import metalink_named
 from thunderdl.errors import (
@@ -82,7 +82,7 @@ class Run:
         loop = asyncio.get_running_loop()
         self._feeder = Feeder[Job](
             jobs=client.options.jobs, room=lambda host: hosts.cap(host, loop.time()),
-            host_of=lambda job: origin_of(job.request.url), begin=self._begin,
+            host_of=lambda job: host_as_typed(job.request.url), begin=self._begin,
         )  # fmt: skip
         if self._was_stopped:
             return
