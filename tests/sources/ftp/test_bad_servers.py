@@ -74,6 +74,15 @@ def test_a_size_told_in_passing_serves(ftp: FakeFtp, tmp_path: Path) -> None:
     assert result.notes == ()
 
 
+def test_where_the_size_is_told_in_passing_alone_nobody_asks_for_a_part(ftp: FakeFtp, tmp_path: Path) -> None:
+    """None is told of a part: that was taken for another version."""
+    ftp.replies["SIZE"], ftp.pause_s = b"502 what?", 0.001
+    ftp.files[b"f"] = CONTENT * 4
+    ftp.opening = b"150 Opening BINARY mode data connection for f (%d bytes)." % (4 * SIZE)
+    assert content_of(fetch(ftp.url("f"), tmp_path, per_host=8)) == CONTENT * 4
+    assert ftp.count("RETR") == 1
+
+
 @pytest.mark.parametrize("rubbish", [b"213 20241332999999", b"213 yesterday", b"213 191000101000000", b"550 no"])
 def test_a_time_that_is_none_is_unknown(ftp: FakeFtp, tmp_path: Path, rubbish: bytes) -> None:
     ftp.replies["MDTM"] = rubbish

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.runs import content_of, failed, fetch
 from tests.servers.fake_ftp import FakeFtp
 from thunderdl.client import Client
-from thunderdl.errors import BadResponse, NotFound
+from thunderdl.errors import BadResponse, Cancelled, NotFound
 from thunderdl.options import Options
 
 CONTENT = random.Random(4).randbytes(3 * 1024 * 1024)
@@ -53,9 +53,16 @@ def test_a_folder_is_told_from_what_is_not_there(ftp: FakeFtp, tmp_path: Path) -
     failed(fetch(ftp.url("folder"), tmp_path), BadResponse, 6, "it is a folder")
 
 
-def test_what_a_server_can_do_is_asked_once(ftp: FakeFtp, tmp_path: Path) -> None:
+def test_what_a_server_can_do_is_asked_once(ftp: FakeFtp) -> None:
     ftp.replies["FEAT"] = TELLS_FACTS
-    ftp.pause_s = 0.003
-    assert content_of(fetch(ftp.url("f"), tmp_path, per_host=4)) == CONTENT
-    assert ftp.count("USER") > 1
-    assert ftp.count("FEAT") == 1
+
+    async def log_in_twice() -> None:
+        async with Client(Options(timeout=5.0)) as client:
+            access = client.session.protocol("ftp")
+            assert access is not None
+            endpoint = access.address(ftp.url("f")).endpoint
+            for _ in range(2):
+                (await access.connect(endpoint, 5.0)).close(Cancelled())
+
+    asyncio.run(log_in_twice())
+    assert (ftp.count("USER"), ftp.count("FEAT")) == (2, 1)

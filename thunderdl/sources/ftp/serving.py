@@ -93,7 +93,8 @@ class Server:
             if reply.code not in (125, 150):
                 raise self._why_not(path, reply)
             if facts.size_bytes is None and start == 0:
-                facts = replace(facts, size_bytes=_size_told(reply))
+                # Of a part it would not be told, or another number: so all of it comes on one connection.
+                facts = replace(facts, size_bytes=_size_told(reply), ranges=False)
             sock = self.secured(sock)
             sock.setblocking(False)
         except BaseException:
