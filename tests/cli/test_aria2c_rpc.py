@@ -182,7 +182,8 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         taken.listen()
         ran = run(tmp_path, "--enable-rpc", "--rpc-listen-port", str(taken.getsockname()[1]))
     assert ran.code == 1
-    assert "another program listens there" in ran.err
+    assert "another program listens there (another daemon, or aria2?)" in ran.err
+    assert "choose another port with --rpc-listen-port." in ran.err
 
 
 def test_where_the_secret_is_is_told(

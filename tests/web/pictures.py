@@ -60,12 +60,14 @@ VIEWS = (
 
 
 def every_view() -> Iterator[View]:
-    for scheme in ("light", "dark"):
-        for width, height in ((1440, 1100), (390, 1500)):
-            for name, path, task in (
-                ("queue", "#/", ""), ("iso", "#/", "debian"), ("torrent", "#/", "Lectures"),
-                ("finished", "#/finished", ""), ("settings", "#/settings", ""), ("waiting", "#/", "episode-01"),
-            ):  # fmt: skip
+    looks = (
+        ("queue", "#/", ""), ("iso", "#/", "debian"), ("torrent", "#/", "Lectures"), ("finished", "#/finished", ""),
+        ("settings", "#/settings", ""), ("waiting", "#/", "episode-01"), ("failed", "#/", "firmware"),
+        ("complete", "#/", "alpine"),
+    )  # fmt: skip
+    for width, height in ((1440, 1100), (390, 1500)):
+        for name, path, task in looks:
+            for scheme in ("light", "dark"):
                 yield View(f"all-{name}-{scheme}-{width}", path, task, width, height, scheme)
 
 
@@ -140,7 +142,7 @@ def draw(page: Page, running: DaemonProgram, view: View, folder: Path) -> None:
     file = folder / f"{view.name}.png"
     page.screenshot(path=file)
     # A third of the size, and nobody sees a difference.
-    Image.open(file).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(file, optimize=True)
+    Image.open(file).convert("RGB").quantize(256, kmeans=2, dither=Image.Dither.NONE).save(file, optimize=True)
 
 
 def main() -> None:

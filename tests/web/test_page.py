@@ -157,7 +157,8 @@ def test_the_order_is_changed_by_dragging(start_daemon: StartDaemon, open_page: 
     page.mouse.down()
     page.mouse.move(goal["x"] + 20, goal["y"] + 20, steps=6)
     expect(page.locator(".drop-line")).to_be_visible()
-    page.mouse.up()
+    with page.expect_response("**/move"):
+        page.mouse.up()
     expect(page.locator("#waiting > li").nth(4)).to_contain_text("episode-01")
     assert daemon.world.queued()[4]["name"] == "episode-01.mkv"
 
@@ -168,7 +169,8 @@ def test_the_order_is_changed_by_keys(start_daemon: StartDaemon, open_page: Open
     row(page, "episode-02").focus()
     page.keyboard.press("Alt+ArrowDown")
     expect(page.locator("#announcements")).to_have_text(re.compile("episode-02.mkv: now number 3 of 12"))
-    page.keyboard.press("Alt+End")
+    with page.expect_response("**/move"):
+        page.keyboard.press("Alt+End")
     expect(page.locator("#announcements")).to_have_text(re.compile("now number 12 of 12"))
     expect(page.locator("#waiting > li").last).to_contain_text("episode-02")
     expect(row(page, "episode-02")).to_be_focused()
@@ -197,7 +199,7 @@ def test_what_has_finished_is_searched_and_tried_again(start_daemon: StartDaemon
     page.keyboard.press("/")
     page.keyboard.type("dataset")
     expect(page.locator("#finished > li")).to_have_count(1)
-    expect(row(page, "dataset", "#finished")).to_contain_text("the server answered 404")
+    expect(row(page, "dataset", "#finished")).to_contain_text("The server answered 404")
     row(page, "dataset", "#finished").get_by_role("button", name="Try again").click()
     expect(page.locator("#finished > li")).to_have_count(0)
     page.get_by_role("searchbox").fill("")
@@ -234,7 +236,8 @@ def test_ten_thousand_wait_and_only_those_in_sight_exist(start_daemon: StartDaem
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     expect(row(page, "file-10000.bin")).to_be_visible()
     row(page, "file-10000.bin").focus()
-    page.keyboard.press("Alt+Home")
+    with page.expect_response("**/move"):
+        page.keyboard.press("Alt+Home")
     expect(page.locator("#waiting > li").first).to_contain_text("file-10000.bin")
     assert daemon.world.queued()[0]["name"] == "file-10000.bin"
     assert len([asked for asked in daemon.requests if asked == "GET /api/v1/tasks"]) < 12

@@ -106,7 +106,8 @@ def test_the_order_is_changed_by_keys(start_real: StartReal, open_page: OpenPage
         daemon.add(f"http://127.0.0.1:1/{name}.bin", paused=True)
     page = open_page(daemon)
     row(page, "one.bin", "#waiting").focus()
-    page.keyboard.press("Alt+End")
+    with page.expect_response("**/move"):
+        page.keyboard.press("Alt+End")
     expect(page.locator("#announcements")).to_have_text(re.compile("now number 3 of 3"))
     expect(page.locator("#waiting > li").last).to_contain_text("one.bin")
     expect(row(page, "one.bin", "#waiting")).to_be_focused()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -88,6 +89,9 @@ async def _run(serving: Serving, company: Company, sockets: Sequence[socket]) ->
 
     rules = Rules(base=serving.options, roots=serving.roots, foreign=serving.foreign)
     async with Queue(serving.state, rules).running() as queue:
+        # What was loaded stays: to look through 100,000 tasks for garbage stops everything for a tenth of a second.
+        gc.collect()
+        gc.freeze()
         secret = await asyncio.to_thread(_secret, serving)
         for note in queue.store.notes:
             write_line(sys.stderr, f"thunderdl: {printable(note)}")

@@ -59,6 +59,9 @@ def serve(given: Given, options: Options) -> int:
     state = tempfile.mkdtemp(prefix="thunderdl-aria2c-")
     try:
         return serve_queue(_serving(given, options, state, named), Aria2c(given, named))
+    except UsageError as error:
+        # In the words of aria2's option, not of ours.
+        raise UsageError(str(error).replace("--listen", "--rpc-listen-port")) from None
     finally:
         shutil.rmtree(state, ignore_errors=True)
 
