@@ -25,8 +25,10 @@ DATA = hashlib.shake_128(b"verify").digest(SIZE)
 
 @pytest.fixture(autouse=True)
 def _no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
     yield
-    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("thunderdl")] == []
+    left = set(threading.enumerate()) - before
+    assert [thread.name for thread in left if thread.name.startswith("thunderdl")] == []
 
 
 @pytest.fixture

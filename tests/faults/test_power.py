@@ -70,7 +70,8 @@ class World:
             if self.finished:
                 break
             self.disk.syncs_left = self.chance.randrange(14) if life < LIVES - 1 else float("inf")
-            self.patch.setattr("thunderdl.engine.ledger.current_boot_id", lambda life=life: f"boot-{life}")
+            for module in ("ledger", "reopening"):
+                self.patch.setattr(f"thunderdl.engine.{module}.current_boot_id", lambda life=life: f"boot-{life}")
             if life and self.chance.random() < 0.2:
                 self.etag = '"v1"'
             await self.live()
