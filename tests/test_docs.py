@@ -155,7 +155,7 @@ def thunderdl_calls(line: str) -> Iterator[list[str]]:
         elif call[:2] == ["make", "run"]:
             yield from made(call[2:])
         else:
-            assert call[0] in ("make", "pip", "pipx", "git", "generate-urls"), f"what is {call[0]}?"
+            assert call[0] in ("make", "pip", "pipx", "git", "ssh", "generate-urls"), f"what is {call[0]}?"
 
 
 def made(variables: list[str]) -> Iterator[list[str]]:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from thunderdl.changes import changed, changed_for_one, fixed_ones
-from thunderdl.engine.feeding import Feeder, one_by_one, origin_of
+from thunderdl.engine.feeding import Feeder, host_as_typed, one_by_one
 from thunderdl.engine.offers import NamesSeveral, metalink_named
-from thunderdl.engine.opening import origin_of as source_origin
+from thunderdl.engine.opening import origin_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, UsageError
 from thunderdl.formats.old_links import is_ed2k, opened
@@ -88,7 +88,7 @@ class Client:
         hosts = session.pool.hosts
         feeder = Feeder[Request](
             jobs=self.options.jobs, room=lambda host: hosts.cap(host, session.loop.time()),
-            host_of=lambda request: origin_of(request.url), begin=self.begin, instead=self._files_named,
+            host_of=lambda request: host_as_typed(request.url), begin=self.begin, instead=self._files_named,
         )  # fmt: skip
         self._feeders.append(feeder)
         results = feeder.results(self._each_file(requests))
@@ -164,7 +164,7 @@ class Client:
         session, url = self._running_session(), opened(url)
         from thunderdl.engine.asking import asked
 
-        session.access.named.update(filter(None, [source_origin(url)]))
+        session.access.named.update(filter(None, [origin_of(url)]))
         return await asked(session, url)
 
     async def seed(

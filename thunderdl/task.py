@@ -85,6 +85,11 @@ class Task:
         """Which pieces are there; None before the size is known."""
         return self._facts.pieces()
 
+    def piece_sources(self) -> bytes:
+        """Who brought most of each cell of ``Progress.piece_map``: 1 and more for the first of ``Progress.sources`` and
+        those after it; 0 for nobody yet, or an earlier run. Empty where that is not known."""
+        return self._facts.piece_sources()
+
     def files(self) -> tuple[FileProgress, ...]:
         """Each file, with where it comes to lie and from where; those of a torrent with whether they are wanted. None
         at all while the torrent is still to be read, or to come from peers."""

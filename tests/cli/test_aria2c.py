@@ -23,8 +23,6 @@ from thunderdl.aria2.files import read_list
 from thunderdl.cli.aria2c.console import Console
 from thunderdl.cli.aria2c.given import Given, load
 from thunderdl.cli.aria2c.main import options_of_all
-from thunderdl.cli.aria2c.rpc import serve
-from thunderdl.errors import UsageError
 from thunderdl.options import Options
 
 BIG = random.Random(0).randbytes(3_000_000)
@@ -302,14 +300,6 @@ def test_a_password_is_shown_nowhere(server: LoopbackServer, here: Path) -> None
     ran = run(here, f"{url}/no", "--save-session=s")
     assert ran.code == 3
     assert "secret" not in ran.out + ran.err
-
-
-def test_rpc_is_refused_until_it_is_served(here: Path) -> None:
-    ran = run(here, "--enable-rpc")
-    assert ran.code == 1
-    assert "--enable-rpc: nothing serves aria2's RPC at port 6800 yet" in ran.err
-    with pytest.raises(UsageError, match="port 6801"):
-        serve(Given({"rpc-listen-port": "6801"}, ()))
 
 
 def test_the_name_of_the_program_is_the_command() -> None:

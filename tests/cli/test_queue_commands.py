@@ -124,6 +124,7 @@ def test_pause_resume_move_priority_and_remove(ground: Ground, say: object) -> N
     until(say, running, "active")
     good(say, "pause", running)
     until(say, running, "paused")
+    assert "stopped" not in good(say, "list")
     first, second = (gid(good(say, "add", ground.url("/slow"), "--paused", "-o", f"w{number}")) for number in "12")
     high = gid(good(say, "add", ground.url("/slow"), "--paused", "--priority", "high"))
     top = gid(good(say, "add", ground.url("/slow"), "--paused", "--top"))
@@ -175,9 +176,14 @@ def test_settings_of_all_and_of_one(ground: Ground, say: object) -> None:
     shown = good(say, "set")
     assert "limit = 2M\n" in shown
     good(say, "set", "limit=", "active=5")
+    good(say, "set", "categories=isos=isos, films=films")
+    assert "categories = isos=isos, films=films" in good(say, "set")
+    good(say, "set", "categories=")
+    assert "categories = –" in good(say, "set")
     assert "limit = 2M" not in good(say, "set")
     name = gid(good(say, "add", ground.url("/slow"), "--paused"))
     good(say, "set", "--task", name, "task-limit=1K")
+    assert good(say, "set", "--task", name) == "task_limit = 1K\n"
     (task,) = [json.loads(line) for line in good(say, "list", "--json").splitlines()]
     assert task["limit"] == "1K"
     good(say, "remove", name)
@@ -199,6 +205,7 @@ def test_settings_of_all_and_of_one(ground: Ground, say: object) -> None:
         (("pause", "ffff", "--all"), "takes gids"),
         (("move", "ffff", "sideways"), "top, up, down, bottom"),
         (("set", "limit"), "write NAME=VALUE"),
+        (("set", "categories=isos"), "categories: write NAME=FOLDER"),
         (("set", "nonsense=1"), "nonsense"),
         (("set", "dir=/etc"), "outside of the folders"),
         (("set", "trace=/tmp/x"), "is no field"),

@@ -283,3 +283,9 @@ def test_all_end_together_whatever_their_rates() -> None:
         said = desk.flow(0.1, rates)
         assert desk.now < start + 60
     assert desk.now - start < 1.05 * 100 * MIB / sum(rates.values())
+
+
+def test_who_sends_no_ranges_begins_at_the_start_wherever_the_others_do() -> None:
+    desk = Desk(64 * MIB)
+    desk.scheduler.begin_at = 32 * MIB
+    assert [each.start for each in of(Fetch, desk.open(random_access=False))] == [0]

@@ -145,3 +145,14 @@ def test_the_last_writer_wins_in_the_middle() -> None:
     assert origin.within(5, 12) == [(5, 10, 1), (10, 12, 2)]
     origin.remove(8, 22)
     assert origin.within(0, 30) == [(0, 8, 1), (22, 30, 1)]
+
+
+def test_who_brought_most_of_a_part() -> None:
+    origin = Provenance()
+    origin.add(0, 30, 1)
+    origin.add(30, 100, 2)
+    assert [origin.most_of(*part) for part in ((0, 20), (20, 50), (90, 120), (100, 120))] == [1, 2, 2, None]
+    origin.add(10, 20, 3)
+    assert origin.most_of(0, 31) == 1, "both its parts together"
+    assert origin.most_of(0, 100, looks=1) == 1
+    assert Provenance().most_of(0, 10) is None

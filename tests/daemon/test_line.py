@@ -72,6 +72,26 @@ def test_the_next_is_the_first_that_waits_and_may() -> None:
     assert line.first(lambda each: False) is None
 
 
+def test_a_line_of_which_all_are_paused_is_looked_at_once_until_one_of_them_waits() -> None:
+    line = Line()
+    jobs = [job(str(number)) for number in range(3)]
+    for each in jobs:
+        each.state = State.PAUSED
+    line.insert(jobs)
+    assert line.first(lambda each: True) is None
+    jobs[1].state = State.WAITING
+    assert line.first(lambda each: True) is None
+    line.wake()
+    assert line.first(lambda each: True) is jobs[1]
+    # One that may not begin yet is looked at again.
+    assert line.first(lambda each: False) is None
+    assert line.first(lambda each: True) is jobs[1]
+    line.remove(jobs[1])
+    assert line.first(lambda each: True) is None
+    line.come_back(jobs[1])
+    assert line.first(lambda each: True) is jobs[1]
+
+
 def test_a_move_is_counted_from_the_start_from_here_or_from_the_end_and_kept_in_line() -> None:
     assert place_of(Whence.START, 2, 0, 5) == 2
     assert place_of(Whence.HERE, -1, 3, 5) == 2

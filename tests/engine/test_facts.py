@@ -10,7 +10,7 @@ from typing import Any, cast
 import libtorrent as lt
 import pytest
 
-from tests.engine.runs import content_of, drive, piece_hashes
+from tests.engine.runs import cancelled_at, content_of, drive, piece_hashes
 from tests.engine.swarm import ALONE, CONTENT, NAME, PIECE_BYTES, SIZE, Kind, made_torrent, seeds
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
@@ -89,6 +89,46 @@ def test_with_hashes_of_pieces_those_are_the_pieces_and_only_proven_ones_count(t
     with server:
         result = drive(watch, server.url("/f"), tmp_path, piece_hashes=piece_hashes(CONTENT, PIECE_BYTES))
     assert result.status is Status.FAILED
+
+
+def owned(task: Task) -> set[int]:
+    """Whose the cells of the map are; whatever there is of one came from somebody."""
+    cells, owners = task.progress().piece_map, task.piece_sources()
+    assert len(cells) == len(owners)
+    assert [at for at, cell in enumerate(cells) if cell and not owners[at]] == []
+    return set(owners)
+
+
+def test_each_cell_of_the_map_is_of_who_brought_it(tmp_path: Path) -> None:
+    one, other = (LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=PACE) for _ in range(2))
+
+    async def watch(task: Task) -> Result:
+        assert task.piece_sources() == b""
+        seen = set[int]()
+        async for progress in task:
+            if progress.piece_map:
+                seen = owned(task)
+        assert seen == {1, 2}
+        return await task.outcome()
+
+    with one, other:
+        drive(watch, one.url("/f"), tmp_path, mirrors=[other.url("/f")])
+
+
+def test_what_an_earlier_run_brought_is_of_nobody(tmp_path: Path) -> None:
+    async def stop(task: Task) -> Result:
+        return await cancelled_at(task, lambda progress: progress.done_bytes >= SIZE // 2)
+
+    async def watch(task: Task) -> Result:
+        async for progress in task:
+            if progress.piece_map and progress.done_bytes > progress.resumed_bytes:
+                assert {0, 1} >= set(task.piece_sources())
+        assert set(task.piece_sources()) == {0, 1}
+        return await task.outcome()
+
+    with LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=PACE) as server:
+        drive(stop, server.url("/f"), tmp_path)
+        drive(watch, server.url("/f"), tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, 1, 300_000])
@@ -206,7 +246,7 @@ def test_a_file_from_peers_and_a_mirror(tmp_path: Path) -> None:
             assert not peer.peer_choking
             (peer,) = task.peers(with_bitfields=True)
             assert peer.bitfield == b"\xff" * (COUNT // 8) + bytes([0xFF00 >> COUNT % 8 & 0xFF])
-            await looked(task, lambda task: bool(set_bits(table_of(task))))
+            await looked(task, lambda task: bool(set_bits(table_of(task))) and owned(task) >= {1, 2})
             table, swarm = table_of(task), task.swarm()
             assert (table.piece_length, table.count) == (PIECE_BYTES, COUNT)
             assert swarm is not None

@@ -10,7 +10,7 @@ import pytest
 
 from thunderdl.core.waiting import MOST_WAITING
 from thunderdl.engine import feeding
-from thunderdl.engine.feeding import Feeder, origin_of
+from thunderdl.engine.feeding import Feeder, host_as_typed
 from thunderdl.model import Result, Status
 
 
@@ -35,7 +35,7 @@ class Works:
     ) -> None:
         self.begun: list[FakeJob] = []
         self.feeder = Feeder[str](
-            jobs=jobs, room=lambda _: room, host_of=origin_of, begin=self._begin,
+            jobs=jobs, room=lambda _: room, host_of=host_as_typed, begin=self._begin,
             instead=lambda url, _: instead(url) if instead else [],
         )  # fmt: skip
         self._at_once = at_once
@@ -235,7 +235,7 @@ def test_what_cannot_begin_is_raised() -> None:
         def refuse(_: str) -> FakeJob:
             raise ValueError("a bug")
 
-        feeder = Feeder[str](jobs=1, room=lambda _: 1, host_of=origin_of, begin=refuse)
+        feeder = Feeder[str](jobs=1, room=lambda _: 1, host_of=host_as_typed, begin=refuse)
         with pytest.raises(ValueError, match="a bug"):
             await collect(feeder.results(["http://a/1"]))
 
@@ -254,4 +254,4 @@ def test_what_cannot_begin_is_raised() -> None:
     ],
 )
 def test_hosts_are_told_apart(url: str, origin: str) -> None:
-    assert origin_of(url) == origin
+    assert host_as_typed(url) == origin

@@ -243,10 +243,24 @@ def test_nobody_at_all(tmp_path: Path, ground: Ground) -> None:
 
 
 def test_a_mirror_without_ranges_that_cannot_bring_the_rest(tmp_path: Path, ground: Ground) -> None:
-    """What peers were to bring lies in the way of its one connection: a sentence, and no waiting for ever."""
+    """What peers were to bring lies in the way of its one connection; without a retry: a sentence, and no waiting for
+    ever."""
     ground.mirror.resources["/f"] = generated(SIZE, seed=1, behaviour=m.no_ranges)
     result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), timeout=1.0)
     failed(result, SwarmFault, 4, "no peer has it", "-m")
+
+
+@pytest.mark.parametrize("first", [0, 7])
+def test_a_mirror_without_ranges_brings_all_of_it_where_no_peer_comes(
+    tmp_path: Path, ground: Ground, monkeypatch: pytest.MonkeyPatch, first: int
+) -> None:
+    """It cannot leave out what the swarm was to bring; nor begin where downloaders that share would."""
+    monkeypatch.setattr("random.Random.randrange", lambda self, count: min(first, count - 1))
+    ground.mirror.resources["/f"] = generated(SIZE, seed=1, behaviour=m.no_ranges)
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), timeout=1.0, retries=1)
+    assert content_of(result) == CONTENT
+    assert told(result, "bytes were thrown away", ground.url, "sends no ranges")
+    assert mirror_of(result, ground.url).bytes == SIZE
 
 
 def test_a_magnet_that_nobody_has(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import itertools
 import json
@@ -182,6 +183,8 @@ def test_a_detail_tells_of_files_pieces_and_sources(tmp_path: Path, server: Loop
         assert (file["index"], file["size_bytes"], file["selected"]) == (1, 1 << 20, True)
         (source,) = told["sources"]
         assert (source["url"], source["kind"]) == (server.url("/file"), "http")
+        cells, owners = (base64.b64decode(told[name]) for name in ("piece_map", "piece_sources"))
+        assert (len(cells), len(owners), owners[0], owners[-1]) == (256, 256, 1, 0)
 
     over(tmp_path, use)
 

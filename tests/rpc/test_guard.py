@@ -12,7 +12,7 @@ import pytest
 
 from tests.rpc.serving import SECRET, Served, listening, next_of, serving
 from thunderdl.rpc.access import Access, made
-from thunderdl.rpc.exchange import Receive, Scope, Send
+from thunderdl.rpc.exchange import Receive, Refused, Scope, Send, parsed
 from thunderdl.rpc.guard import MOST_BYTES, MOST_DOCUMENT_BYTES
 from thunderdl.rpc.secret import Secret
 
@@ -179,6 +179,12 @@ def test_too_long_a_body_is_refused_before_it_is_read(tmp_path: Path) -> None:
         assert await _status(served, "/api/v1/documents", {"content-length": "9" * 30}) in (400, 413)
 
     against(tmp_path, attack)
+
+
+@pytest.mark.parametrize("text", [b"NaN", b"[Infinity]", b'{"a": -Infinity}'])
+def test_json_has_no_numbers_that_are_none(text: bytes) -> None:
+    with pytest.raises(Refused):
+        parsed(text)
 
 
 async def _status(served: Served, path: str, headers: dict[str, str]) -> int:

@@ -191,7 +191,7 @@ def test_a_file_renamed_between_open_and_lock_is_not_taken(target: str, monkeypa
 
 
 def test_a_name_that_is_always_replaced_is_given_up(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "_has_name", lambda *_: False)
+    monkeypatch.setattr(files, "has_name", lambda *_: False)
     before = len(os.listdir("/dev/fd"))
     with pytest.raises(StorageError, match="all the time"):
         PartFile.open(target)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from tests.web.fake_daemon import FakeDaemon
+from tests.web.real_daemon import RealDaemon
 from tests.web.scenes import SCENES
 
 if TYPE_CHECKING:
@@ -19,7 +20,19 @@ WAIT_MS = 8000
 # Under tests time goes faster than it does for people.
 TICK_S = 0.25
 
+
+class Daemon(Protocol):
+    """What a page is opened from."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def secret(self) -> str: ...
+
+
 StartDaemon = Callable[..., FakeDaemon]
+StartReal = Callable[..., RealDaemon]
 OpenPage = Callable[..., "Page"]
 
 
@@ -36,14 +49,35 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def start_daemon() -> Iterator[StartDaemon]:
-    """A daemon with the queue of that scene: what serves the page's API and has ``url``, ``secret``."""
-    running: list[FakeDaemon] = []
+def start_daemon(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StartDaemon]:
+    """A daemon with the queue of that scene: what serves the page's API and has ``url``, ``secret``. Of :data:`BOTH`
+    the real one has an empty queue."""
+    running: list[Any] = []
+    is_real = getattr(request, "param", "scripted") == "real"
 
-    def start(scene: str = "busy") -> FakeDaemon:
-        daemon = FakeDaemon(SCENES[scene](), tick_s=TICK_S)
+    def start(scene: str = "busy") -> Any:
+        daemon = RealDaemon(tmp_path) if is_real else FakeDaemon(SCENES[scene](), tick_s=TICK_S)
         daemon.start()
         running.append(daemon)
+        return daemon
+
+    yield start
+    for daemon in running:
+        daemon.stop()
+
+
+BOTH = pytest.mark.parametrize("start_daemon", ["scripted", "real"], indirect=True)
+
+
+@pytest.fixture
+def start_real(tmp_path: Path) -> Iterator[StartReal]:
+    """The real daemon, its queue empty. ``changes``: options."""
+    running: list[RealDaemon] = []
+
+    def start(**changes: object) -> RealDaemon:
+        daemon = RealDaemon(tmp_path, **changes)
+        running.append(daemon)
+        daemon.start()
         return daemon
 
     yield start
@@ -94,7 +128,7 @@ def open_page(pages: Callable[[str, str], Page], trouble: list[str]) -> Iterator
             trouble.append(said.text)
 
     def open_it(
-        daemon: FakeDaemon, path: str = "", *, width: int = 1280, locale: str = "en-GB", scheme: str = "light",
+        daemon: Daemon, path: str = "", *, width: int = 1280, locale: str = "en-GB", scheme: str = "light",
         login: bool = True,
     ) -> Page:  # fmt: skip
         page = pages(locale, scheme)

@@ -6,6 +6,7 @@ import enum
 from collections.abc import Iterator, Mapping
 
 from thunderdl.cli.grammar import POLICY_HELP, Argument, Command, Flag, Takes
+from thunderdl.cli.serving_flags import SERVING
 from thunderdl.options import Kind, Row, table
 
 
@@ -102,22 +103,6 @@ _SEEDING = (
     "encryption", "proxy",
 )  # fmt: skip
 _ALL = tuple(row.name for row in table())
-# By what happens to a task; see daemon/events.py.
-HOOKED = ("started", "paused", "stopped", "shared", "completed", "failed")
-_SERVING = (
-    Flag("state", ("--state",), Takes.VALUE, "Folder of the queue, the secret and kept documents.", "DIR"),
-    Flag("listen", ("--listen",), Takes.VALUES, "Where to listen [default: 127.0.0.1:6800]; may be repeated.",
-         "HOST:PORT"),
-    Flag("roots", ("--root",), Takes.VALUES, "Folder that tasks may be saved below, beside --dir.", "DIR"),
-    Flag("secret_file", ("--secret-file",), Takes.VALUE, "File whose first line is the secret that clients need.",
-         "FILE"),
-    Flag("host_names", ("--host-name",), Takes.VALUES, "Name by which the daemon may be called.", "NAME"),
-    Flag("watched", ("--watch",), Takes.VALUES, "Folder whose .torrent, .meta4, .magnet files are queued.", "DIR"),
-    *(Flag(f"on_{what}", (f"--on-{what}",), Takes.VALUE, f"Program to run on tasks that are {what}; no shell.",
-           "COMMAND") for what in HOOKED),
-    Flag("webhook", ("--webhook",), Takes.VALUE, "Address to tell the same, by POST.", "URL"),
-    Flag("origins", ("--allow-origin",), Takes.VALUES, "Web page of another origin that may ask; * for any.", "ORIGIN"),
-)  # fmt: skip
 _STATE = Flag("state", ("--state",), Takes.VALUE, "Folder of the daemon's queue.", "DIR")
 _IN_LINE = (
     Flag("category", ("--category",), Takes.VALUE, "Category, whose folder it is saved in.", "NAME"),
@@ -264,7 +249,7 @@ COMMANDS: Mapping[str, Command] = {
             name="daemon",
             target="thunderdl.cli.daemon:daemon",
             help="Keep a queue of downloads, with a web page, an API and aria2's interface.",
-            flags=(*_SERVING, *_options(*_LASTING), _QUIET),
+            flags=(*SERVING, *_options(*_LASTING), _QUIET),
         ),
         Command(
             name="add",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
+from thunderdl.cli.serving_flags import shown
 from thunderdl.cli.views import write_line
 from thunderdl.errors import printable
 
@@ -15,15 +16,16 @@ def config(typed: Typed) -> int:
     """Show the settings as the same flags would make them for ``get``."""
     loaded = settings.load(typed.settings())
     loaded.options()
-    lines = [f"# {printable(settings.config_path())}", *rows_of(loaded)]
+    path = settings.config_path()
+    lines = [f"# {printable(path)}", *rows_of(loaded, shown(settings.daemon_values(), path))]
     write_line(sys.stdout, "\n".join(lines))
     return 0
 
 
-def rows_of(loaded: settings.Settings) -> Iterator[str]:
-    """Aligned ``name = value  # origin`` lines."""
-    values = {item.row.name: item.shown() for item in loaded.items}
-    width = max(map(len, values))
-    value_width = min(max(map(len, values.values())), 40)
-    for item in loaded.items:
-        yield f"{item.row.name:<{width}} = {values[item.row.name]:<{value_width}}  # {item.origin}"
+def rows_of(loaded: settings.Settings, more: Iterable[tuple[str, str, str]] = ()) -> Iterator[str]:
+    """Aligned ``name = value  # origin`` lines. ``more``: further ones, in these three parts."""
+    rows = [*((item.row.name, item.shown(), item.origin) for item in loaded.items), *more]
+    width = max(len(name) for name, _, _ in rows)
+    value_width = min(max(len(value) for _, value, _ in rows), 40)
+    for name, value, origin in rows:
+        yield f"{name:<{width}} = {value:<{value_width}}  # {origin}"

@@ -73,21 +73,43 @@ def change(typed: Typed) -> int:
     given = {name.replace("-", "_"): value for name, _, value in pairs}
     with daemon_of(typed) as daemon:
         if (gid := typed.text("task")) is not None:
-            daemon.ask("PATCH", f"tasks/{gid_of(gid)}", {"options": given})
-            return 0
-        if given:
+            if given:
+                daemon.ask("PATCH", f"tasks/{gid_of(gid)}", {"options": given})
+                return 0
+            told = daemon.ask("GET", f"tasks/{gid_of(gid)}")["options"]
+        elif given:
             daemon.ask("PATCH", "settings", {name: _setting(name, value) for name, value in given.items()})
             return 0
-        told = daemon.ask("GET", "settings")
+        else:
+            told = daemon.ask("GET", "settings")
     for name, value in told.items():
-        write_line(sys.stdout, f"{name} = {printable(value if isinstance(value, str) else json.dumps(value))}")
+        write_line(sys.stdout, f"{name} = {printable(_shown(value))}")
     return 0
+
+
+def _shown(value: object) -> str:
+    """As it may be typed again, as far as it can be."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={text}" for name, text in value.items()) or "–"
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        return ", ".join(value) or "–"
+    return value if isinstance(value, str) else "–" if value in (None, []) else json.dumps(value)
 
 
 def _setting(name: str, text: str) -> object:
     if name == "active" and text.isdecimal():
         return int(text)
+    if name == "categories":
+        return _categories(text)
     return text or None
+
+
+def _categories(text: str) -> dict[str, str]:
+    """``isos=isos, films=/srv/films``. Raises UsageError."""
+    pairs = [part.strip().partition("=") for part in text.split(",") if part.strip()]
+    if not all(name and folder for name, _, folder in pairs):
+        raise UsageError("categories: write NAME=FOLDER, with commas between, as isos=isos, films=/srv/films.")
+    return {name.strip(): folder.strip() for name, _, folder in pairs}
 
 
 def _each(typed: Typed, what: str) -> int:

@@ -89,12 +89,20 @@ def daemon_of(typed: Typed) -> Daemon:
     """The daemon whose state folder ``--state`` names, else the user's. Raises UsageError where there is none."""
     state = os.path.expanduser(typed.text("state") or settings.state_path())
     address = _first_line(os.path.join(state, "address"))
-    secret = os.environ.get("THUNDERDL_RPC_SECRET") or _first_line(os.path.join(state, "secret"))
+    secret = (
+        os.environ.get("THUNDERDL_RPC_SECRET") or _named_secret(typed) or _first_line(os.path.join(state, "secret"))
+    )
     if address is None:
         raise Unreachable(f"{printable(state)}: no daemon keeps its queue there; start one with thunderdl daemon.")
     if secret is None:
         raise UsageError(f"{printable(state)}: its secret is not there; set THUNDERDL_RPC_SECRET to the daemon's.")
     return Daemon(address, secret)
+
+
+def _named_secret(typed: Typed) -> str | None:
+    """The first line of the file that config.toml names, where it is that daemon that is meant."""
+    named = settings.daemon_values().get("secret_file") if typed.text("state") is None else None
+    return _first_line(os.path.expanduser(str(named))) if named else None
 
 
 def gid_of(text: str) -> str:

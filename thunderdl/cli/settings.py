@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from thunderdl.cli import serving_flags
 from thunderdl.errors import UsageError, printable, shown_url
 from thunderdl.option_values import value_of
 from thunderdl.options import Encryption, Exists, Kind, Options, Priority, Row, table
@@ -52,6 +53,7 @@ def merge(*, file: Given, environment: Mapping[str, str], flags: Given, file_nam
     UsageError for an unknown key of the file and for any value that does not parse.
     """
     _refuse_unknown(file, file_name)
+    serving_flags.values_of(file, file_name)
     return Settings(tuple(_setting(row, file, environment, flags, file_name) for row in table()))
 
 
@@ -59,6 +61,12 @@ def load(flags: Given) -> Settings:
     """The settings of this process. UsageError also for a config file that cannot be read."""
     path = config_path()
     return merge(file=read_config(path), environment=os.environ, flags=flags, file_name=path)
+
+
+def daemon_values() -> serving_flags.Values:
+    """What the file's table ``[daemon]`` says, by the names of the flags. Raises UsageError."""
+    path = config_path()
+    return serving_flags.values_of(read_config(path), path)
 
 
 def config_path() -> str:
@@ -75,9 +83,10 @@ def config_path() -> str:
 
 
 def state_path() -> str:
-    """The daemon's folder: THUNDERDL_STATE, else below the user's state folder as platformdirs names it."""
-    if named := os.environ.get("THUNDERDL_STATE"):
-        return os.path.abspath(os.path.expanduser(named))
+    """The daemon's folder: THUNDERDL_STATE, else what config.toml says, else below the user's state folder as
+    platformdirs names it. Raises UsageError."""
+    if named := os.environ.get("THUNDERDL_STATE") or daemon_values().get("state"):
+        return os.path.abspath(os.path.expanduser(str(named)))
     if _ON_LINUX:
         base = os.environ.get("XDG_STATE_HOME", "").strip() or os.path.expanduser("~/.local/state")
         return os.path.join(base, "thunderdl")
@@ -135,7 +144,7 @@ def _from_toml(row: Row, value: object, origin: str) -> object:
 
 
 def _refuse_unknown(file: Given, file_name: str) -> None:
-    known = [row.name for row in table() if not row.once]
+    known = [*(row.name for row in table() if not row.once), serving_flags.TABLE]
     for key in file:
         if key not in known:
             import difflib

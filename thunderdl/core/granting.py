@@ -256,7 +256,8 @@ class Granting:
     def _gap_for(self, source: Source, held: RangeSet | None = None) -> tuple[int, int] | None:
         """The first missing range that this source may bring: low first, so that readers in order follow closely."""
         others = [s for s in self.roster.sources.values() if s.usable and s is not source] if source.avoid else []
-        for start, end in self._in_order():
+        # Who sends no ranges begins at the start of the file, wherever the others do.
+        for start, end in self._in_order() if source.random_access else self.missing:
             if start >= self.horizon or (not source.random_access and start != 0):
                 return None
             end = min(end, self.horizon)

@@ -63,9 +63,9 @@ class Staffing(Granting):
     def _start_lanes(self, to_come: int = 0) -> int:
         """Where the climb begins: few where many sources share the budget, those ``to_come`` among them. (Of a hundred
         mirrors the first two dozen had two lanes each, and gave them up again for those that came after them.)"""
-        sources = len(self.roster.sources) + 1 + to_come
+        sources = len(self.roster.sources) + 1
         most = START_LANES if sources == 1 else START_LANES_OF_MANY
-        return int(clamp(self._all_lanes // sources, 1, min(most, self._host_lanes)))
+        return int(clamp(self._all_lanes // (sources + to_come), 1, min(most, self._host_lanes)))
 
     def _open_lanes(self) -> list[Command]:
         commands: list[Command] = []

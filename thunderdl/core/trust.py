@@ -108,6 +108,17 @@ class Provenance:
     def sources_of(self, start: int, end: int) -> frozenset[int]:
         return frozenset(source for _, _, source in self.within(start, end))
 
+    def most_of(self, start: int, end: int, *, looks: int = 32) -> int | None:
+        """Who brought most of ``[start, end)``, by the first ``looks`` extents that lie there; None for nobody."""
+        brought = dict[int, int]()
+        first = max(0, bisect_right(self._starts, start) - 1)
+        for at in range(first, min(first + looks, len(self._starts))):
+            if self._starts[at] >= end:
+                break
+            if (here := min(self._ends[at], end) - max(self._starts[at], start)) > 0:
+                brought[self._sources[at]] = brought.get(self._sources[at], 0) + here
+        return max(brought, key=brought.__getitem__, default=None)
+
     def extents_of(self, source: int) -> list[tuple[int, int]]:
         """All that ``source`` brought."""
         return [(a, b) for a, b, s in zip(self._starts, self._ends, self._sources, strict=True) if s == source]

@@ -221,6 +221,7 @@ class Queue:
         for job in jobs:
             if job.state is State.PAUSED:
                 job.state = State.WAITING
+                self._line.wake()
                 self.events.publish(What.CHANGED, job)
             else:
                 self._leaving[job] = State.WAITING
@@ -470,13 +471,15 @@ class Queue:
 
 
 def _outcome_of(result: Result, seen: Progress) -> Outcome:
-    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds."""
+    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds. That somebody
+    stopped it is nothing that is wrong with it."""
     error, path = result.error, result.path
+    told = str(error) if error is not None and result.status is not Status.CANCELLED else ""
     return Outcome(
         name=os.path.basename(path or seen.path or ""), path=path,
         size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
         uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
-        notes=result.notes, error=str(error) if error is not None else "",
+        notes=result.notes, error=told,
         kind=type(error).__name__ if error is not None else "",
         exit_code=error.exit_code if isinstance(error, ThunderdlError) else int(error is not None),
     )  # fmt: skip

@@ -98,6 +98,8 @@ def _told(value: Outcome | Claim) -> dict[str, object]:
 
 
 def _texts(found: Mapping[str, Any]) -> dict[str, Text]:
+    if not found:
+        return {}
     return {str(name): tuple(map(str, text)) if isinstance(text, list) else str(text) for name, text in found.items()}
 
 

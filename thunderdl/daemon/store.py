@@ -58,8 +58,7 @@ class Store:
 
     async def open_jobs(self) -> list[Job]:
         """Those that have not ended."""
-        rows = await asyncio.wrap_future(self._database.read(records.OPEN))
-        return self._jobs_of(rows)
+        return await self._read(records.OPEN)
 
     async def ended_jobs(
         self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
@@ -71,13 +70,11 @@ class Store:
             "AND (? IS NULL OR state = ?) ORDER BY ended_at DESC LIMIT ?"
         )
         named = state.value if state is not None else None
-        rows = await asyncio.wrap_future(self._database.read(sql, before, pattern, pattern, named, named, most))
-        return self._jobs_of(rows)
+        return await self._read(sql, before, pattern, pattern, named, named, most)
 
     async def job(self, gid: str) -> Job | None:
         """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError."""
-        rows = await asyncio.wrap_future(self._database.read(records.ONE, gid))
-        return next(iter(self._jobs_of(rows)), None)
+        return next(iter(await self._read(records.ONE, gid)), None)
 
     async def count_ended(self) -> int:
         """How many have ended and are not forgotten. Raises StorageError."""
@@ -126,15 +123,17 @@ class Store:
         """The same options as one object for all that have them."""
         return self._reader.share(options)
 
-    def _jobs_of(self, rows: Iterable[tuple[Any, ...]]) -> list[Job]:
-        found = []
-        for row in rows:
-            try:
-                found.append(self._reader.job_of(row))
-            except ValueError as error:
-                gid = printable(str(row[0]))[:40]
-                self.notes.append(f"the task {gid} cannot be read and is left out: {printable(str(error))}.")
-        return found
+    async def _read(self, sql: str, *values: object) -> list[Job]:
+        found = await asyncio.wrap_future(self._database.read_each(self._job_of, sql, *values))
+        return [job for job in found if job is not None]
+
+    def _job_of(self, row: tuple[Any, ...]) -> Job | None:
+        try:
+            return self._reader.job_of(row)
+        except ValueError as error:
+            gid = printable(str(row[0]))[:40]
+            self.notes.append(f"the task {gid} cannot be read and is left out: {printable(str(error))}.")
+            return None
 
     # -- settings and documents
 

@@ -66,6 +66,9 @@ class Exchange:
         self._read_back: set[int] = set()
         self._has_lost = self._is_away = self._has_failed = False
         self.swarm_bytes = 0
+        # Asked when nobody is left: whether a mirror brings all of it from the start, what is there given up.
+        self.begin_again: Callable[[], bool] = lambda: False
+        self._is_without_swarm = False
         parts.member.on_piece, parts.member.on_fault = self._brought, self._swarm_failed
         parts.member.on_bad = parts.division.assigned.discard
         parts.ledger.on_piece = self._proven
@@ -74,6 +77,10 @@ class Exchange:
     def pieces_here(self) -> bytes:
         """A byte for each piece, 1 where it is here, whoever brought it."""
         return self._parts.division.here
+
+    def unrecorded(self) -> Iterator[tuple[int, int, int]]:
+        """What the swarm has brought since it was last recorded."""
+        return ((*self._parts.division.bounds(piece), SWARM) for piece in self._to_record)
 
     def first_pieces(self) -> tuple[int, ...]:
         """What the swarm has at first."""
@@ -128,6 +135,10 @@ class Exchange:
 
     def _divide(self) -> None:
         driver, candidates, view = self._parts.driver, self._parts.candidates, self._parts.member.last.view
+        if self._is_without_swarm and not any(view.available):
+            # What it were given would be a hole in what one mirror sends from start to end.
+            return
+        self._is_without_swarm = False
         scheduler = driver.scheduler
         held = scheduler.held()
         mirrors = candidates.still_opening or scheduler.has_source_at_work
@@ -165,10 +176,26 @@ class Exchange:
         if (moved := last.down_bytes + written) > self._moved_bytes or self._is_hopeful():
             self._moved_bytes, self._alive_at = moved, now
         if now - self._alive_at > self._patience_s:
+            self._leave_it_to_mirrors()
+            # Where it had begun nothing yet, the start may have been what was kept for the swarm.
+            if self._parts.driver.scheduler.has_hopeful_source or self.begin_again():
+                self._alive_at = now
+                return
             raise SwarmFault(
                 f"{self._name}: no peer has it, and no mirror works (waited {self._patience_s:g} seconds); "
                 "give mirrors with -m, trackers with --tracker, or wait longer with --timeout."
             )
+
+    def _leave_it_to_mirrors(self) -> None:
+        """What no peer has the mirrors are to bring, and what they had brought once more: one that sends no ranges
+        begins at the start."""
+        division = self._parts.division
+        self._is_without_swarm = True
+        back, division.assigned = tuple(sorted(division.assigned)), set[int]()
+        self._perform(Moves(given_back=back))
+        for piece in list(division.done):
+            division.lost(piece)
+        self._has_lost = bool(self._from_swarm)
 
     def _is_hopeful(self) -> bool:
         mirrors = self._parts.candidates.still_opening or self._parts.driver.scheduler.has_hopeful_source

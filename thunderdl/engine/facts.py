@@ -14,7 +14,7 @@ from urllib.parse import quote
 from thunderdl.core.piecing import bitfield, bitfield_of_ranges, done_bytes, full_bitfield, granule_bytes
 from thunderdl.core.ranges import RangeSet
 from thunderdl.engine.naming import guess_target
-from thunderdl.engine.snapshot import done_bytes_of, source_progress
+from thunderdl.engine.snapshot import done_bytes_of, piece_sources_of, source_progress
 from thunderdl.errors import ThunderdlError
 from thunderdl.formats.links import is_magnet
 from thunderdl.model import (
@@ -61,6 +61,10 @@ class Facts:
             return None
         hashes = self.download.options.piece_hashes
         return self._table(size, hashes.piece_length if hashes else granule_bytes(size))
+
+    def piece_sources(self) -> bytes:
+        """Who brought each cell of the piece map."""
+        return piece_sources_of(self.download)
 
     def _table(self, size: int, length: int) -> PieceTable:
         here, count = self._here(), -(-size // length)

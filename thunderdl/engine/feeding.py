@@ -153,8 +153,9 @@ class Feeder(Generic[R]):
         return bool(found)
 
 
-def origin_of(url: str) -> str:
-    """The origin of a URL as typed, without judging it: good enough to tell hosts apart, for a microsecond."""
+def host_as_typed(url: str) -> str:
+    """Where a URL as typed leads, without judging it: good enough to tell hosts apart, for a microsecond. What is sent
+    to whom is decided by :func:`thunderdl.engine.opening.origin_of`."""
     scheme, _, rest = url.partition("://")
     authority = rest.partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
     scheme = scheme.lower()

@@ -7,7 +7,7 @@ takes them all.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -83,6 +83,12 @@ class Joint(Ranged):
                 lanes=sum(1 for peer in seen.peers if peer.down_bytes_per_s), note=told,
             ),
         )  # fmt: skip
+
+    def unrecorded(self) -> Iterator[tuple[int, int, int]]:
+        """Those of the swarm, too."""
+        yield from super().unrecorded()
+        if self._exchange is not None:
+            yield from self._exchange.unrecorded()
 
     @property
     def uploaded_bytes(self) -> int:
@@ -170,6 +176,7 @@ class Joint(Ranged):
         self._exchange = Exchange(
             parts, name=self._download.name, patience_s=self._options.timeout, on_fault=self._fault
         )
+        self._exchange.begin_again = self._begin_again
         return self._exchange
 
     async def _join_swarm(self, exchange: Exchange, here: list[bool]) -> None:

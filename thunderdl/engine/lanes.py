@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeGuard
 
@@ -201,12 +201,17 @@ class Lanes:
 
     def live_bytes(self) -> int:
         """Bytes written but not yet in the ledger's records."""
-        return sum(
-            transfer.position - transfer.recorded_end
-            for lane in self._lanes.values()
-            for transfer in lane.transfers.values()
-            if transfer.begun
-        )
+        return sum(end - start for start, end, _ in self.live())
+
+    def live(self) -> Iterator[tuple[int, int, int]]:
+        """Each range of them, with its source."""
+        for lane in self._lanes.values():
+            for transfer in lane.transfers.values():
+                # In this order: a mover that makes a record meanwhile has put it there before it moves the end on.
+                start = transfer.recorded_end
+                start = transfer.records[0].start if transfer.records else start
+                if transfer.begun and (end := transfer.position) > start:
+                    yield start, end, lane.source.id
 
     # -- inside
 

@@ -261,6 +261,10 @@ class Ranged:
         """What is there, where no ledger tells it."""
         return b""
 
+    def unrecorded(self) -> Iterator[tuple[int, int, int]]:
+        """Ranges that are written and not yet in the ledger's records, each with its source."""
+        return self.driver.lanes.live() if self.driver else iter(())
+
     def losses(self) -> Iterator[str]:
         """Notes on sources that were of no use, or not to the end."""
         books = self.driver.scheduler.roster.sources if self.driver else {}

@@ -76,6 +76,28 @@ def _piece_map(download: Download, size: int | None) -> bytes:
     return cells
 
 
+def piece_sources_of(download: Download) -> bytes:
+    """For each cell of the piece map who brought most of it: 1 + its place in the progress's sources; 0 where nobody
+    has yet, or an earlier run. Empty where that is not known."""
+    size, ranged = download.version.size, download.ranged
+    if not size or ranged is None:
+        return b""
+    if ranged.ledger is None:
+        # libtorrent tells of no piece whose it was: it is known where there is one source alone, from the start.
+        is_alone = not ranged.resumed_bytes and len(source_progress(download)) == 1
+        return bytes(map(bool, ranged.piece_map(MAP_CELLS))) if is_alone else b""
+    ids = sorted(candidate.id for candidate in download.candidates.all)
+    # The swarm's id is 0, and it comes last.
+    places = {source: place for place, source in enumerate([*ids, 0], 1) if place < 256}
+    count = min(MAP_CELLS, size)
+    most = (ranged.ledger.origin.most_of(at * size // count, (at + 1) * size // count) for at in range(count))
+    cells = [places.get(source, 0) if source is not None else 0 for source in most]
+    for start, end, source in ranged.unrecorded():
+        for cell in range(start * count // size, (end - 1) * count // size + 1):
+            cells[cell] = cells[cell] or places.get(source, 0)
+    return bytes(cells)
+
+
 def cells_of(filled: RangeSet, size: int, count: int) -> bytes:
     """``count`` cells over the file, each 0 (missing) to 255 (all there)."""
     count = min(count, size)

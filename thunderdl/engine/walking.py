@@ -25,7 +25,7 @@ from thunderdl.errors import BadResponse, RedirectRefused, ThunderdlError, Usage
 from thunderdl.formats.http_headers import http_date
 from thunderdl.formats.index_pages import parse_html, parse_json
 from thunderdl.formats.links import names_metalink
-from thunderdl.formats.listings import MAX_PAGE_BYTES, ListedFile, ListedFolder, Page, Place, origin_of
+from thunderdl.formats.listings import MAX_PAGE_BYTES, ListedFile, ListedFolder, Page, Place, page_origin
 from thunderdl.formats.manifests import parse_lines, parse_objects, parse_sums
 from thunderdl.formats.metalink import parse_metalink
 from thunderdl.formats.metalink_model import Metalink
@@ -254,7 +254,7 @@ def _same_place(asked: str, answered: str) -> str:
     """The URL that links of an answer are relative to: the one that was asked for, perhaps with a slash behind it."""
     try:
         old, new = urlsplit(asked), urlsplit(answered)
-        same = origin_of(asked) == origin_of(answered) and new.path.rstrip("/") == old.path.rstrip("/")
+        same = page_origin(asked) == page_origin(answered) and new.path.rstrip("/") == old.path.rstrip("/")
     except ValueError:
         same = False
     if not same:

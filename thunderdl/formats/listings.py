@@ -87,7 +87,7 @@ class Place:
         self.base = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("/")[0] + "/"
         self._name, self._safe = name, safe_component
         parts = urlsplit(self.base)
-        self._origin, self._segments = origin_of(self.base), [_decoded(one) for one in parts.path.split("/")[:-1]]
+        self._origin, self._segments = page_origin(self.base), [_decoded(one) for one in parts.path.split("/")[:-1]]
         self._plain = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
     def below(self, reference: str) -> list[str] | None:
@@ -100,7 +100,7 @@ class Place:
             return None
         try:
             joined = urljoin(self._plain, reference)
-            if origin_of(joined) != self._origin:
+            if page_origin(joined) != self._origin:
                 return None
             segments = urlsplit(joined).path.split("/")
         except ValueError:
@@ -174,7 +174,7 @@ class Place:
             page.files.append(ListedFile(name, url, "", size_bytes, digest))
 
 
-def origin_of(url: str) -> str:
+def page_origin(url: str) -> str:
     """Scheme, host and port, in one form for each origin. Raises ValueError for what is no URL."""
     parts = urlsplit(url)
     scheme = parts.scheme.lower()

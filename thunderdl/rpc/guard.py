@@ -21,7 +21,8 @@ MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 _OF_DOCUMENTS = ("/api/v1/documents", "/api/v1/inspect")
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "manifest-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "manifest-src 'self'; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 SAFE_HEADERS: Headers = (
     (b"content-security-policy", _POLICY.encode()), (b"x-content-type-options", b"nosniff"),

@@ -74,6 +74,8 @@ class Secret:
 
     def admits(self, cookie: str) -> bool:
         """Whether a cookie is one of ours that still holds. Nobody guesses a signature: this answers at once."""
+        if not cookie:
+            return False
         told, _, signature = cookie.rpartition(".")
         began = told.partition(".")[0]
         if not hmac.compare_digest(self._signed(told).encode(), signature.encode("utf-8", "replace")):

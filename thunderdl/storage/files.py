@@ -21,6 +21,7 @@ import fcntl
 import os
 import stat
 import sys
+from collections.abc import Callable
 
 from thunderdl.errors import DiskFull, StorageError, TargetExists, TargetLocked
 from thunderdl.options import Exists
@@ -163,21 +164,11 @@ class PartFile:
         the name is anything but a regular file of its own or the system refuses.
         """
         path = part_path(target)
-        for _ in range(_OPEN_ATTEMPTS):
-            fd = _open_part(path)
-            try:
-                _check_regular(path, fd)
-                lock(path, fd)
-                if _has_name(fd, path) and not _is_leftover(path, target, fd):
-                    return cls(target, fd, os.fstat(fd).st_size)
-            except OSError as error:
-                close_quietly(fd)
-                raise storage_fault(path, error) from error
-            except BaseException:
-                close_quietly(fd)
-                raise
-            close_quietly(fd)
-        raise StorageError(path, "it is being replaced all the time", "choose another name with --out")
+        fd = open_locked(
+            path, _open_part, _check_regular, lambda fd: has_name(fd, path) and not _is_leftover(path, target, fd),
+            "choose another name with --out",
+        )  # fmt: skip
+        return cls(target, fd, os.fstat(fd).st_size)
 
     @classmethod
     def open_published(cls, target: str) -> PartFile | None:
@@ -238,7 +229,7 @@ class PartFile:
             mark(self.fd)
         self.sync()
         try:
-            if not _has_name(self.fd, self.target if self.published else self.path):
+            if not has_name(self.fd, self.target if self.published else self.path):
                 raise StorageError(self.path, "something else has been put in its place", "run the same command again")
             final = self.target if self.published else _publish(self.path, self.target, exists, self.fd)
         except OSError as error:
@@ -250,7 +241,7 @@ class PartFile:
     def discard(self) -> None:
         """Remove it (not what somebody else has put under its name), and close it. Raises StorageError."""
         try:
-            if self.fd >= 0 and not self.published and _has_name(self.fd, self.path):
+            if self.fd >= 0 and not self.published and has_name(self.fd, self.path):
                 os.unlink(self.path)
         except OSError as error:
             raise storage_fault(self.path, error) from error
@@ -398,7 +389,7 @@ def _check_regular(path: str, fd: int) -> None:
         raise StorageError(path, "it is no regular file", "remove it, or choose another name with --out")
 
 
-def _has_name(fd: int, path: str) -> bool:
+def has_name(fd: int, path: str) -> bool:
     """Whether the open file still is what the name stands for."""
     try:
         named = os.stat(path, follow_symlinks=False)
@@ -423,6 +414,30 @@ def _is_leftover(path: str, target: str, fd: int) -> bool:
         raise StorageError(path, "it is a hard link to another file", "remove it, or choose another name with --out")
     os.unlink(path)
     return True
+
+
+def open_locked(
+    path: str, opened: Callable[[str], int], check: Callable[[str, int], None], is_it: Callable[[int], bool],
+    otherwise: str,
+) -> int:  # fmt: skip
+    """The file at ``path``, locked: opened anew as long as it is another one that was locked, since somebody had put it
+    in place meanwhile. ``check``: raises for what is no such file; ``is_it``: whether the one that is locked is meant;
+    ``otherwise``: what to do where it never is. Raises TargetLocked, StorageError."""
+    for _ in range(_OPEN_ATTEMPTS):
+        fd = opened(path)
+        try:
+            check(path, fd)
+            lock(path, fd)
+            if is_it(fd):
+                return fd
+        except OSError as error:
+            close_quietly(fd)
+            raise storage_fault(path, error) from error
+        except BaseException:
+            close_quietly(fd)
+            raise
+        close_quietly(fd)
+    raise StorageError(path, "it is being replaced all the time", otherwise)
 
 
 def lock(path: str, fd: int) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 from thunderdl.core.mirroring import Kept
 from thunderdl.errors import StorageError
-from thunderdl.storage.files import close_quietly, ensure_folder, lock, storage_fault, sync_data
+from thunderdl.storage.files import close_quietly, ensure_folder, has_name, open_locked, storage_fault, sync_data
 
 STATE_NAME = ".thunderdl-mirror"
 _NEW = ".thunderdl-mirror.new"
@@ -29,7 +29,6 @@ MAX_BYTES = 512 * 2**20
 MAX_ROWS = 2**20
 _LONGEST_TEXT = 1024
 _LARGEST = 2**63
-_ATTEMPTS = 100
 
 
 class MirrorState:
@@ -44,24 +43,12 @@ class MirrorState:
         """Lock the folder and read what it remembers. Blocking. Raises StorageError, TargetLocked."""
         ensure_folder(folder)
         path = os.path.join(folder, STATE_NAME)
-        for _ in range(_ATTEMPTS):
-            try:
-                fd = os.open(path, _FLAGS, _MODE)
-            except OSError as error:
-                raise storage_fault(path, error) from error
-            try:
-                _check(path, fd)
-                lock(path, fd)
-                if _is_named(path, fd):
-                    return cls(folder, fd, read_rows(folder))
-            except OSError as error:
-                close_quietly(fd)
-                raise storage_fault(path, error) from error
-            except BaseException:
-                close_quietly(fd)
-                raise
+        fd = open_locked(path, _opened, _check, lambda fd: has_name(fd, path), "stop the other run")
+        try:
+            return cls(folder, fd, read_rows(folder))
+        except BaseException:
             close_quietly(fd)
-        raise StorageError(path, "it is being replaced all the time", "stop the other run")
+            raise
 
     def keep(self, name: str, kept: Kept) -> None:
         """Remember a file. Raises StorageError."""
@@ -145,14 +132,14 @@ def _opener(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, _MODE)
 
 
+def _opened(path: str) -> int:
+    try:
+        return os.open(path, _FLAGS, _MODE)
+    except OSError as error:
+        raise storage_fault(path, error) from error
+
+
 def _check(path: str, fd: int) -> None:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         raise StorageError(path, "it is no file of its own", "remove it, or choose another folder")
-
-
-def _is_named(path: str, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path, follow_symlinks=False), os.fstat(fd))
-    except FileNotFoundError:
-        return False

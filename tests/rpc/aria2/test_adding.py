@@ -9,6 +9,8 @@ import pytest
 from tests.rpc.aria2.service import Service
 from tests.rpc.aria2.test_calling import URI, ran
 from thunderdl.daemon.jobs import State
+from thunderdl.daemon.rules import NEVER_FROM_OUTSIDE
+from thunderdl.rpc.aria2.settings import taken_here
 
 TORRENT = (
     b"d8:announce17:http://t.test/ann7:comment5:hello13:creation datei1700000000e4:infod5:filesl"
@@ -96,6 +98,28 @@ def test_no_hook_and_no_file_of_the_machine_is_set_from_outside(tmp_path: Path) 
             assert "rpc-secret" not in told
 
     ran(tmp_path, what)
+
+
+def test_no_password_is_told(tmp_path: Path) -> None:
+    secrets = {"http-user": "u", "http-passwd": "hidden1", "ftp-passwd": "hidden2", "all-proxy-passwd": "hidden3",
+               "all-proxy": "http://u:hidden4@127.0.0.1:9/"}  # fmt: skip
+
+    async def what(service: Service) -> None:
+        uri = "http://u:hidden5@127.0.0.1:1/f"
+        gid = await service.call("aria2.addUri", [uri], {**secrets, "pause": "true"})
+        await service.call("aria2.changeGlobalOption", secrets)
+        told = [await service.call(f"aria2.{name}", gid) for name in ("getOption", "tellStatus", "getUris", "getFiles")]
+        told += [await service.call("aria2.getGlobalOption"), await service.call("aria2.tellWaiting", 0, 9)]
+        assert "hidden" not in json.dumps(told)
+        assert told[0]["http-user"] == "u"
+        assert await service.call("aria2.changeUri", gid, 1, [URI], [f"{URI}2"]) == [1, 1]
+
+    ran(tmp_path, what)
+
+
+def test_nothing_that_others_must_not_set_can_be_set_for_a_task() -> None:
+    assert not taken_here() & NEVER_FROM_OUTSIDE
+    assert {"dir", "out", "headers", "task_limit"} <= taken_here()
 
 
 def test_a_torrent_is_told_before_it_begins_and_its_files_are_chosen(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def test_the_same_methods_answer(tmp_path: Path) -> None:
         '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + CALL.format("<param><value>&b;</value></param>"),
         '<!DOCTYPE x SYSTEM "file:///etc/passwd">' + CALL.format(""), "<!DOCTYPE x>" + CALL.format(""),
         CALL.format("<param><value><int>x</int></value></param>"),
-        CALL.format("<param><value><array><data>" * 1000), CALL.format("<param><value><nope>1</nope></value></param>"),
+        CALL.format("<param>" + "<value><array><data>" * 100 + "</data></array></value>" * 100 + "</param>"),
+        CALL.format("<param><value><nope>1</nope></value></param>"),
     ],
 )  # fmt: skip
 def test_what_is_no_call_is_a_fault_and_no_document_type_is_read(body: str, tmp_path: Path) -> None:

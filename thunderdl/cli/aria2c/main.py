@@ -16,8 +16,9 @@ from thunderdl.aria2.command_line import BadCommandLine, CommandLine, read_comma
 from thunderdl.aria2.exit_codes import OK, OPTION, UNKNOWN
 from thunderdl.aria2.help_text import USAGE, help_text, option_text, version_text
 from thunderdl.aria2.table import OPTIONS
-from thunderdl.aria2.translating import applied, connections_to_a_host, translate
+from thunderdl.aria2.translating import MOST_PER_HOST, applied, connections_to_a_host, translate
 from thunderdl.aria2.values import BadOption
+from thunderdl.cli.aria2c.background import into_background
 from thunderdl.cli.aria2c.given import BadConf, Given, load
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
@@ -53,16 +54,24 @@ def _asked_for(line: CommandLine) -> str | None:
 
 def _run(given: Given) -> int:
     if given.is_on("enable-rpc"):
-        from thunderdl.cli.aria2c.rpc import serve
-
-        return serve(given)
+        return _serve(given)
     if given.is_on("show-files"):
         from thunderdl.cli.aria2c.show_files import show_files
 
         return show_files(given)
     if not given.uris and not any(given.text(name) for name in ("input-file", "torrent-file", "metalink-file")):
         return _complain("Specify at least one URL.", USAGE, code=UNKNOWN)
+    if given.is_on("daemon"):
+        into_background()
     return asyncio.run(_download(given))
+
+
+def _serve(given: Given) -> int:
+    from thunderdl.cli import settings
+    from thunderdl.cli.aria2c.rpc import serve
+
+    base = replace(settings.load({}).options(), checksum_files=False)
+    return serve(given, options_of_all(given, base, MOST_PER_HOST))
 
 
 async def _download(given: Given) -> int:

@@ -16,7 +16,7 @@ from thunderdl.cli.aria2c.jobs import Job, Jobs
 from thunderdl.cli.aria2c.resuming import cleared, settled
 from thunderdl.cli.aria2c.saving import Hooks, save_session
 from thunderdl.cli.session import stopping_on_signals
-from thunderdl.engine.feeding import Feeder, origin_of
+from thunderdl.engine.feeding import Feeder, host_as_typed
 from thunderdl.engine.naming import guess_target
 from thunderdl.engine.offers import metalink_named
 from thunderdl.errors import (
@@ -82,7 +82,7 @@ class Run:
         loop = asyncio.get_running_loop()
         self._feeder = Feeder[Job](
             jobs=client.options.jobs, room=lambda host: hosts.cap(host, loop.time()),
-            host_of=lambda job: origin_of(job.request.url), begin=self._begin,
+            host_of=lambda job: host_as_typed(job.request.url), begin=self._begin,
         )  # fmt: skip
         if self._was_stopped:
             return
@@ -196,7 +196,7 @@ class Run:
         self.stop()
 
     async def _stop_with(self, pid: int) -> None:
-        while _is_running(pid):  # noqa: ASYNC110  # of a foreign process nobody tells
+        while is_running(pid):  # noqa: ASYNC110  # of a foreign process nobody tells
             await asyncio.sleep(EVERY_S)
         self.stop()
 
@@ -314,7 +314,8 @@ def _most(rows: list[Ended], most: int) -> list[Ended]:
     return [row for row in rows if id(row) in kept]
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether there is a process of that number."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

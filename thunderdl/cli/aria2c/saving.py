@@ -18,11 +18,15 @@ _NOT_FOUND = 3
 
 
 def save_session(path: str, jobs: Iterable[Job]) -> str | None:
-    """Write what did not end well, as aria2 reads it; why it could not be done, as one clause.
+    """Write what did not end well, as aria2 reads it; why it could not be done, as one clause."""
+    return write_session(path, "".join(session_entry(job.gid, job.uris, job.raw) for job in jobs if is_saved(job)))
+
+
+def write_session(path: str, text: str) -> str | None:
+    """Write it; why it could not be done, as one clause.
 
     In place of the old one by a rename: whoever is killed while writing still has the one before.
     """
-    text = "".join(session_entry(job.gid, job.uris, job.raw) for job in jobs if is_saved(job))
     fresh = f"{path}~"
     try:
         # What is in it may be passwords.

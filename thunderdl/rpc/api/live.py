@@ -17,7 +17,7 @@ from thunderdl.daemon.events import Event, What
 from thunderdl.daemon.jobs import Job, State
 from thunderdl.daemon.queue import Queue
 from thunderdl.errors import StorageError
-from thunderdl.rpc.api.settings import settings_of
+from thunderdl.rpc.api.settings import limit_text, settings_of
 from thunderdl.rpc.api.shapes import Json, detail_of, task_of
 from thunderdl.rpc.exchange import encoded
 from thunderdl.storage.files import free_space
@@ -63,7 +63,10 @@ class Live:
         self._last_details: dict[str, bytes] = {}
         self._woken = asyncio.Event()
         self._rates: deque[tuple[int, int]] = deque(maxlen=MOST_RATES)
+        # Of each that runs, too: for the chart of whoever opens its page.
+        self._rates_of: dict[str, deque[tuple[int, int]]] = {}
         self._now: tuple[int, int] = (0, 0)
+        self._measured_at = time.monotonic()
         self.is_closing = False
 
     @contextlib.asynccontextmanager
@@ -105,11 +108,10 @@ class Live:
     def stat(self) -> Json:
         """The numbers over all."""
         running, in_line, _ = self._queue.counts()
-        limit = self._queue.rules.options.limit
         return {
             "rate_bytes_per_s": self._now[0], "upload_rate_bytes_per_s": self._now[1], "active": running,
             "waiting": in_line - len(self._paused), "paused": len(self._paused), "ended": self._ended_count,
-            "limit": str(limit) if limit is not None else None, "free_bytes": self._free_bytes,
+            "limit": limit_text(self._queue.rules.options.limit), "free_bytes": self._free_bytes,
         }  # fmt: skip
 
     def snapshot(self) -> Json:
@@ -120,8 +122,16 @@ class Live:
         return {
             "tasks": [task_of(queue, job) for job in shown],
             "counts": {name: stat[name] for name in ("active", "waiting", "paused", "ended")}, "stat": stat,
-            "settings": settings_of(queue.rules), "rates": list(self._rates),
+            "settings": settings_of(queue.rules), "rates": self.rates(),
         }  # fmt: skip
+
+    def rates(self) -> list[tuple[int, int]]:
+        """What came and went in each of the last seconds; in those in which nothing ran it was nothing."""
+        return [*self._rates, *self._idle()][-MOST_RATES:]
+
+    def _idle(self) -> list[tuple[int, int]]:
+        seconds = int(time.monotonic() - self._measured_at) - 1
+        return [(0, 0)] * min(seconds, MOST_RATES)
 
     # -- how it comes about
 
@@ -150,6 +160,8 @@ class Live:
             self._woken.clear()
             if turn % 2 == 0:
                 self._measure()
+            if not self._queue.active():
+                self._now = (0, 0)
             if self._listeners:
                 self._tell(is_second=turn % 2 == 0)
             else:
@@ -158,10 +170,17 @@ class Live:
 
     def _measure(self) -> None:
         """Remember what is brought, for the chart of who comes later."""
-        seen = [progress for job in self._queue.active() if (progress := self._queue.progress(job)) is not None]
-        down, up = sum(each.rate_bytes_per_s for each in seen), sum(each.upload_rate_bytes_per_s for each in seen)
-        self._now = (round(down), round(up))
-        self._rates.append(self._now)
+        last, self._rates_of = self._rates_of, {}
+        down = up = 0
+        for job in self._queue.active():
+            if (seen := self._queue.progress(job)) is not None:
+                now = round(seen.rate_bytes_per_s), round(seen.upload_rate_bytes_per_s)
+                down, up = down + now[0], up + now[1]
+                rates = self._rates_of[job.gid] = last.get(job.gid) or deque(maxlen=MOST_RATES)
+                rates.append(now)
+        self._now = (down, up)
+        self._rates.extend((*self._idle(), self._now))
+        self._measured_at = time.monotonic()
 
     def _tell(self, *, is_second: bool) -> None:
         if len(self._touched) + len(self._gone) > MOST_CHANGES:
@@ -234,6 +253,8 @@ class Live:
         for listener in ready:
             listener.is_lost = False
             listener.put(snapshot)
+            if listener.gid is not None and (rates := self._rates_of.get(listener.gid)):
+                listener.put(event_of("rates", {"gid": listener.gid, "rates": list(rates)}))
             if listener.gid is not None and (told := self._detail(listener.gid)) is not None:
                 listener.put(told)
 

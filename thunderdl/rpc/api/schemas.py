@@ -39,6 +39,7 @@ _TASK: dict[str, Schema] = {
 _TABLE: Schema = {"type": "object"}
 _DETAIL: dict[str, Schema] = {
     "options": _TABLE, "mirrors": _TEXTS, "piece_map": {"type": "string", "contentEncoding": "base64"},
+    "piece_sources": {"type": "string", "contentEncoding": "base64"},
     "piece_length": _or_null(_WHOLE), "piece_count": _or_null(_WHOLE), "sources": _list("Source"),
     "peers": _list("Peer"), "files": _list("File"), "trackers": _list("Tracker"), "info_hash": _or_null(_TEXT),
     "ratio": _NUMBER, "resumed_bytes": _WHOLE, "wasted_bytes": _WHOLE,

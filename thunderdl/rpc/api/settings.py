@@ -6,7 +6,7 @@ from typing import Any
 
 from thunderdl.daemon.rules import Rules
 from thunderdl.rpc.api.fields import TEXT, TEXT_TABLE, Field, or_none, table_rows, whole
-from thunderdl.rpc.api.schedule import KEYS, MOST_ROWS, plain_limit, rows_of, settings_from
+from thunderdl.rpc.api.schedule import KEYS, MOST_ROWS, plain_limit, rate_text, rows_of, settings_from
 
 Json = dict[str, Any]
 _TEXTS = ("upload_limit", "task_limit", "ratio")
@@ -26,7 +26,7 @@ def settings_of(rules: Rules) -> Json:
     options = rules.options
     return {
         "dir": options.dir, "categories": dict(rules.categories), "active": options.jobs,
-        "limit": plain_limit(options.limit), **{name: _text(getattr(options, name)) for name in _TEXTS},
+        "limit": plain_limit(options.limit), **{name: limit_text(getattr(options, name)) for name in _TEXTS},
         "roots": list(rules.roots), "hours": str(rules.hours) if rules.hours is not None else None,
         "schedule": rows_of(rules.hours, options.limit),
     }  # fmt: skip
@@ -47,5 +47,8 @@ def changes_of(rules: Rules, given: Json) -> dict[str, object]:
     return changes
 
 
-def _text(value: object) -> str | None:
+def limit_text(value: object) -> str | None:
+    """As people write it; None for none."""
+    if isinstance(value, int):
+        return rate_text(value)
     return f"{value:g}" if isinstance(value, float) else None if value is None else str(value)

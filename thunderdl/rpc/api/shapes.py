@@ -13,7 +13,16 @@ from thunderdl.daemon.places import named_folder
 from thunderdl.daemon.queue import MOST_IN_A_ROW, Queue
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent, scheme_of
-from thunderdl.model import Explanation, FileProgress, PeerProgress, Progress, Status, TrackerProgress
+from thunderdl.model import (
+    Explanation,
+    FileProgress,
+    PeerProgress,
+    Progress,
+    SourceProgress,
+    SourceState,
+    Status,
+    TrackerProgress,
+)
 from thunderdl.options import Kind, table
 from thunderdl.rpc.api.whys import why_of
 from thunderdl.rpc.exchange import encoded
@@ -81,14 +90,15 @@ def detail_of(queue: Queue, job: Job) -> Json:
     options = {name: _shown_option(name, text) for name, text in job.wish.options.items()}
     told |= {
         "options": options, "mirrors": [shown_url(url) for url in job.wish.urls[1:]], "piece_map": "",
-        "piece_length": None, "piece_count": None, "sources": [], "peers": [], "files": [], "trackers": [],
-        "info_hash": None, "ratio": 0.0, "resumed_bytes": 0, "wasted_bytes": 0,
+        "piece_sources": "", "piece_length": None, "piece_count": None, "sources": [], "peers": [], "files": [],
+        "trackers": [], "info_hash": None, "ratio": 0.0, "resumed_bytes": 0, "wasted_bytes": 0,
     }  # fmt: skip
     if task is None or progress is None:
         return told
     table, swarm = task.pieces(), task.swarm()
     told |= {
-        "piece_map": base64.b64encode(progress.piece_map).decode(), "resumed_bytes": progress.resumed_bytes,
+        "piece_map": base64.b64encode(progress.piece_map).decode(),
+        "piece_sources": base64.b64encode(task.piece_sources()).decode(), "resumed_bytes": progress.resumed_bytes,
         "wasted_bytes": progress.wasted_bytes, "sources": _sources(progress, task.explanations()),
         "files": list(map(_file, task.files()[:MOST_FILES])), "peers": list(map(_peer, task.peers()[:MOST_PEERS])),
     }  # fmt: skip
@@ -133,10 +143,17 @@ def _sources(progress: Progress, explanations: Sequence[Explanation]) -> list[Js
             "url": shown_url(source.url), "kind": _kind_of_source(source.url, source.kind.value),
             "state": source.state.value, "bytes": source.bytes, "share": round(source.bytes / whole, 4),
             "rate_bytes_per_s": round(source.rate_bytes_per_s), "lanes": source.lanes,
-            "note": printable(source.note), "why": shown_url(whys[source.url].told) if source.url in whys else "",
+            "note": printable(source.note), "why": _why(source, whys.get(source.url)),
         }
         for source in progress.sources
     ]  # fmt: skip
+
+
+def _why(source: SourceProgress, found: Explanation | None) -> str:
+    """Of one at work without the numbers: they stand beside it."""
+    if found is None:
+        return ""
+    return shown_url(found.why if source.state is SourceState.ACTIVE else found.told)
 
 
 def _kind_of_source(url: str, kind: str) -> str:

@@ -134,6 +134,8 @@ async def get_session_info(session: Session) -> dict[str, object]:
 
 async def save_session(session: Session) -> str:
     """``aria2.saveSession``."""
+    if session.save is not None:
+        await session.save(session.queue)
     return "OK"
 
 
@@ -215,7 +217,7 @@ METHODS: Mapping[str, Method] = {
     "aria2.shutdown": Method((), shutdown),
     "aria2.forceShutdown": Method((), force_shutdown, _AT_ONCE),
     "aria2.getGlobalStat": Method((), get_global_stat),
-    "aria2.saveSession": Method((), save_session, "nothing to do: every answer is on the disk"),
+    "aria2.saveSession": Method((), save_session, "of `aria2c --enable-rpc`; the daemon's answers are on the disk"),
     "system.multicall": Method((Param("methods", Kind.LIST),), no_multicall, needs_token=False),
     "system.listMethods": Method((), list_methods, needs_token=False),
     "system.listNotifications": Method((), list_notifications, needs_token=False),

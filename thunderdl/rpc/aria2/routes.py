@@ -15,7 +15,7 @@ from thunderdl.rpc.aria2 import jsonrpc, xmlrpc
 from thunderdl.rpc.aria2.calling import Caller, Proof
 from thunderdl.rpc.aria2.jsonrpc import Fault, encode, parse, refused
 from thunderdl.rpc.aria2.notices import Notices, Outbox
-from thunderdl.rpc.aria2.session import Session
+from thunderdl.rpc.aria2.session import Save, Session
 from thunderdl.rpc.exchange import Answer, App, Headers, Receive, Scope, Send, body_of
 from thunderdl.rpc.guard import refuse_websocket
 
@@ -29,11 +29,11 @@ _FAREWELL_S = 1.0
 
 class Aria2:
     """ASGI. ``proof``: whether a text is the secret, False only after a second; ``stop``: ends the daemon, told whether
-    in a hurry. It answers within :meth:`running` only."""
+    in a hurry; ``save``: writes the session file, where there is one. It answers within :meth:`running` only."""
 
-    def __init__(self, queue: Queue, proof: Proof, stop: Callable[[bool], None]) -> None:
+    def __init__(self, queue: Queue, proof: Proof, stop: Callable[[bool], None], save: Save | None = None) -> None:
         self._proof = proof
-        self._session = Session(queue, stop)
+        self._session = Session(queue, stop, save)
         self._notices = Notices(self._session)
 
     @property

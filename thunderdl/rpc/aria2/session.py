@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from thunderdl.daemon.jobs import Job
 from thunderdl.daemon.queue import NoSuchTask, Queue
@@ -13,14 +13,17 @@ from thunderdl.errors import UsageError, printable
 from thunderdl.rpc.aria2.contents import Contents
 from thunderdl.rpc.aria2.params import Refused
 
+#: What writes a session file; None where every answer is on the disk anyway.
+Save = Callable[[Queue], Awaitable[None]]
 _GID = re.compile(r"[0-9A-Fa-f]{1,16}")
 
 
 class Session:
-    """``stop``: ends the daemon, soon; told whether in a hurry. ``stopped``: how many tasks ended in it."""
+    """``stop``: ends the daemon, soon; told whether in a hurry. ``stopped``: how many tasks ended in it; ``save``:
+    raises UsageError where it cannot be done."""
 
-    def __init__(self, queue: Queue, stop: Callable[[bool], None]) -> None:
-        self.queue, self.stop = queue, stop
+    def __init__(self, queue: Queue, stop: Callable[[bool], None], save: Save | None = None) -> None:
+        self.queue, self.stop, self.save = queue, stop, save
         self.id = secrets.token_hex(20)
         self.contents = Contents(queue)
         self.stopped = len(queue.ended())

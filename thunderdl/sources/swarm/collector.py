@@ -8,7 +8,6 @@ that such data could say (paths, peers, flags, limits) is set anew, since the fi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +17,7 @@ from thunderdl.errors import printable, shown_url
 from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
+from thunderdl.sources.swarm.limited import Limited
 from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
 
 _WANTED, _NOT_WANTED = 4, 0
@@ -67,12 +67,12 @@ class Seen:
     crowd: Crowd = field(default_factory=Crowd)
 
 
-class Collector:
+class Collector(Limited):
     """``on_finished``: all that is wanted is there; ``on_disk_fault``: path, errno, words; ``on_note``: a remark."""
 
     def __init__(self, host: Host, torrent: Torrent) -> None:
-        self._host, self.torrent = host, torrent
-        self._handle: lt.torrent_handle | None = None
+        super().__init__(host)
+        self.torrent = torrent
         self.on_finished: Callable[[], None] = lambda: None
         self.on_disk_fault: Callable[[str, int, str], None] = lambda path, code, words: None
         self.on_note: Callable[[str], None] = lambda note: None
@@ -86,7 +86,6 @@ class Collector:
         self._saved: asyncio.Future[bytes | None] | None = None
         self._has_web_seeds = self._is_paused = False
         self._by_peers = PeerBytes()
-        self._limit, self._upload_limit, self._received = 0, 0, PeerBytes()
         self._announcing = Announcing()
 
     async def start(self, plan: Plan) -> None:
@@ -122,26 +121,6 @@ class Collector:
             except RuntimeError as error:
                 raise SwarmFault(f"the torrent has stopped: {printable(str(error))}.") from None
         return self.seen
-
-    def limit_downloads(self, bytes_per_s: int) -> None:
-        """Let no more than this come from now on, from peers and web seeds; 0 for no limit."""
-        self._limit = bytes_per_s
-        if self._handle is not None:
-            self._host.limit(self._handle, bytes_per_s)
-
-    def limit_uploads(self, bytes_per_s: int) -> None:
-        """Send peers no more than this from now on; 0 for no limit."""
-        self._upload_limit = bytes_per_s
-        if self._handle is not None:
-            self._handle.set_upload_limit(bytes_per_s or -1)
-
-    async def received_bytes(self) -> int:
-        """What has come since :meth:`start`, of use or not."""
-        if self._handle is not None:
-            # One that libtorrent has given up is looked at elsewhere.
-            with contextlib.suppress(RuntimeError):
-                self._received.see(await self._host.call(self._handle.get_peer_info))
-        return self._received.total
 
     async def save(self) -> bytes | None:
         """What the next run can go on from, of what is written by now; None while nothing is known."""

@@ -19,9 +19,9 @@ import libtorrent as lt
 
 from thunderdl.core.division import SwarmView
 from thunderdl.errors import DiskFull, StorageError, ThunderdlError, printable
-from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
+from thunderdl.sources.swarm.limited import Limited
 from thunderdl.sources.swarm.torrent import Torrent
 
 _ASSIGNED, _LEFT_ALONE = 4, 0
@@ -59,13 +59,13 @@ class Look:
     crowd: Crowd = field(default_factory=Crowd)
 
 
-class Member:
+class Member(Limited):
     """``on_piece``: a piece is here and right; ``on_bad``: pieces that did not match, with who sent them;
     ``on_fault``: what ends it."""
 
     def __init__(self, host: Host, torrent: Torrent) -> None:
-        self._host, self.torrent = host, torrent
-        self._handle: lt.torrent_handle | None = None
+        super().__init__(host)
+        self.torrent = torrent
         self.on_piece: Callable[[int], None] = lambda piece: None
         self.on_bad: Callable[[int], None] = lambda piece: None
         self.on_fault: Callable[[ThunderdlError], None] = lambda fault: None
@@ -73,7 +73,6 @@ class Member:
         self.last = Look()
         self._seen: list[tuple[float, int]] = []
         self._moved_at = 0.0
-        self._limit, self._upload_limit, self._received = 0, 0, PeerBytes()
         self._announcing = Announcing()
         self._fed: dict[int, int] = {}
         # libtorrent answers each in its turn; an answer to one asked earlier says nothing of what came since.
@@ -136,26 +135,6 @@ class Member:
         pairs = [(piece, priority) for piece in pieces]
         if self._handle is not None and pairs:
             self._handle.prioritize_pieces(pairs)
-
-    def limit_downloads(self, bytes_per_s: int) -> None:
-        """Let peers bring no more than this from now on; 0 for no limit."""
-        self._limit = bytes_per_s
-        if self._handle is not None:
-            self._host.limit(self._handle, bytes_per_s)
-
-    def limit_uploads(self, bytes_per_s: int) -> None:
-        """Send peers no more than this from now on; 0 for no limit."""
-        self._upload_limit = bytes_per_s
-        if self._handle is not None:
-            self._handle.set_upload_limit(bytes_per_s or -1)
-
-    async def received_bytes(self) -> int:
-        """What peers have brought since :meth:`start`, of use or not."""
-        if self._handle is not None:
-            # One that libtorrent has given up is looked at elsewhere.
-            with contextlib.suppress(RuntimeError):
-                self._received.see(await self._host.call(self._handle.get_peer_info))
-        return self._received.total
 
     @property
     def may_feed(self) -> bool:

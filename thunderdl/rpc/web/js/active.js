@@ -29,6 +29,7 @@ export function activeRow(context, first) {
     const done = percentNumber(task.done_bytes, task.size_bytes);
     const shown = plain(task.name);
     setText(percent, task.size_bytes ? String(done) : "–");
+    percent.parentElement.classList.toggle("unknown", !task.size_bytes);
     setText(bdi, shown);
     setAttr(name, "title", shown);
     const sharing = task.state === "sharing";

@@ -140,7 +140,7 @@ function finishedRow(context, keys, list) {
     element.dataset.gid = task.gid;
     if (element.dataset.state !== task.state) sign.replaceChildren(icon(SIGNS[task.state] ?? "file"));
     element.dataset.state = task.state;
-    const told = task.error ? plain(task.error.message, 240) : [size(task.size_bytes ?? task.done_bytes), task.path ? plain(task.path, 200) : t(`state_${task.state}`)].join(" · ");
+    const told = task.error ? plain(reasonOf(task), 240) : [size(task.size_bytes ?? task.done_bytes), task.path ? plain(task.path, 200) : t(`state_${task.state}`)].join(" · ");
     setText(facts, told);
     setText(when, task.ended_at ? shortMoment(task.ended_at) : "");
     setAttr(when, "title", task.ended_at ? moment(task.ended_at) : null);
@@ -148,4 +148,12 @@ function finishedRow(context, keys, list) {
     remove.set("remove", task);
   }
   return row;
+}
+
+// A sentence begins with the link that it is about; where that is the task's own, the row has room for the rest only.
+function reasonOf({ error, url }) {
+  const start = `${url}: `;
+  if (!url || !error.message.startsWith(start)) return error.message;
+  const rest = error.message.slice(start.length);
+  return rest.charAt(0).toUpperCase() + rest.slice(1);
 }

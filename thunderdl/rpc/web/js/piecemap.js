@@ -5,6 +5,7 @@ import { colours } from "./spark.js";
 
 const GLOW_MS = 1400;
 const GAP = 2;
+const CELLS = 256;
 
 /** Bytes of a base64 text; none where it is none. */
 export function bytesOf(text) {
@@ -28,7 +29,10 @@ export class PieceMap {
 
   /** `tints`: for each source the name of the custom property with its colour. */
   show(task, tints) {
-    const cells = bytesOf(task.piece_map);
+    let cells = bytesOf(task.piece_map);
+    // Of what has ended nothing is told any more, but a whole file has all its pieces.
+    if (!cells.length && task.state === "complete") cells = new Uint8Array(CELLS).fill(255);
+    this.element.hidden = !cells.length && ["failed", "removed"].includes(task.state);
     const now = performance.now();
     const known = cells.length === this.cells.length;
     this.born = Array.from(cells, (value, index) => (known && value > this.cells[index] ? now : (this.born[index] ?? 0)));
@@ -63,7 +67,7 @@ export class PieceMap {
     canvas.height = Math.round(height * dots);
     const pen = canvas.getContext("2d");
     pen.scale(dots, dots);
-    const count = this.cells.length || 256;
+    const count = this.cells.length || CELLS;
     const columns = Math.min(count, width > 560 ? 64 : 32);
     const rows = Math.ceil(count / columns);
     const [w, tall] = [(width + GAP) / columns, (height + GAP) / rows];

@@ -2,6 +2,7 @@
 import { h, keyed, plain, setAttr, setText, setVar } from "./dom.js";
 import { icon } from "./icons.js";
 import { rate, shareText, size, t } from "./i18n.js";
+import { isEnded } from "./actions.js";
 import { hostOf } from "./waiting.js";
 
 const TINTS = 8;
@@ -37,7 +38,9 @@ export class Sources {
     const all = task.size_bytes || task.done_bytes || 1;
     const parts = task.sources.map((source, index) => ({ key: `${index} ${source.url}`, share: source.bytes / all, tint: tints[index], name: nameOf(source) }));
     if (task.resumed_bytes) parts.unshift({ key: "before", share: task.resumed_bytes / all, tint: "--from-before", name: t("from_before") });
-    keyed(this.band, parts.filter((part) => part.share > 0), (part) => part.key, makePart, function (part) {
+    const brought = parts.filter((part) => part.share > 0);
+    this.band.hidden = !brought.length && isEnded(task);
+    keyed(this.band, brought, (part) => part.key, makePart, function (part) {
       setVar(this.element, "--share", part.share.toFixed(4));
       setVar(this.element, "--tint", `var(${part.tint})`);
       setAttr(this.element, "title", `${part.name}: ${shareText(part.share)}`);
@@ -47,7 +50,8 @@ export class Sources {
     keyed(this.list, task.sources.map((source, index) => ({ source, index, tint: tints[index], mirror: mirrors.has(source.url) && task.sources.length > 1 })),
       ({ source, index }) => `${index} ${source.url}`, () => this.#row());
     this.list.classList.toggle("fixed", mirrors.size === 0 || task.sources.length < 2);
-    this.form.hidden = ["complete", "removed"].includes(task.state);
+    this.form.hidden = isEnded(task) || (task.size_bytes !== null && task.done_bytes >= task.size_bytes);
+    this.element.hidden = this.form.hidden && !task.sources.length;
   }
 
   #row() {
@@ -59,12 +63,11 @@ export class Sources {
     const why = h("p", { class: "source-why" });
     const speed = h("span", { class: "source-rate" });
     const share = h("span", { class: "source-share dim" });
-    const lanes = h("span", { class: "source-lanes dim" });
     const drop = h("button", { type: "button", class: "quiet act", title: t("mirror_remove"), on: { click: () => this.drop(source.url) } }, icon("remove"));
     const element = h("li", { class: "source", tabindex: 0, "aria-description": t("highlight") },
       h("i", { class: "swatch", "aria-hidden": "true" }),
       h("div", { class: "source-body" }, h("p", { class: "source-line" }, name, state), link, why),
-      h("div", { class: "source-figures" }, speed, share), lanes, drop);
+      h("div", { class: "source-figures" }, speed, share), drop);
     for (const type of ["pointerenter", "focusin"]) element.addEventListener(type, () => this.look(index));
     for (const type of ["pointerleave", "focusout"]) element.addEventListener(type, () => this.look(-1));
     const update = (row) => {
@@ -72,13 +75,12 @@ export class Sources {
       setVar(element, "--tint", `var(${row.tint})`);
       setText(name, nameOf(source));
       setText(link, source.kind === "peers" ? "" : plain(source.url, 200));
-      setText(state, stateOf(source));
+      setText(state, [stateOf(source), source.lanes && source.kind !== "peers" ? t("connections_n", { n: source.lanes }) : ""].filter(Boolean).join(" · "));
       element.dataset.state = source.state;
       const reasons = [...new Set([source.why, source.note].filter(Boolean).map((text) => plain(text, 400)))];
       setText(why, reasons.join(" – "));
       setText(speed, source.rate_bytes_per_s ? rate(source.rate_bytes_per_s) : "–");
       setText(share, `${shareText(source.share)} · ${size(source.bytes)}`);
-      setText(lanes, source.lanes ? t("lanes_n", { n: source.lanes }) : "");
       drop.disabled = !row.mirror;
       setAttr(drop, "aria-label", t("named", { what: t("mirror_remove"), name: plain(source.url, 120) }));
     };

@@ -51,15 +51,13 @@ export class Store {
     this.settings = settings ?? this.settings;
     this.known = true;
     this.epoch += 1;
-    if (rates && !this.rates.length) this.#remember(rates);
+    if (rates) remember(this.rates, rates);
     this.on_stat({ ...counts, ...stat });
     this.tell("active", "waiting", "settings", "ended");
   }
 
-  // What the daemon kept of the last minutes, [down, up] for each second, oldest first: then the sky is not empty at first.
-  #remember(rates) {
-    const now = performance.now();
-    rates.forEach(([down, up], index) => this.rates.push({ at: now - (rates.length - index) * 1000, down, up }));
+  on_rates({ gid, rates }) {
+    remember(this.#ratesOf(gid), rates);
   }
 
   on_tasks({ changed, gone }) {
@@ -186,4 +184,13 @@ function sample(samples, { rate_bytes_per_s: down = 0, upload_rate_bytes_per_s: 
   if (last && now - last.at < 400) Object.assign(last, { down, up });
   else samples.push({ at: now, down, up });
   if (samples.length > KEPT_SAMPLES) samples.splice(0, samples.length - KEPT_SAMPLES);
+}
+
+// What the daemon kept of the last minutes, [down, up] for each second, oldest first, comes before what was seen here:
+// then the sky is not empty at first.
+function remember(samples, rates) {
+  const now = performance.now();
+  const first = samples[0]?.at ?? now;
+  const before = rates.map(([down, up], index) => ({ at: now - (rates.length - index) * 1000, down, up }));
+  samples.unshift(...before.filter((sample) => sample.at < first - 500));
 }

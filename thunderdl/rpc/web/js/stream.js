@@ -1,7 +1,7 @@
 // The event stream: one at a time, opened again with growing pauses when it breaks. Nothing is ever asked by the clock.
 import * as api from "./api.js";
 
-const KINDS = ["snapshot", "tasks", "order", "stat", "detail", "settings"];
+const KINDS = ["snapshot", "tasks", "order", "stat", "rates", "detail", "settings"];
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 

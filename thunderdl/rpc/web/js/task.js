@@ -25,8 +25,8 @@ export class TaskView {
     this.peers = peersTable();
     this.trackers = trackersList();
     this.facts = factsList();
-    const hero = h("section", { class: "hero", "aria-label": t("piece_map", { percent: "" }) }, this.top, this.map.element, this.sources.band);
-    this.body = h("div", { class: "task-body" }, this.notes, hero,
+    this.hero = h("section", { class: "hero", "aria-label": t("piece_map", { percent: "" }) }, this.top, this.map.element, this.sources.band);
+    this.body = h("div", { class: "task-body" }, this.notes, this.hero,
       this.columns = h("div", { class: "task-columns" },
         h("div", { class: "task-main" }, this.sources.element, this.filesSection, this.peers.element),
         h("div", { class: "task-side" }, this.side, this.trackers.element)),
@@ -137,7 +137,7 @@ export class TaskView {
     this.sources.show(task);
     this.#updateSide(task);
     this.filesSection.hidden = task.files.length < 2;
-    if (task.files.length > 1) this.choice.show(task.files);
+    if (task.files.length > 1) this.choice.show(belowFolder(task));
     this.peers.show(task);
     this.trackers.show(task);
     this.columns.classList.toggle("alone", this.side.hidden && !task.trackers.length);
@@ -147,10 +147,13 @@ export class TaskView {
   #updateHero(task) {
     const done = percentNumber(task.done_bytes, task.size_bytes);
     setText(this.percent, task.size_bytes ? String(done) : "–");
+    this.percent.parentElement.classList.toggle("unknown", !task.size_bytes);
     const live = isLive(task);
+    // Of what failed before anything was known there is nothing to draw.
+    this.hero.hidden = isEnded(task) && !task.size_bytes && !task.done_bytes;
     setText(this.speed, !live ? t(`state_${task.state}`) : task.state === "sharing" ? `↑ ${rate(task.upload_rate_bytes_per_s)}` : rate(task.rate_bytes_per_s));
     setText(this.left, live && task.eta_s !== null && task.state === "active" ? t("left", { time: duration(task.eta_s) }) : "");
-    setText(this.amount, task.size_bytes === null ? t("size_unknown", { done: size(task.done_bytes) }) : t("size_of", { done: size(task.done_bytes), size: size(task.size_bytes) }));
+    setText(this.amount, task.size_bytes === null ? t("size_unknown", { done: size(task.done_bytes) }) : task.done_bytes >= task.size_bytes ? size(task.size_bytes) : t("size_of", { done: size(task.done_bytes), size: size(task.size_bytes) }));
     setText(this.pieces, task.piece_count ? t("pieces_n", { n: task.piece_count, size: size(task.piece_length) }) : "");
     this.map.show(task, this.sources.tints(task));
   }
@@ -180,4 +183,10 @@ export class TaskView {
     this.off();
     this.map.end();
   }
+}
+
+// The daemon tells whole paths; what they all begin with stands above, beside the name.
+function belowFolder({ files, path, dir }) {
+  const start = [`${path}/`, `${dir}/`].find((one) => files.every((file) => file.path?.startsWith(one)));
+  return start ? files.map((file) => ({ ...file, path: file.path.slice(start.length) })) : files;
 }

@@ -129,7 +129,6 @@ export default {
   share: "Share",
   state: "State",
   sources_n: { one: "{n} source", other: "{n} sources" },
-  lanes_n: { one: "{n} connection", other: "{n} connections" },
   from_before: "From before",
   piece_map: "Pieces: {percent} there",
   pieces_n: { one: "{n} piece of {size}", other: "{n} pieces of {size}" },

@@ -129,7 +129,6 @@ export default {
   share: "占比",
   state: "状态",
   sources_n: { other: "{n} 个来源" },
-  lanes_n: { other: "{n} 个连接" },
   from_before: "此前已有",
   piece_map: "分块：已有 {percent}",
   pieces_n: { other: "{n} 块，每块 {size}" },

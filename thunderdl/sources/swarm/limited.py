@@ -1,0 +1,40 @@
+"""A torrent in the swarm as far as limits go: what it may bring and send, and what has come of it."""
+
+from __future__ import annotations
+
+import contextlib
+
+import libtorrent as lt
+
+from thunderdl.sources.swarm.counting import PeerBytes
+from thunderdl.sources.swarm.host import Host
+
+
+class Limited:
+    """What is said before it is added holds from then on: who adds it asks for the limits in the parameters."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._handle: lt.torrent_handle | None = None
+        self._limit = self._upload_limit = 0
+        self._received = PeerBytes()
+
+    def limit_downloads(self, bytes_per_s: int) -> None:
+        """Let no more than this come from now on, from peers and web seeds; 0 for no limit."""
+        self._limit = bytes_per_s
+        if self._handle is not None:
+            self._host.limit(self._handle, bytes_per_s)
+
+    def limit_uploads(self, bytes_per_s: int) -> None:
+        """Send peers no more than this from now on; 0 for no limit."""
+        self._upload_limit = bytes_per_s
+        if self._handle is not None:
+            self._handle.set_upload_limit(bytes_per_s or -1)
+
+    async def received_bytes(self) -> int:
+        """What has come since it was added, of use or not."""
+        if self._handle is not None:
+            # One that libtorrent has given up is looked at elsewhere.
+            with contextlib.suppress(RuntimeError):
+                self._received.see(await self._host.call(self._handle.get_peer_info))
+        return self._received.total
