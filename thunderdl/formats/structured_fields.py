@@ -22,7 +22,7 @@ def dictionary(lines: Iterable[str]) -> dict[str, object] | None:
         return {}
     if len(text) > LONGEST_FIELD:
         return None
-    # Loaded when the first server states something: most never do, and it takes a sixth of the start.
+    # Loaded when the first server states something: most never do, and it takes a tenth of the start.
     import http_sf
 
     try:
