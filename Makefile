@@ -26,9 +26,9 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Two at a time: half of what the tests take is waiting for servers.
+# Three at a time: more than half of what the tests take is waiting for servers.
 test: lint
-	$(BIN)/python -m pytest -q --numprocesses 2 $(ARGS)
+	$(BIN)/python -m pytest -q --numprocesses 3 $(ARGS)
 
 # Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
 TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon squid microsocks \

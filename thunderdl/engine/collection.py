@@ -97,7 +97,7 @@ class Collection(Ranged):
         await on_disk(target.make_folder)
         if self._options.exists is Exists.OVERWRITE and not self._torrent.is_single:
             await on_disk(check_parents, target.path, [_below(file.path) for file in self._files])
-        folder = self._folder = await on_disk(PartFolder.open, target.path)
+        folder = self._folder = await self._session.opened(PartFolder.close, PartFolder.open, target.path)
         await self._begin(folder)
         await self._until_here()
         return await self._finish(folder)

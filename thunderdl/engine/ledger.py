@@ -402,6 +402,10 @@ class Ledger:
         if self._journal is not None:
             self._journal.append([Renewed(url, fresh)])
 
+    def let_go(self) -> None:
+        """Close what was opened and not begun with. Blocking."""
+        self._close(())
+
     async def close(self, served: Iterable[tuple[str, int]] = ()) -> None:
         """Leave the part file and its journal for another time."""
         for task in list(self._checking.values()):

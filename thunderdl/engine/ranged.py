@@ -273,7 +273,8 @@ class Ranged:
     async def _open_ledger(self, target: Target) -> Ledger:
         self._download.target = target
         await self._session.on_disk(target.make_folder)
-        self.ledger = await self._session.on_disk(Ledger.open, self._session, self._options, target.path)
+        session = self._session
+        self.ledger = await session.opened(Ledger.let_go, Ledger.open, session, self._options, target.path)
         self.ledger.on_fault, self.ledger.on_verified = self._fault, self._look
         return self.ledger
 

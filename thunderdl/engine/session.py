@@ -100,6 +100,17 @@ class Session:
         """Run blocking work on files in a thread of its own."""
         return await self.loop.run_in_executor(self._disk, work, *args)
 
+    async def opened(self, let_go: Callable[[T], object], work: Callable[..., T], *args: object) -> T:
+        """What ``work`` opens, in a thread of its own. Where the wait is cancelled, ``let_go`` is called with it: the
+        thread cannot be stopped, and what it locks would be in the way of who begins again at once."""
+        opening = self.loop.run_in_executor(self._disk, work, *args)
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):
+                let_go(await opening)
+            raise
+
     async def on_quick_disk(self, work: Callable[..., T], *args: object) -> T:
         """Run short work on files: right here while the disk is quick, in a thread where it is not.
 

@@ -62,6 +62,8 @@ class Mover:
         """Take a connection over; from now on only this mover touches it."""
         self.attached.add(connection)
         connection.mover = self
+        if not self._thread.is_alive():
+            self._shut(connection)  # it came after the end: nobody else would close it
 
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
