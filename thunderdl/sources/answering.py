@@ -56,8 +56,7 @@ def answer(facts: Facts, transfer: Transfer) -> ResponseHead:
     """The head that an HTTP server would answer with."""
     start, size = transfer.start, facts.size_bytes
     fields = [("accept-ranges", "bytes" if facts.ranges and size is not None else "none")]
-    # Of a part without a size nothing is told: a date alone would be taken for another version of one that had both.
-    if facts.modified is not None and facts.modified >= 0 and (size is not None or start == 0):
+    if facts.modified is not None and facts.modified >= 0:
         fields.append(("last-modified", http_date(facts.modified)))
         fields.append(("date", http_date(time.time())))
     if facts.tag is not None:

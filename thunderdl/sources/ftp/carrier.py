@@ -108,6 +108,10 @@ class FtpCarrier(QueueCarrier):
         else:
             await self._end_stream()
             await self._retrieve(transfer)
+            if not transfer.opening and transfer.position >= transfer.end:
+                # Lowered to nothing meanwhile: no head could speak of that range.
+                self._finish(transfer, reusable=True)
+                return
         event = await self._moved(transfer)
         stream = self._stream
         assert stream is not None
