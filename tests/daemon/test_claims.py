@@ -102,3 +102,19 @@ def test_a_claimed_part_that_got_no_name_is_fetched_to_its_end(tmp_path: Path, s
 
     asyncio.run(run())
     assert os.listdir(tmp_path / "out") == ["f"]
+
+
+def test_one_that_was_paused_as_it_got_its_name_is_complete(tmp_path: Path) -> None:
+    final = tmp_path / "out" / "f"
+    final.parent.mkdir()
+    final.write_bytes(b"content")
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([Wish(urls=("http://h/f",))], paused=True)
+            job.claim = claimed(final)
+            await queue.store.save([job])
+        async with running(tmp_path) as queue:
+            assert queue.find(job.gid).state is State.COMPLETE
+
+    asyncio.run(run())

@@ -317,3 +317,45 @@ def test_all_that_ended_is_forgotten_also_what_is_not_at_hand(
             assert (await queue.history(), list(queue.ended())) == ([], [])
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("what", ["pause", "remove"])
+def test_what_one_that_runs_was_told_to_do_is_on_the_disk_when_it_is_acknowledged(
+    tmp_path: Path, server: LoopbackServer, file: bytes, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.resources["/file"].behaviour = stall_after(len(file) // 2)
+
+    async def before() -> str:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([wish(server)])
+            await until(lambda: (seen := queue.progress(job)) and seen.done_bytes > 0)
+            # As if it were killed before the download has stopped: nothing of the end is written.
+            monkeypatch.setattr(queue, "_is_over", lambda job, result: None)
+            await (queue.pause([job]) if what == "pause" else queue.remove(job))
+            return job.gid
+
+    async def after(gid: str) -> State:
+        async with running(tmp_path) as queue:
+            await asyncio.sleep(0)
+            return queue.find(gid).state
+
+    gid = asyncio.run(before())
+    assert asyncio.run(after(gid)) is (State.PAUSED if what == "pause" else State.REMOVED)
+
+
+def test_what_is_being_removed_cannot_be_paused(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    server.resources["/file"].behaviour = stall_after(len(file) // 2)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([wish(server)])
+            await until(lambda: (seen := queue.progress(job)) and seen.done_bytes > 0)
+            removing = asyncio.ensure_future(queue.remove(job))
+            await asyncio.sleep(0)
+            with pytest.raises(NotNow, match="removed"):
+                await queue.pause([job])
+            await removing
+            await ended(job)
+            assert job.state is State.REMOVED
+
+    asyncio.run(run())

@@ -141,8 +141,14 @@ def everything(daemon: Daemon) -> list[dict[str, Any]]:
 
 def missing(load: Load, daemon: Daemon) -> list[str]:
     """What is wrong with the queue, in words."""
-    listed = {task["gid"]: task["url"] for task in everything(daemon)}
-    lost = []
+    tasks = everything(daemon)
+    listed = {task["gid"]: task["url"] for task in tasks}
+    open_states = ("active", "waiting", "paused", "verifying")
+    lost = [
+        f"{task['url']} was removed, and is {task['state']} again"
+        for task in tasks
+        if task["gid"] in load.removed and task["state"] in open_states
+    ]
     for path, gid in load.gids.items():
         try:
             told = listed.get(gid) or daemon.ask("GET", f"tasks/{gid}")["url"]

@@ -88,7 +88,8 @@ class Claim:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One task. ``rank``: its place among those in line, smaller is sooner; kept while it is active."""
+    """One task. ``rank``: its place among those in line, smaller is sooner; kept while it is active. ``leaving``: the
+    state that one that runs is being stopped for; on the disk it has that already."""
 
     gid: str
     wish: Wish
@@ -99,6 +100,7 @@ class Job:
     ended_at: float | None = None
     outcome: Outcome | None = None
     claim: Claim | None = None
+    leaving: State | None = None
 
 
 def new_gid() -> str:

@@ -71,8 +71,6 @@ class Queue:
         self._running: dict[Job, Task] = {}
         self._sharing: set[Job] = set()
         self._ended: dict[str, Job] = {}
-        # What a task that runs is being stopped for, by the state that it gets then.
-        self._leaving: dict[Job, State] = {}
         self._is_paused = self._is_closing = False
         self._judged: tuple[Rules, int, str] | None = None
         self._client: Client | None = None
@@ -138,10 +136,6 @@ class Queue:
         task = self._running.get(job)
         return task.progress() if task is not None else None
 
-    def leaving(self, job: Job) -> State | None:
-        """What one that runs is being stopped for: the state that it gets then; None for others."""
-        return self._leaving.get(job)
-
     def position(self, job: Job) -> int | None:
         """Its index in line."""
         return self._line.index(job) if job.state.is_in_line else None
@@ -201,22 +195,23 @@ class Queue:
         """Stop them for now. Raises NotNow for one that has ended or is paused."""
         jobs = list(jobs)
         for job in jobs:
-            if job.state not in (State.WAITING, State.ACTIVE):
-                raise NotNow(f"{job.gid}: it is {job.state.value}, so it cannot be paused.")
+            if job.state not in (State.WAITING, State.ACTIVE) or job.leaving is State.REMOVED:
+                state = (job.leaving or job.state).value
+                raise NotNow(f"{job.gid}: it is {state}, so it cannot be paused.")
         for job in jobs:
             if job.state is State.ACTIVE:
                 self._leave(job, State.PAUSED)
             else:
                 job.state = State.PAUSED
                 self.events.publish(What.PAUSED, job)
-        await self.store.save(job for job in jobs if job.state is State.PAUSED)
+        await self.store.save(jobs)
         self._fill()
 
     async def resume(self, jobs: Iterable[Job]) -> None:
         """Let them wait for their turn again. Raises NotNow for one that is not paused."""
         jobs = list(jobs)
         for job in jobs:
-            if job.state is not State.PAUSED and self._leaving.get(job) is not State.PAUSED:
+            if State.PAUSED not in (job.state, job.leaving):
                 raise NotNow(f"{job.gid}: it is {job.state.value}, not paused.")
         for job in jobs:
             if job.state is State.PAUSED:
@@ -224,7 +219,7 @@ class Queue:
                 self._line.wake()
                 self.events.publish(What.CHANGED, job)
             else:
-                self._leaving[job] = State.WAITING
+                job.leaving = State.WAITING
         await self.store.save(jobs)
         self._fill()
 
@@ -234,9 +229,9 @@ class Queue:
             raise NotNow(f"{job.gid}: it has ended.")
         if job.state is State.ACTIVE:
             self._leave(job, State.REMOVED)
-            return
-        self._line.remove(job)
-        self._end(job, State.REMOVED, job.outcome or Outcome(kind="Cancelled"))
+        else:
+            self._line.remove(job)
+            self._end(job, State.REMOVED, job.outcome or Outcome(kind="Cancelled"))
         await self.store.save([job])
         self._fill()
 
@@ -289,7 +284,7 @@ class Queue:
             raise NotNow(f"{job.gid}: it has ended.")
         before, wish = job.wish, self._checked(wish)
         task = self._running.get(job)
-        if task is not None and job not in self._leaving and wish != before:
+        if task is not None and job.leaving is None and wish != before:
             self._change_running(task, before, wish)
         job.wish = wish
         if wish.priority is not before.priority and job.state.is_in_line:
@@ -400,16 +395,18 @@ class Queue:
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""
-        self._leaving[job] = state
+        job.leaving = state
+        if state is State.REMOVED:
+            job.ended_at = self._clock()
         self._running[job].cancel()
 
     def _is_over(self, job: Job, result: Result) -> None:
         seen = self._running.pop(job).progress()
         self._sharing.discard(job)
-        state = self._leaving.pop(job, None)
         if self._is_closing and result.status is Status.CANCELLED:
-            # It goes on when the daemon is back.
+            # It goes on when the daemon is back, or has on the disk what it was stopped for.
             return
+        state, job.leaving = job.leaving, None
         outcome = _outcome_of(result, seen)
         touched: Iterable[Job] = ()
         if result.status is not Status.CANCELLED:
@@ -447,8 +444,9 @@ class Queue:
                     self._sharing.add(job)
                     self.events.publish(What.SHARED, job)
             if not self.rules.runs_at(second_of_week()):
-                for job in self._running.keys() - self._leaving.keys() - self._sharing:
-                    self._leave(job, State.WAITING)
+                for job in self._running.keys() - self._sharing:
+                    if job.leaving is None:
+                        self._leave(job, State.WAITING)
             self.store.save_soon()
             self._fill()
 
@@ -458,9 +456,9 @@ class Queue:
         for job in reversed(await self.store.ended_jobs(most=MOST_ENDED)):
             self._jobs[job.gid] = self._ended[job.gid] = job
         found = await self.store.open_jobs()
-        ran = {job for job in found if job.state is State.ACTIVE}
+        ran = {job for job in found if job.state is State.ACTIVE or job.claim is not None}
         for job in ran:
-            job.state = State.WAITING
+            job.state = State.PAUSED if job.state is State.PAUSED else State.WAITING
             if job.claim and (path := await asyncio.to_thread(finished_by, job.claim)) is not None:
                 size = job.claim.size_bytes
                 name = os.path.basename(path)

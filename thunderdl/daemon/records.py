@@ -35,7 +35,8 @@ def row_of(job: Job) -> tuple[object, ...]:
     claim = _compact(_told(job.claim)) if job.claim else None
     name = (job.outcome.name if job.outcome else "") or job.wish.name
     return (
-        job.gid, job.state.value, job.rank, name, job.wish.url, job.added_at, job.began_at, job.ended_at,
+        job.gid, (job.leaving or job.state).value, job.rank,
+        name, job.wish.url, job.added_at, job.began_at, job.ended_at,
         _compact(_told_wish(job.wish)), outcome, claim,
     )  # fmt: skip
 

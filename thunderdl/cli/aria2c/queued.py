@@ -172,7 +172,7 @@ def _raw(queue: Queue, job: Job) -> dict[str, str | list[str]]:
             raw[name] = value if isinstance(value, str) else list(value)
     raw |= dict(_common(job))
     raw["dir"] = _folder(queue, job)
-    if job.state is State.PAUSED or queue.leaving(job) is State.PAUSED:
+    if State.PAUSED in (job.state, job.leaving):
         raw["pause"] = "true"
     return raw
 

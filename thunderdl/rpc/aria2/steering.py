@@ -122,12 +122,12 @@ def _open(session: Session) -> Iterable[Job]:
 
 def _runs_or_waits(session: Session, job: Job) -> bool:
     if job.state is State.ACTIVE:
-        return session.queue.leaving(job) in (None, State.WAITING)
+        return job.leaving in (None, State.WAITING)
     return job.state is State.WAITING
 
 
 def _is_paused(session: Session, job: Job) -> bool:
-    return job.state is State.PAUSED or session.queue.leaving(job) is State.PAUSED
+    return job.state is State.PAUSED or job.leaving is State.PAUSED
 
 
 def _gone(urls: Iterable[str], removed: Iterable[str]) -> list[str]:
