@@ -183,6 +183,17 @@ def test_what_nobody_may_ask_for_from_outside(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("name", ["refresh_cmd", "password_file", "cookies", "signed_by"])
+def test_a_document_that_was_sent_is_no_program_and_no_other_file(tmp_path: Path, name: str) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            path = await queue.store.keep(b"d4:infode", ".torrent")
+            with pytest.raises(UsageError, match="cannot be set here"):
+                await queue.add([Wish(urls=("http://h/f",), options={name: path})])
+
+    asyncio.run(run())
+
+
 def test_a_folder_that_is_a_link_out_of_the_roots_is_outside(tmp_path: Path) -> None:
     async def run() -> None:
         async with running(tmp_path) as queue:

@@ -23,7 +23,7 @@ from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
 from thunderdl.daemon.places import folder_of
-from thunderdl.daemon.rules import Rules, changed, checked_texts, restored, stored
+from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
 from thunderdl.daemon.store import Store
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
@@ -339,8 +339,8 @@ class Queue:
         # Of thousands that are added together most have the same: judged once (2 ms each, for 100,000 of them).
         judged = (self.rules, id(wish.options), wish.category)
         if self._judged is None or self._judged[0] is not self.rules or self._judged[1:] != judged[1:]:
-            outside = {name: text for name, text in wish.options.items() if not self.store.is_document(str(text))}
-            checked_texts(outside, scope="task")
+            kept = {name for name in DOCUMENTS if self.store.is_document(str(wish.options.get(name, "")))}
+            checked_texts({name: text for name, text in wish.options.items() if name not in kept}, scope="task")
             folder_of(wish, self.rules)
             self.rules.options_of(wish)
             self._judged = judged

@@ -23,7 +23,7 @@ NEVER_FROM_OUTSIDE = frozenset((
     "cookies_from_browser", "keyring", "netrc", "piece_hashes", "signed_by",
 ))  # fmt: skip
 # Text that names a document: by a URL only.
-_DOCUMENTS = frozenset(("torrent", "metalink", "mirror_list"))
+DOCUMENTS = frozenset(("torrent", "metalink", "mirror_list"))
 _LIVE = frozenset(("limit", "upload_limit", "jobs"))
 _DEFAULT_RATIO = 1.0
 
@@ -72,7 +72,7 @@ def checked_texts(texts: Mapping[str, Text], *, scope: str | None = None) -> Map
             raise UsageError(f"{name} cannot be set here; set it in config.toml and restart the daemon.")
         if row is not None and scope is not None and row.scope != scope:
             raise UsageError(f"{name} is set for all downloads; change it in the settings.")
-        if name in _DOCUMENTS and not _is_remote(text):
+        if name in DOCUMENTS and not _is_remote(text):
             raise UsageError(f"{name}: only a link can be named here, no file of the daemon's machine.")
     with_texts(Options(), texts)
     return texts
