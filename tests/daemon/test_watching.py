@@ -103,3 +103,12 @@ def test_while_the_queue_cannot_be_written_it_stays(
     _, notes = looked(tmp_path)
     assert "is not queued yet" in notes[0]
     assert os.listdir(inbox) == ["x.magnet"]
+
+
+def test_where_nothing_can_be_renamed_it_is_queued_once_and_not_every_time(tmp_path: Path, inbox: Path) -> None:
+    (inbox / "x.magnet").write_text(MAGNET)
+    (inbox / "x.magnet.added").mkdir()
+    urls, notes = looked(tmp_path, times=8)
+    assert len(urls) == 1
+    assert len(notes) == 1
+    assert "could not be renamed" in notes[0]

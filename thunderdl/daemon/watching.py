@@ -31,6 +31,8 @@ class Watcher:
     def __init__(self, folders: Sequence[str]) -> None:
         self._folders = folders
         self._seen: dict[str, _Seen] = {}
+        # Taken, but in a folder where nothing can be renamed.
+        self._taken: dict[str, _Seen] = {}
 
     async def watch(self, queue: Queue, notes: list[str]) -> None:
         """Run until cancelled."""
@@ -41,28 +43,34 @@ class Watcher:
     async def look(self, queue: Queue, notes: list[str]) -> None:
         """Take what has not changed since the look before."""
         now = dict(await asyncio.to_thread(lambda: list(_candidates(self._folders))))
-        settled = [path for path, seen in now.items() if self._seen.get(path) == seen]
+        settled = [
+            path for path, seen in now.items() if self._seen.get(path) == seen and self._taken.get(path) != seen
+        ]
         self._seen = now
         for path in settled:
-            await _take(queue, path, notes)
+            if not await _take(queue, path, notes):
+                self._taken[path] = now[path]
             self._seen.pop(path, None)
 
 
-async def _take(queue: Queue, path: str, notes: list[str]) -> None:
+async def _take(queue: Queue, path: str, notes: list[str]) -> bool:
+    """Whether it is to be looked at again, should it be found again."""
     suffix = ".added"
     try:
         await queue.add(await _wishes(queue, path))
     except StorageError as error:
         # It may fit later: it stays.
         notes.append(f"{printable(path)} is not queued yet: {error}")
-        return
+        return True
     except (ThunderdlError, OSError) as error:
         notes.append(f"{printable(path)} is not queued: {printable(str(error))}")
         suffix = ".refused"
     try:
         await asyncio.to_thread(os.replace, path, path + suffix)
     except OSError as error:
-        notes.append(f"{printable(path)} could not be renamed, so it will be queued again: {error.strerror}")
+        notes.append(f"{printable(path)} could not be renamed, so the next start queues it again: {error.strerror}")
+        return False
+    return True
 
 
 async def _wishes(queue: Queue, path: str) -> list[Wish]:
