@@ -87,6 +87,24 @@ def test_no_more_than_some_run_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert most == module.MOST_AT_ONCE
 
 
+def test_what_no_hook_is_told_of_pushes_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """100,000 tasks are added while one program runs: the end of a task that came before is still told."""
+    monkeypatch.setattr("thunderdl.daemon.events.MOST_BEHIND", 3)
+    bus = Bus()
+    with bus.listening(module.TOLD) as heard:
+        bus.publish(What.COMPLETED, JOB)
+        for _ in range(10):
+            bus.publish(What.ADDED, JOB)
+        assert [event.what for event in heard.waiting()] == [What.COMPLETED]
+        assert not heard.lost
+
+
+def test_what_is_lost_after_all_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thunderdl.daemon.events.MOST_BEHIND", 3)
+    (note,) = attended(Hooks(), *[What.FAILED] * 5)
+    assert "told to none" in note
+
+
 class _Listener(BaseHTTPRequestHandler):
     bodies: list[bytes]
     answers: list[int]

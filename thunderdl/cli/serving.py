@@ -182,11 +182,11 @@ def _keep_address(state: str, sockets: Sequence[socket]) -> None:
 @contextlib.asynccontextmanager
 async def _attended(queue: Queue, serving: Serving) -> AsyncIterator[None]:
     """Hooks are run and folders watched meanwhile; what goes wrong with them is told on stderr."""
-    from thunderdl.daemon.hooks import Hooks
+    from thunderdl.daemon.hooks import TOLD, Hooks
     from thunderdl.daemon.watching import Watcher
 
     notes, hooks = _Told(), Hooks(serving.programs, serving.webhook)
-    with queue.events.listening() as heard:
+    with queue.events.listening(TOLD) as heard:
         tasks = [asyncio.create_task(hooks.attend(heard, notes))]
         if serving.watched:
             tasks.append(asyncio.create_task(Watcher(serving.watched).watch(queue, notes)))

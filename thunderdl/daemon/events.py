@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -39,13 +39,17 @@ class Event:
 
 
 class Subscription:
-    """Events since it was made, one after the other. ``lost``: too many came at once, the oldest are gone."""
+    """Events of the kinds ``wanted`` since it was made, one after the other. ``lost``: too many came at once, and the
+    oldest are gone."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Collection[What]) -> None:
+        self._wanted = wanted
         self._events: asyncio.Queue[Event] = asyncio.Queue(MOST_BEHIND)
         self.lost = False
 
     def put(self, event: Event) -> None:
+        if event.what not in self._wanted:
+            return
         if self._events.full():
             self._events.get_nowait()
             self.lost = True
@@ -86,8 +90,8 @@ class Bus:
             del self._listeners[listener]
 
     @contextmanager
-    def listening(self) -> Iterator[Subscription]:
+    def listening(self, wanted: Collection[What] = frozenset(What)) -> Iterator[Subscription]:
         """A subscription for as long as the context holds."""
-        subscription = Subscription()
+        subscription = Subscription(wanted)
         with self.hearing(subscription.put):
             yield subscription

@@ -26,7 +26,7 @@ MOST_AT_ONCE = 4
 LAST_S = 1.0
 _TRIES = 3
 _PAUSE_S = 1.0
-_TOLD = frozenset((What.STARTED, What.PAUSED, What.STOPPED, What.SHARED, What.COMPLETED, What.FAILED))
+TOLD = frozenset((What.STARTED, What.PAUSED, What.STOPPED, What.SHARED, What.COMPLETED, What.FAILED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Hooks:
 
         try:
             async for event in heard:
+                if heard.lost:
+                    heard.lost = False
+                    notes.append("more happened than the hooks could keep up with; some of it was told to none")
                 for work in self._works(event, notes):
                     await turns.acquire()
                     task = asyncio.create_task(in_turn(work))
@@ -60,7 +63,7 @@ class Hooks:
                 await asyncio.wait(begun, timeout=LAST_S)
 
     def _works(self, event: Event, notes: list[str]) -> list[Coroutine[Any, Any, None]]:
-        if event.job is None or event.what not in _TOLD:
+        if event.job is None or event.what not in TOLD:
             return []
         facts = facts_of(event.what, event.job)
         works: list[Coroutine[Any, Any, None]] = []

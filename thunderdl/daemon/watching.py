@@ -43,9 +43,7 @@ class Watcher:
     async def look(self, queue: Queue, notes: list[str]) -> None:
         """Take what has not changed since the look before."""
         now = dict(await asyncio.to_thread(lambda: list(_candidates(self._folders))))
-        settled = [
-            path for path, seen in now.items() if self._seen.get(path) == seen and self._taken.get(path) != seen
-        ]
+        settled = [path for path, seen in now.items() if self._seen.get(path) == seen and self._taken.get(path) != seen]
         self._seen = now
         for path in settled:
             if not await _take(queue, path, notes):

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
-from thunderdl.daemon.events import Event, What
+from thunderdl.daemon.events import Event, Subscription, What
 from thunderdl.daemon.jobs import Job
 from thunderdl.rpc.aria2.jsonrpc import encode, notified
 from thunderdl.rpc.aria2.session import Session
@@ -71,21 +71,19 @@ class Notices:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Tell what happens."""
-        telling = asyncio.create_task(self._tell_all())
-        # Listening from here on, not from whenever the task has its turn.
-        await asyncio.sleep(0)
-        try:
-            yield
-        finally:
-            telling.cancel()
+        with self._session.queue.events.listening(frozenset(_TOLD)) as heard:
+            telling = asyncio.create_task(self._tell_all(heard))
+            try:
+                yield
+            finally:
+                telling.cancel()
 
-    async def _tell_all(self) -> None:
-        with self._session.queue.events.listening() as heard:
-            async for event in heard:
-                for method, gid in self._told(event):
-                    message = encode(notified(method, gid))
-                    for outbox in self._outboxes:
-                        outbox.tell(message)
+    async def _tell_all(self, heard: Subscription) -> None:
+        async for event in heard:
+            for method, gid in self._told(event):
+                message = encode(notified(method, gid))
+                for outbox in self._outboxes:
+                    outbox.tell(message)
 
     def _told(self, event: Event) -> Iterator[tuple[str, str]]:
         job, method = event.job, _TOLD.get(event.what)
