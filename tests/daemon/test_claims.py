@@ -51,7 +51,18 @@ def test_another_file_of_that_inode_or_size_is_not_it(tmp_path: Path) -> None:
     assert finished_by(claim) is None
     path.unlink()
     assert finished_by(claim) is None
-    assert finished_by(Claim(device=1, inode=1, folder=str(tmp_path / "gone"), size_bytes=1)) is None
+    gone = Claim(device=1, inode=1, folder=str(tmp_path / "gone"), size_bytes=1, modified_ns=1)
+    assert finished_by(gone) is None
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_came_later_under_its_inode_is_not_it(tmp_path: Path, is_folder: bool) -> None:
+    """The part was cleared away, and something else of the same size got its place on the disk."""
+    path = tmp_path / "f"
+    path.mkdir() if is_folder else path.write_bytes(b"content")
+    claim = claimed(path)
+    os.utime(path, ns=(1, claim.modified_ns + 1))
+    assert finished_by(claim) is None
 
 
 @pytest.mark.parametrize("size", [1000, 2_000_000])

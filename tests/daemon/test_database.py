@@ -116,6 +116,15 @@ def test_a_row_that_makes_no_task_costs_that_task_alone(tmp_path: Path) -> None:
     assert "cannot be read and is left out" in notes[0]
 
 
+@pytest.mark.parametrize("told", ["[[[", "[]", "null", "{}", '{"device": 1}', "7"])
+@pytest.mark.parametrize("column", ["claim", "outcome"])
+def test_a_bad_claim_or_outcome_costs_no_task(tmp_path: Path, column: str, told: str) -> None:
+    path = filled(tmp_path, 2)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE job SET {column} = ?", (told,))
+    assert left(tmp_path) == (2, [])
+
+
 def test_one_bad_write_among_those_of_a_commit_fails_alone(tmp_path: Path) -> None:
     async def run() -> None:
         database = Database(str(tmp_path / "q"))

@@ -13,7 +13,7 @@ def claim_of(fd: int, folder: str) -> Claim:
     """The claim on the file, or folder, that is open as ``fd`` and about to get its final name in ``folder``."""
     found = os.fstat(fd)
     size = found.st_size if stat.S_ISREG(found.st_mode) else 0
-    return Claim(device=found.st_dev, inode=found.st_ino, folder=folder, size_bytes=size)
+    return Claim(device=found.st_dev, inode=found.st_ino, folder=folder, size_bytes=size, modified_ns=found.st_mtime_ns)
 
 
 def finished_by(claim: Claim) -> str | None:
@@ -29,7 +29,8 @@ def finished_by(claim: Claim) -> str | None:
         except OSError:
             continue
         is_part = path == part_path(path.removesuffix(part_path("")))
-        if (found.st_dev, found.st_ino) != (claim.device, claim.inode) or is_part:
+        known = (claim.device, claim.inode, claim.modified_ns)
+        if (found.st_dev, found.st_ino, found.st_mtime_ns) != known or is_part:
             continue
         if stat.S_ISREG(found.st_mode) and found.st_size != claim.size_bytes:
             continue

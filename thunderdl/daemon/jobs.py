@@ -84,6 +84,8 @@ class Claim:
     inode: int
     folder: str
     size_bytes: int
+    # Its last change: a file that came later and got its inode has another. A new name changes nothing of it.
+    modified_ns: int
 
 
 @dataclass(slots=True, eq=False)

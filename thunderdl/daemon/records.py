@@ -55,8 +55,7 @@ class Reader:
                 raise ValueError("no gid")
             return Job(
                 gid, self._wish_of(json.loads(wish)), State(state), float(rank), float(added_at), began_at, ended_at,
-                _made(Outcome, json.loads(outcome)) if outcome else None,
-                _made(Claim, json.loads(claim)) if claim else None,
+                _made(Outcome, outcome), _made(Claim, claim),
             )  # fmt: skip
         except (TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"not a task: {error}") from None
@@ -104,7 +103,18 @@ def _texts(found: Mapping[str, Any]) -> dict[str, Text]:
     return {str(name): tuple(map(str, text)) if isinstance(text, list) else str(text) for name, text in found.items()}
 
 
-def _made(kind: type[T], found: Mapping[str, Any]) -> T:
+def _made(kind: type[T], text: str | None) -> T | None:
+    """None also for what cannot be read: the task itself goes on without it."""
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+        return _with_known(kind, found)
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        return None
+
+
+def _with_known(kind: type[T], found: Mapping[str, Any]) -> T:
     # Of a later version of this one's rows more may be told than is known here.
     known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # both are dataclasses
     return kind(**{name: tuple(value) if isinstance(value, list) else value
