@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.runs import ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
+from thunderdl.client import Client
 from thunderdl.daemon.claims import claim_of, finished_by
 from thunderdl.daemon.jobs import Claim, Job, State, Wish
 from thunderdl.daemon.queue import Queue
+from thunderdl.model import Status
+from thunderdl.options import Options
 from thunderdl.storage.files import JOURNAL_SUFFIX
+from thunderdl.task import Request
 
 
 def claimed(path: Path) -> Claim:
@@ -129,3 +134,18 @@ def test_one_that_was_paused_as_it_got_its_name_is_complete(tmp_path: Path) -> N
             assert queue.find(job.gid).state is State.COMPLETE
 
     asyncio.run(run())
+
+
+def test_no_claim_is_waited_for_on_the_loop(tmp_path: Path, server: LoopbackServer) -> None:
+    """Its disk may be slow: nothing of the daemon would answer meanwhile."""
+    server.resources["/f"] = Resource(body=b"small")
+    threads: list[threading.Thread] = []
+
+    async def run() -> None:
+        async with Client(Options(dir=str(tmp_path), checksum_files=False)) as client:
+            request = Request(server.url("/f"), on_commit=lambda fd: threads.append(threading.current_thread()))
+            assert (await client.begin(request)).status is Status.COMPLETE
+
+    asyncio.run(run())
+    assert threads
+    assert threading.main_thread() not in threads

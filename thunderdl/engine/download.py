@@ -450,7 +450,7 @@ class Download:
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
         signed = await self.signed(self.target.path, body) if self._signed is not None else ()
         path, verified, self.content_key = await save_small(
-            self.session, self.options, self.target, body, self.marker()
+            self.session, self.options, self.target, body, self.marker(), waits=self.on_commit is not None
         )
         return path, (*verified, *signed)
 

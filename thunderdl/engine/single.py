@@ -41,11 +41,13 @@ def whole_body(opening: Opening) -> bytes | None:
 
 
 async def save_small(
-    session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None
+    session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None, *, waits: bool = False
 ) -> tuple[str, tuple[str, ...], ContentKey | None]:
-    """Check and save a file that lies in memory: path, what was verified, content key. Raises BadContent."""
+    """Check and save a file that lies in memory: path, what was verified, content key. ``waits``: ``mark`` waits for
+    somebody, so that the loop must not. Raises BadContent."""
     verified = check_small(options, target.path, body)
-    path = await session.on_quick_disk(_write, target, body, options, mark)
+    save = session.on_disk if waits else session.on_quick_disk
+    path = await save(_write, target, body, options, mark)
     session.unsynced_folders.add(os.path.dirname(path))
     return path, verified, small_key(body) if options.key else None
 
