@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from tests.cli.aria2c import link_in, run
-from tests.daemon.runs import ended, running
+from tests.daemon.runs import ended, hold, running
 from tests.rpc.aria2.test_adding import METALINK, TORRENT
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
@@ -213,7 +213,7 @@ def _brief(wish: Wish) -> tuple[str, object]:
 def test_documents_come_back(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as queue:
-            queue.hold()
+            hold(queue)
             await add_torrent(Session(queue, lambda _: None), TORRENT, [], {"gid": "00000000000000aa"}, None)
             (tmp_path / "two.meta4").write_bytes(METALINK)
             notes = await add_all(queue, tmp_path, "-d", str(tmp_path / "out"), str(tmp_path / "two.meta4"))
@@ -226,7 +226,7 @@ def test_documents_come_back(tmp_path: Path) -> None:
         (tmp_path / "again").mkdir()
         (tmp_path / "again" / "out").symlink_to(tmp_path / "out")
         async with running(tmp_path / "again") as queue:
-            queue.hold()
+            hold(queue)
             assert await add_all(queue, tmp_path, "-i", str(tmp_path / "session")) == []
             assert queue.waiting()[0].gid == "00000000000000aa"
             after = [job.wish for job in queue.waiting()]
@@ -261,7 +261,7 @@ def test_what_the_session_leaves_out(tmp_path: Path) -> None:
 def test_one_that_cannot_be_queued_costs_a_sentence_and_the_others_nothing(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as queue:
-            queue.hold()
+            hold(queue)
             listed = (
                 "http://127.0.0.1:9/a\n dir=/elsewhere\nhttp://127.0.0.1:9/b\n\nhttp://127.0.0.1:9/c\n pause=true\n"
             )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from thunderdl.daemon.jobs import Job
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.rules import Rules
 from thunderdl.options import Options
+from thunderdl.timetable import Timetable
 
 LIMIT_S = 15.0
 
@@ -29,6 +31,11 @@ async def running(folder: Path, **changes: object) -> AsyncIterator[Queue]:
     state = folder / "state"
     async with asyncio.timeout(LIMIT_S), Queue(str(state), rules_of(folder, **changes)).running() as queue:
         yield queue
+
+
+def hold(queue: Queue) -> None:
+    """Have it begin nothing: no hour is one of its."""
+    queue.rules = replace(queue.rules, hours=Timetable((), None))
 
 
 async def until(reached: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.runs import running
+from tests.daemon.runs import hold, running
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.watching import Watcher
 from thunderdl.errors import StorageError
@@ -23,7 +23,7 @@ def looked(folder: Path, *, times: int = 2) -> tuple[list[str], list[str]]:
 
     async def run() -> tuple[list[str], list[str]]:
         async with running(folder) as queue:
-            queue.hold()
+            hold(queue)
             notes: list[str] = []
             watcher = Watcher([str(folder / "in"), str(folder / "absent")])
             for _ in range(times):

@@ -71,7 +71,7 @@ class Queue:
         self._running: dict[Job, Task] = {}
         self._sharing: set[Job] = set()
         self._ended: dict[str, Job] = {}
-        self._is_paused = self._is_closing = False
+        self._is_closing = False
         self._judged: tuple[Rules, int, str] | None = None
         self._client: Client | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -145,11 +145,6 @@ class Queue:
         """Who runs the downloads. Only while it is running."""
         assert self._client is not None
         return self._client
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether nothing begins until :meth:`go_on`."""
-        return self._is_paused
 
     async def history(
         self, text: str = "", *, before: float = float("inf"), most: int = 100, state: State | None = None
@@ -314,14 +309,6 @@ class Queue:
         await self.store.save_settings({**dict.fromkeys(settings, "null"), **stored(rules)})
         self._fill()
 
-    def hold(self) -> None:
-        """Begin nothing more until :meth:`go_on`; what runs goes on."""
-        self._is_paused = True
-
-    def go_on(self) -> None:
-        self._is_paused = False
-        self._fill()
-
     # -- how it runs
 
     def _checked(self, wish: Wish) -> Wish:
@@ -348,7 +335,7 @@ class Queue:
 
     def _fill(self) -> None:
         """Begin as many as may run."""
-        if self._is_closing or self._is_paused or not self.rules.runs_at(second_of_week()):
+        if self._is_closing or not self.rules.runs_at(second_of_week()):
             return
         now = self._clock()
         while len(self._running) - len(self._sharing) < self.rules.options.jobs:

@@ -24,7 +24,6 @@ NEVER_FROM_OUTSIDE = frozenset((
 ))  # fmt: skip
 # Text that names a document: by a URL only.
 DOCUMENTS = frozenset(("torrent", "metalink", "mirror_list"))
-_LIVE = frozenset(("limit", "upload_limit", "jobs"))
 _DEFAULT_RATIO = 1.0
 
 
@@ -119,11 +118,6 @@ def restored(rules: Rules, found: Mapping[str, str]) -> tuple[Rules, list[str]]:
         except (UsageError, ValueError) as error:
             notes.append(f"the setting {printable(name)} is not used: {error}")
     return rules, notes
-
-
-def takes_effect_at_once(name: str) -> bool:
-    """Whether a setting holds for what runs, too; others hold from the next task, or the next start, on."""
-    return name in _LIVE
 
 
 def _is_remote(text: Text) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.runs import until
+from tests.daemon.runs import hold, until
 from tests.rpc.aria2.service import SECRET, Service, serving
 from tests.servers.loopback import LoopbackServer
 from thunderdl.daemon.store import Store
@@ -117,7 +117,7 @@ def test_thousands_that_are_added_in_a_row_share_their_writes(
 def test_a_place_and_what_is_not_paused_are_kept_in_a_multicall(tmp_path: Path) -> None:
     async def what(service: Service) -> None:
         await service.call("aria2.changeGlobalOption", {"max-concurrent-downloads": "1"})
-        service.queue.hold()
+        hold(service.queue)
         reply = await service.post(calls(
             ("aria2.addUri", [TOKEN, [f"{URI}1"], {"pause": "true"}]), ("aria2.addUri", [TOKEN, [f"{URI}2"]]),
             ("aria2.addUri", [TOKEN, [f"{URI}3"], {}, 0]), ("aria2.addUri", [TOKEN, [f"{URI}4"]]),

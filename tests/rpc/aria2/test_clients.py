@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.daemon.runs import until
+from tests.daemon.runs import hold, until
 from tests.rpc.aria2.service import SECRET, Service
 from tests.rpc.aria2.test_adding import METALINK, TORRENT, b64
 from tests.rpc.aria2.test_calling import URI, ran
@@ -203,7 +203,7 @@ def test_ariang(tmp_path: Path) -> None:
         assert (options["split"], options["header"]) == ("5", "A: b\nC: d\n")
         assert await sent(service, call(id, "aria2.changePosition", gids[2], 0, "POS_SET")) == 0
         for method in ("aria2.unpause", "aria2.forcePause", "aria2.forceRemove"):
-            service.queue.hold()
+            hold(service.queue)
             both = [{"methodName": method, "params": [TOKEN, gid]} for gid in gids[:2]]
             done = await sent(service, {"jsonrpc": "2.0", "method": "system.multicall", "id": id, "params": [both]})
             assert done == [[gids[0]], [gids[1]]]
@@ -229,7 +229,7 @@ def test_motrix_next_and_aria2_explorer(tmp_path: Path) -> None:
             "header": ["Cookie: a=b", "User-Agent: x"], "referer": "http://page/", "out": "f", "split": 64,
             "dir": str(tmp_path / "out"), "force-save": "true", "pause": "true", "bt-tracker": "http://a/,http://b/",
         })  # fmt: skip
-        service.queue.hold()
+        hold(service.queue)
         gid = await sent(service, add)
         job = service.queue.find(gid)
         assert job.wish.options["headers"] == ("Cookie: a=b", "User-Agent: x", "Referer: http://page/")

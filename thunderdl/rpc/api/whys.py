@@ -26,8 +26,6 @@ def _why_it_waits(queue: Queue, job: Job) -> str:
     if job.wish.not_before > time.time():
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.wish.not_before))
         return f"It is to begin at {when}."
-    if queue.is_paused:
-        return "Nothing begins: the queue is paused."
     if not queue.rules.runs_at(second_of_week()):
         return "Outside of the hours in which downloads run."
     return ""
