@@ -20,10 +20,11 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.marking import marker
-from thunderdl.engine.naming import named_target
+from thunderdl.engine.naming import Target, named_target
 from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.ranged import Ranged, Saved
 from thunderdl.engine.sharing_back import Shareable
+from thunderdl.engine.sharing_names import opened_at_a_name
 from thunderdl.engine.snapshot import cells_of
 from thunderdl.engine.strangers import may_be_asked
 from thunderdl.errors import BadContent, StorageError, UsageError, printable, shown_url
@@ -36,10 +37,10 @@ from thunderdl.sources.swarm.checking import names_below
 from thunderdl.sources.swarm.collector import Collector, Plan, Seen
 from thunderdl.sources.swarm.host import SwarmFault
 from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
-from thunderdl.storage.files import storage_fault
+from thunderdl.storage.files import part_path, storage_fault
 from thunderdl.storage.folders import PartFolder, check_parents
 from thunderdl.storage.marks import mark_all
-from thunderdl.storage.wishes import Wish, write_wish
+from thunderdl.storage.wishes import Wish, is_wish_for, write_wish
 from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
@@ -97,10 +98,17 @@ class Collection(Ranged):
         await on_disk(target.make_folder)
         if self._options.exists is Exists.OVERWRITE and not self._torrent.is_single:
             await on_disk(check_parents, target.path, [_below(file.path) for file in self._files])
-        folder = self._folder = await self._session.opened(PartFolder.close, PartFolder.open, target.path)
+        folder = self._folder = await self._session.opened(PartFolder.close, self._opened, target.path)
+        self._download.target = Target(folder.target)
         await self._begin(folder)
         await self._until_here()
         return await self._finish(folder)
+
+    def _opened(self, path: str) -> PartFolder:
+        link = self._options.torrent or ""
+        return opened_at_a_name(
+            PartFolder.open, path, self._options.exists, lambda name: is_wish_for(part_path(name), link), takes_up=False
+        )
 
     async def leave(self) -> None:
         """Stop; what is there stays, with what tells of it."""

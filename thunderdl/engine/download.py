@@ -270,6 +270,11 @@ class Download:
             return self._metalink or self.url
         return METALINK_PREFIX + self._metalink
 
+    @property
+    def begun_as(self) -> list[str]:
+        """What an earlier run of it may be called in its journal."""
+        return [self.lasting_name, self.url, *(each.url for each in self.candidates.all)]
+
     def _hear(self, first: Candidate) -> None:
         """Take what the header fields of the first answer say of the content."""
         from thunderdl.engine.finding import offer_of_answer
@@ -450,7 +455,13 @@ class Download:
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
         signed = await self.signed(self.target.path, body) if self._signed is not None else ()
         path, verified, self.content_key = await save_small(
-            self.session, self.options, self.target, body, self.marker(), waits=self.on_commit is not None
+            self.session,
+            self.options,
+            self.target,
+            body,
+            self.marker(),
+            begun_as=self.begun_as,
+            waits=self.on_commit is not None,
         )
         return path, (*verified, *signed)
 

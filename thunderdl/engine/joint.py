@@ -56,7 +56,7 @@ class Joint(Ranged):
         target = named_target(os.path.basename(torrent.files[0].path), self._options)
         ledger = await self._open_ledger(target)
         version = self._download.version = Version(size=torrent.size_bytes)
-        await self._begin(ledger, version)
+        ledger = await self._begun(ledger, version)
         if not ledger.all_checked:
             await self._from_all(ledger, version)
         if self._late_fault is not None and not ledger.all_checked:
@@ -115,18 +115,21 @@ class Joint(Ranged):
             peers=(*self._torrent.peers, *(self._member.met if self._member else ())),
         )  # fmt: skip
 
-    async def _begin(self, ledger: Ledger, version: Version) -> None:
+    async def _begun(self, ledger: Ledger, version: Version) -> Ledger:
         """Go on from an earlier run's pieces where it was of the same ones, else begin anew."""
         resumed = ledger.resumed
         if resumed is not None and resumed.header.size == version.size and resumed.written.total:
             ledger.on_bad_piece = ledger.drop
             ledger.go_on(version, trust_verified=not self._options.verify_resumed)
             await ledger.pieces_checked()
-            return
+            return ledger
+        if resumed is not None and resumed.written.total:
+            ledger = await self._not_over_others(ledger, "they are of another size")
         urls = tuple(candidate.url for candidate in self._candidates.all)
         name = os.path.basename(ledger.part.target)
         identity = Identity(url=self._download.url, mirrors=urls, name=name, version=version)
         await self._session.on_disk(ledger.begin, identity)
+        return ledger
 
     async def _from_all(self, ledger: Ledger, version: Version) -> None:
         """Until every piece is here."""

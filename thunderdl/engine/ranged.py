@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from thunderdl.core.piecing import granule_bytes
@@ -21,10 +22,11 @@ from thunderdl.engine.naming import Target, choose_target, guess_target, settled
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
+from thunderdl.engine.sharing_names import is_part_of, opened_at_a_name
 from thunderdl.engine.single import save_stream
 from thunderdl.errors import BadContent, StorageError, ThunderdlError, shown_url
 from thunderdl.model import SourceProgress, Status
-from thunderdl.options import Options
+from thunderdl.options import Exists, Options
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
@@ -45,6 +47,7 @@ class Ranged:
         self._session, self._options = download.session, download.options
         self._candidates, self._notes = download.candidates, download.notes
         self.ledger: Ledger | None = None
+        self._meant_path = ""
         self.driver: Driver | None = None
         self._blame: Blame | None = None
         self._restarts = 0
@@ -121,7 +124,7 @@ class Ranged:
         """Open what an earlier run left; where nothing is missing, finish it without asking anybody."""
         ledger = await self._open_ledger(guess)
         resumed = ledger.resumed
-        if resumed is None or resumed.header.size != resumed.written.total:
+        if resumed is None or resumed.header.size != resumed.written.total or not self._is_ours(ledger.part.target):
             return None
         try:
             return await self._finish_resumed(ledger)
@@ -142,12 +145,15 @@ class Ranged:
         assert opening is not None
         target = choose_target(self._candidates.origin.url, opening.head, self._options)
         ledger = self.ledger
-        if ledger is None or ledger.part.target != target.path:
+        if ledger is None or self._meant_path != target.path:
             if ledger is not None:
                 await ledger.close()
             ledger = await self._open_ledger(target)
-        resumption = Resumption(self._session, self._options, ledger, self._notes)
+        resumption = Resumption(
+            self._session, self._options, ledger, self._notes, self._not_over_others, self._is_ours
+        )  # fmt: skip
         opening, self._download.version = await resumption.settle(self._candidates, first, opening)
+        ledger = resumption.ledger
         if self.version.size is None:
             return await self._stream(first, opening, ledger)
         driver = self._new_driver(ledger)
@@ -205,7 +211,7 @@ class Ranged:
                     return await self._finish_resumed(ledger)
                 ledger.go_on(version)
             else:
-                self._notes.append(f"{kept} bytes of an earlier run were thrown away: the file has other hashes now")
+                ledger = await self._not_over_others(ledger, "the file has other hashes now")
         if not ledger.written.total:
             offer, given = self._download.offer, [c.url for c in self._candidates.all if not c.is_foreign]
             name = offer.name if offer else os.path.basename(ledger.part.target)
@@ -270,13 +276,28 @@ class Ranged:
         books = self.driver.scheduler.roster.sources if self.driver else {}
         return losses(self._candidates, books, self._notes)
 
-    async def _open_ledger(self, target: Target) -> Ledger:
-        self._download.target = target
+    async def _open_ledger(self, target: Target, *, takes_up: bool = True) -> Ledger:
         await self._session.on_disk(target.make_folder)
-        session = self._session
-        self.ledger = await session.opened(Ledger.let_go, Ledger.open, session, self._options, target.path)
-        self.ledger.on_fault, self.ledger.on_verified = self._fault, self._look
-        return self.ledger
+        session, self._meant_path = self._session, target.path
+        work = partial(Ledger.open, session, self._options)
+        named = partial(opened_at_a_name, work, target.path, self._options.exists, self._is_ours, takes_up=takes_up)
+        ledger = self.ledger = await session.opened(Ledger.let_go, named)
+        self._download.target = Target(ledger.part.target)
+        ledger.on_fault, ledger.on_verified = self._fault, self._look
+        return ledger
+
+    def _is_ours(self, path: str) -> bool:
+        return is_part_of(self._download.begun_as, path)
+
+    async def _not_over_others(self, ledger: Ledger, reason: str) -> Ledger:
+        """The ledger to begin anew with, where what this one found is of no use: another one under RENAME, where that
+        is another download's, who can go on from it."""
+        if self._options.exists is Exists.RENAME and not self._is_ours(ledger.part.target):
+            await ledger.close()
+            return await self._open_ledger(Target(self._meant_path), takes_up=False)
+        kept = ledger.resumed.written.total if ledger.resumed else 0
+        self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
+        return ledger
 
     async def _finish_resumed(self, ledger: Ledger) -> Saved:
         """Everything was there when the last run ended: only the checks and the final name are left."""

@@ -7,6 +7,7 @@ whose nodes make their own entity tags), bytes that are there are fetched once m
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from thunderdl.core.trust import Verdict, Version, compare
@@ -46,38 +47,43 @@ def first_range(ledger: Ledger | None, candidate: Candidate) -> First:
 
 
 class Resumption:
-    """Settles, after the first answer, what of the ledger counts, and sets the ledger going."""
+    """Settles, after the first answer, what of the ledger counts, and sets it going. ``anew``: the one to begin anew
+    with, told why; ``is_ours``: whether the part of a path was begun by this download."""
 
-    def __init__(self, session: Session, options: Options, ledger: Ledger, notes: list[str]) -> None:
-        self._session, self._options, self._ledger, self._notes = session, options, ledger, notes
+    def __init__(
+        self, session: Session, options: Options, ledger: Ledger, notes: list[str],
+        anew: Callable[[Ledger, str], Awaitable[Ledger]], is_ours: Callable[[str], bool],
+    ) -> None:  # fmt: skip
+        self._session, self._options, self.ledger, self._notes = session, options, ledger, notes
+        self._anew, self._is_ours = anew, is_ours
 
     async def settle(self, candidates: Candidates, first: Candidate, opening: Opening) -> tuple[Opening, Version]:
         """Go on from the journal where it speaks of this version, else begin anew and say why.
 
         The opening to go on with (another one where the first asked for the wrong place), and its version.
         """
-        version, resumed, reason = version_of(opening), self._ledger.resumed, ""
-        if resumed is not None and (kept := resumed.written.total):
+        version, resumed, reason = version_of(opening), self.ledger.resumed, ""
+        if resumed is not None and resumed.written.total:
             reason = await self._why_not(resumed.version, version, opening, partial(candidates.ask, first))
             if not reason:
                 version = Version(size=resumed.header.size, validators=version.validators)
-                self._ledger.go_on(version)
+                self.ledger.go_on(version)
                 return await self._at_a_gap(first, opening, version), version
             if first.fresh_url is not None:
                 # Somebody said that this is the same file: nothing is thrown away for a mistake of theirs.
                 told = f"behind the new link is another file ({version}, not {resumed.version})"
                 raise LinkExpired(first.url, told, "what is there was kept")
-            self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
+            self.ledger = await self._anew(self.ledger, reason)
         if opening.head.status == 416 or (opening.head.status == 206 and opening.transfer.start):
             opening = await self._reopen(first, opening, 0)
             version = version_of(opening)
         identity = Identity(
             url=candidates.origin.url,
             mirrors=tuple(c.url for c in candidates.all if c is not candidates.origin and not c.is_foreign),
-            name=os.path.basename(self._ledger.part.target),
+            name=os.path.basename(self.ledger.part.target),
             version=version,
         )
-        await self._session.on_disk(self._ledger.begin, identity)
+        await self._session.on_disk(self.ledger.begin, identity)
         return opening, version
 
     async def _why_not(self, before: Version, now: Version, opening: Opening, ask: Ask) -> str:
@@ -87,10 +93,11 @@ class Resumption:
         verdict = compare(before, now)
         if verdict is Verdict.DIFFERENT:
             return str(ContentChanged(opening.url, str(before), str(now))).rstrip(".")
-        if verdict is Verdict.UNPROVEN:
+        # An entity tag tells versions of one URL apart (RFC 9110 section 8.8.3): nginx makes it of time and size.
+        if verdict is Verdict.UNPROVEN or not self._is_ours(self.ledger.part.target):
             if opening.head.status == 200 and opening.head.get("accept-ranges") != "bytes":
                 return "the server sends no ranges, and nothing proves that the file is the same"
-            if not await same_bytes(self._session, ask, self._ledger):
+            if not await same_bytes(self._session, ask, self.ledger):
                 return f"{shown_url(opening.url)} now serves other bytes"
         return ""
 
@@ -98,7 +105,7 @@ class Resumption:
         """If-Range was answered with the whole file although it is the same (a CDN's node): ask without it."""
         if opening.head.status != 200 or opening.head.get("accept-ranges") == "none":
             return opening
-        gap = self._ledger.written.first_gap(0, version.size or 0)
+        gap = self.ledger.written.first_gap(0, version.size or 0)
         return await self._reopen(first, opening, gap[0]) if gap and gap[0] else opening
 
     async def _reopen(self, first: Candidate, opening: Opening, start: int) -> Opening:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from thunderdl.engine.naming import Target
@@ -12,6 +12,7 @@ from thunderdl.engine.opening import Opening, located, release
 from thunderdl.engine.pacing import Pace
 from thunderdl.engine.proxies import policy_of
 from thunderdl.engine.session import Session
+from thunderdl.engine.sharing_names import is_part_of, opened_at_a_name
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
 from thunderdl.formats.hashes import new_hasher
@@ -41,13 +42,15 @@ def whole_body(opening: Opening) -> bytes | None:
 
 
 async def save_small(
-    session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None, *, waits: bool = False
-) -> tuple[str, tuple[str, ...], ContentKey | None]:
-    """Check and save a file that lies in memory: path, what was verified, content key. ``waits``: ``mark`` waits for
-    somebody, so that the loop must not. Raises BadContent."""
+    session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None, *,
+    begun_as: Iterable[str] = (), waits: bool = False,
+) -> tuple[str, tuple[str, ...], ContentKey | None]:  # fmt: skip
+    """Check and save a file that lies in memory: path, what was verified, content key. ``begun_as``: what an earlier
+    run of it may be called in its journal; ``waits``: ``mark`` waits for somebody, so that the loop must not. Raises
+    BadContent."""
     verified = check_small(options, target.path, body)
     save = session.on_disk if waits else session.on_quick_disk
-    path = await save(_write, target, body, options, mark)
+    path = await save(_write, target, body, options, mark, begun_as)
     session.unsynced_folders.add(os.path.dirname(path))
     return path, verified, small_key(body) if options.key else None
 
@@ -91,16 +94,24 @@ def _digest(algorithm: str, body: bytes) -> Digest:
     return Digest(algorithm, hasher.digest())
 
 
-def _write(target: Target, body: bytes, options: Options, mark: Mark | None = None) -> str:
+def _write(
+    target: Target, body: bytes, options: Options, mark: Mark | None = None, begun_as: Iterable[str] = ()
+) -> str:
+    def write() -> str:
+        return opened_at_a_name(
+            lambda path: write_small(path, body, options.exists, mark), target.path, options.exists,
+            lambda path: is_part_of(begun_as, path), takes_up=False,
+        )  # fmt: skip
+
     # Looked at before: after a failure another download of the session may just have made it.
     had_folder = os.path.isdir(os.path.dirname(target.path) or ".")
     try:
-        return write_small(target.path, body, options.exists, mark)
+        return write()
     except StorageError:
         if had_folder:
             raise
         target.make_folder()
-        return write_small(target.path, body, options.exists, mark)
+        return write()
 
 
 async def save_stream(

@@ -84,10 +84,10 @@ class Header:
     renewed_url: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "url", _without_userinfo(self.url))
+        object.__setattr__(self, "url", without_userinfo(self.url))
         if self.renewed_url is not None:
-            object.__setattr__(self, "renewed_url", _without_userinfo(self.renewed_url))
-        object.__setattr__(self, "mirrors", tuple(map(_without_userinfo, self.mirrors)))
+            object.__setattr__(self, "renewed_url", without_userinfo(self.renewed_url))
+        object.__setattr__(self, "mirrors", tuple(map(without_userinfo, self.mirrors)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Sources:
     served: tuple[tuple[str, int], ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "served", tuple((_without_userinfo(url), count) for url, count in self.served))
+        object.__setattr__(self, "served", tuple((without_userinfo(url), count) for url, count in self.served))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,8 @@ class Renewed:
     fresh: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "url", _without_userinfo(self.url))
-        object.__setattr__(self, "fresh", _without_userinfo(self.fresh))
+        object.__setattr__(self, "url", without_userinfo(self.url))
+        object.__setattr__(self, "fresh", without_userinfo(self.fresh))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +336,7 @@ class _Reading:
             return served is not None
         if frame.kind == _T_RENEWED:
             facts = _json_object(frame.payload) or {}
-            self.renewed |= {url: _without_userinfo(fresh) for url, fresh in facts.items() if isinstance(fresh, str)}
+            self.renewed |= {url: without_userinfo(fresh) for url, fresh in facts.items() if isinstance(fresh, str)}
             return bool(facts)
         return frame.kind == _T_PADDING
 
@@ -434,11 +434,12 @@ def _served(payload: bytes) -> dict[str, int] | None:
     facts = _json_object(payload)
     if facts is None:
         return None
-    served = {_without_userinfo(url): count for url, count in facts.items() if _is_count(count)}
+    served = {without_userinfo(url): count for url, count in facts.items() if _is_count(count)}
     return served if len(served) == len(facts) else None  # type: ignore[return-value]  # _is_count
 
 
-def _without_userinfo(url: str) -> str:
+def without_userinfo(url: str) -> str:
+    """As it is kept: neither user name nor password."""
     return _USERINFO.sub("", url)
 
 

@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass
 
 from thunderdl.errors import JournalUnusable
 from thunderdl.storage.files import PART_SUFFIX, storage_fault
+from thunderdl.storage.records import without_userinfo
 
 _NAME = "request"
 _MAX_BYTES = 1024 * 1024
-# Greedy up to the last @ before the path, as errors.shown_url.
-_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -32,13 +31,8 @@ class Wish:
 
 def write_wish(folder: str, wish: Wish) -> None:
     """Keep it in the part folder, a path as an absolute one. Raises StorageError."""
-    place = wish.torrent
-    if not re.match(r"magnet:|[a-z]+://", place, re.IGNORECASE):
-        place = os.path.abspath(place)
-    kept = Wish(
-        torrent=_USERINFO.sub("", place), mirrors=tuple(_USERINFO.sub("", url) for url in wish.mirrors),
-        files=wish.files,
-    )  # fmt: skip
+    mirrors = tuple(without_userinfo(url) for url in wish.mirrors)
+    kept = Wish(torrent=_as_kept(wish.torrent), mirrors=mirrors, files=wish.files)
     path = os.path.join(folder, _NAME)
     try:
         with open(
@@ -47,6 +41,16 @@ def write_wish(folder: str, wish: Wish) -> None:
             s.write(json.dumps(asdict(kept)).encode())
     except OSError as error:
         raise storage_fault(path, error) from error
+
+
+def is_wish_for(folder: str, torrent: str) -> bool:
+    """Whether the part folder is for this torrent: path, URL or magnet link. True for one that does not say."""
+    if not os.path.lexists(os.path.join(folder, _NAME)):
+        return not os.path.isfile(folder)
+    try:
+        return read_wish(folder).torrent == _as_kept(torrent)
+    except JournalUnusable:
+        return False
 
 
 def read_wish(folder: str) -> Wish:
@@ -62,6 +66,11 @@ def read_wish(folder: str) -> Wish:
     if not all(isinstance(text, str) and text and not _UNSAFE.search(text) for text in texts):
         raise JournalUnusable(path, "it holds what nobody typed", "run the command again that began it")
     return Wish(torrent=torrent, mirrors=tuple(mirrors), files=files)
+
+
+def _as_kept(torrent: str) -> str:
+    is_link = re.match(r"magnet:|[a-z]+://", torrent, re.IGNORECASE)
+    return without_userinfo(torrent if is_link else os.path.abspath(torrent))
 
 
 def remove_wish(folder: str) -> None:
