@@ -7,17 +7,20 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import LIMIT_S, content_of, failed, fetch, names, sha256
+from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, sha256
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Reply, Request, generated
 from tests.servers.loopback import LoopbackServer
+from thunderdl.client import Task
 from thunderdl.errors import DiskFull, StorageError
-from thunderdl.storage import files
+from thunderdl.model import Result
+from thunderdl.storage import files, journal
 
 SIZE = 4 * 1024 * 1024
 CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
@@ -131,6 +134,31 @@ def test_a_sync_that_fails(
         failed(fetch(server.url("/f"), tmp_path), StorageError, 9)
     assert "f" not in names(tmp_path)
     assert content_of(fetch(server.url("/f"), tmp_path)) == generated(size, seed=1).span(0, size)
+
+
+def test_the_loop_never_waits_for_the_journal(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    write_at, by_loop, may_write = journal._write_at, [], threading.Event()
+
+    def slow(fd: int, data: bytes, offset: int) -> None:
+        by_loop.append(threading.current_thread() is threading.main_thread())
+        # Not its header: without one nothing begins.
+        if offset:
+            may_write.wait(LIMIT_S)
+        write_at(fd, data, offset)
+
+    async def script(task: Task) -> Result:
+        async for progress in task:
+            if progress.done_bytes == SIZE:
+                may_write.set()
+        return await task.outcome()
+
+    monkeypatch.setattr(journal, "_write_at", slow)
+    server.resources["/f"] = generated(SIZE, seed=1)
+    assert content_of(drive(script, server.url("/f"), tmp_path)) == CONTENT
+    assert by_loop
+    assert not any(by_loop)
 
 
 def test_a_part_file_taken_away_midway(tmp_path: Path, server: LoopbackServer) -> None:

@@ -111,10 +111,14 @@ def test_cut_off_before_any_barrier_it_counts_for_nothing(tmp_path: Path, monkey
 
 def finished_with_journal(folder: Path) -> Path:
     """The final file, right, and the journal of it: killed between the two."""
-    ledger = begun(folder)
-    fill(ledger, 0, len(TRUTH))
-    ledger.part.commit(Exists.REFUSE)
-    release(ledger)
+
+    async def run() -> None:
+        ledger = begun(folder)
+        fill(ledger, 0, len(TRUTH))
+        ledger.part.commit(Exists.REFUSE)
+        release(ledger)
+
+    asyncio.run(run())
     assert sorted(os.listdir(folder)) == ["f", "f.part.journal"]
     return folder / "f"
 

@@ -45,6 +45,17 @@ class PlainSession:
             # Silent also in a task that nobody waits for.
             raise asyncio.CancelledError from None
 
+    def begin_on_disk(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        try:
+            if self.dark:
+                raise PowerLoss
+            done.set_result(work())
+        except PowerLoss:
+            self.dark = True
+            done.cancel()
+        return done
+
 
 class World:
     """A file of two versions on a server, and a disk whose power goes now and then."""

@@ -106,6 +106,39 @@ def test_appending_takes_one_write_and_no_sync(journal: Journal, monkeypatch: py
     assert len(writes) == 1
 
 
+def test_what_is_posted_is_written_by_whoever_writes_next(journal: Journal, path: str) -> None:
+    journal.post([Filled(0, K, A), Filled(K, 2 * K, A)])
+    assert reopened(path).extents == ()
+    # Its word comes last, or the range would be there again.
+    journal.drop(0, K)
+    assert spans(list(reopened(path).extents)) == [(K, 2 * K)]
+    journal.post([Filled(2 * K, 3 * K, A)])
+    assert [journal.has_posted, journal.flush(), journal.has_posted] == [True, None, False]
+    assert spans(list(reopened(path).extents)) == [(K, 2 * K), (2 * K, 3 * K)]
+
+
+def test_what_is_posted_is_covered_by_no_barrier_from_before(journal: Journal, path: str) -> None:
+    journal.append([Filled(0, K, A)])
+    mark = journal.mark()
+    journal.post([Filled(K, 2 * K, A)])
+    journal.barrier(mark)
+    assert [(e.start, e.end, e.durable) for e in reopened(path).extents] == [(0, K, True), (K, 2 * K, False)]
+
+
+def test_what_is_posted_is_void_where_a_sync_failed(journal: Journal, path: str) -> None:
+    journal.post([Filled(0, K, A)])
+    journal.lose_unsynced()
+    journal.flush()
+    assert reopened(path).extents == ()
+
+
+def test_what_is_posted_to_a_closed_journal_goes_nowhere(journal: Journal, path: str) -> None:
+    journal.close()
+    journal.post([Filled(0, K, A)])
+    journal.flush()
+    assert reopened(path).extents == ()
+
+
 def test_only_the_user_may_read_it(journal: Journal, path: str) -> None:
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
     journal.compact([HEADER])

@@ -13,6 +13,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from thunderdl.core.piecing import MIN_GRANULE_BYTES, granule_bytes
 from thunderdl.core.ranges import RangeSet
@@ -20,7 +21,7 @@ from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.reopening import Resumed, reopen
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_count
-from thunderdl.errors import BadContent, StorageError
+from thunderdl.errors import BadContent, StorageError, ThunderdlError, foreseen
 from thunderdl.formats.content_key import LEAF_BYTES
 from thunderdl.model import ContentKey
 from thunderdl.options import Options
@@ -28,7 +29,7 @@ from thunderdl.sources.http.transfer import Extent, Store
 from thunderdl.storage.files import PartFile, journal_path
 from thunderdl.storage.journal import Journal, current_boot_id
 from thunderdl.storage.marks import Mark
-from thunderdl.storage.records import Filled, Header, Kept, PieceFacts, Renewed, Sources, Verified
+from thunderdl.storage.records import Filled, Header, Kept, PieceFacts, Record, Renewed, Sources, Verified
 from thunderdl.verify import PieceVerifier, PrefixHasher, TreeHasher
 
 BARRIER_S = 1.0
@@ -65,9 +66,10 @@ class Ledger:
         self._tree: TreeHasher | None = None
         self._checking: dict[int, asyncio.Task[None]] = {}
         self._barrier: asyncio.Task[None] | None = None
+        self._flushing: asyncio.Future[None] | None = None
         self._barrier_at, self._since_barrier = time.monotonic(), 0
         self.on_bad_piece: Callable[[int, int], None] = lambda start, end: None
-        self.on_fault: Callable[[StorageError], None] = lambda error: None
+        self.on_fault: Callable[[ThunderdlError], None] = lambda error: None
         self.on_verified: Callable[[], None] = lambda: None
         self.on_piece: Callable[[int], None] = lambda piece: None
 
@@ -183,8 +185,7 @@ class Ledger:
             if self._tree is not None:
                 for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
                     self._tree.drop(index)
-        if self._journal is not None:
-            self._journal.append([r for start, end in pieces for r in (Kept(start, end), Verified(start, end))])
+        self._record([r for start, end in pieces for r in (Kept(start, end), Verified(start, end))])
         self._advance()
         self.on_verified()
 
@@ -195,8 +196,7 @@ class Ledger:
         if self._tree is not None:
             for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
                 self._tree.drop(index)
-        if self._journal is not None:
-            self._journal.append([Kept(start, end)])
+        self._record([Kept(start, end)])
         self._check_pieces(start, end)
 
     def take(self, extents: Iterable[Extent], source: int) -> None:
@@ -214,11 +214,37 @@ class Ledger:
             self._since_barrier += extent.end - extent.start
         if low is None:
             return
-        if self._journal is not None:
-            self._journal.append(records)
+        self._record(records)
         self._doubt(low, high)
         self._check_pieces(low, high)
         self._advance()
+
+    def _record(self, records: Sequence[Record]) -> None:
+        """In a thread of the disk's: on a slow one the loop would stand still for 150 ms at a time. What is not written
+        yet at a kill -9 is fetched again."""
+        if self._journal is None:
+            return
+        self._journal.post(records)
+        if self._flushing is None:
+            self._flush(self._journal)
+
+    def _flush(self, journal: Journal) -> None:
+        self._flushing = self._session.begin_on_disk(journal.flush)
+        self._flushing.add_done_callback(partial(self._flushed, journal))
+
+    def _flushed(self, journal: Journal, flushing: asyncio.Future[None]) -> None:
+        self._flushing = None
+        if flushing.cancelled():
+            return
+        if isinstance(error := flushing.exception(), Exception):
+            self.on_fault(foreseen(error))
+        elif journal.has_posted:
+            self._flush(journal)
+
+    async def _written_down(self) -> None:
+        """Wait for what is under way of barrier and records."""
+        while under_way := {each for each in (self._barrier, self._flushing) if each is not None}:
+            await asyncio.wait(under_way)
 
     def _doubt(self, start: int, end: int) -> None:
         """What was proven, and was written over since, is to be proven again."""
@@ -256,8 +282,8 @@ class Ledger:
         self._since_barrier = 0
         try:
             await self._session.on_disk(self._sync)
-        except StorageError as error:
-            self.on_fault(error)
+        except Exception as error:
+            self.on_fault(foreseen(error))
         finally:
             self._barrier_at, self._barrier = time.monotonic(), None
 
@@ -318,8 +344,7 @@ class Ledger:
             self._checking.pop(index, None)
         if right:
             self.verified.add(start, end)
-            if self._journal is not None:
-                self._journal.append([Verified(start, end)])
+            self._record([Verified(start, end)])
             self._advance()
             self.on_piece(index)
             self.on_verified()
@@ -379,8 +404,7 @@ class Ledger:
     async def commit(self, mark: Mark | None = None) -> str:
         """Put it under its final name, on the disk; the path that it got. ``mark`` as for PartFile.commit. Raises
         StorageError."""
-        if self._barrier is not None:
-            await self._barrier
+        await self._written_down()
         self.stop_hashing()
         return await self._session.on_disk(self._commit, mark)
 
@@ -410,8 +434,7 @@ class Ledger:
         """Leave the part file and its journal for another time."""
         for task in list(self._checking.values()):
             task.cancel()
-        if self._barrier is not None:
-            await self._barrier
+        await self._written_down()
         self.stop_hashing()
         await self._session.on_disk(self._close, tuple(served))
 
@@ -431,6 +454,7 @@ class Ledger:
 
     async def discard(self) -> None:
         """Remove the part file and its journal."""
+        await self._written_down()
         self.stop_hashing()
         if self._journal is not None:
             self._journal.delete()

@@ -100,6 +100,10 @@ class Session:
         """Run blocking work on files in a thread of its own."""
         return await self.loop.run_in_executor(self._disk, work, *args)
 
+    def begin_on_disk(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """The same where nobody stands and waits for it."""
+        return self.loop.run_in_executor(self._disk, work)
+
     async def opened(self, let_go: Callable[[T], object], work: Callable[..., T], *args: object) -> T:
         """What ``work`` opens, in a thread of its own. Where the wait is cancelled, ``let_go`` is called with it: the
         thread cannot be stopped, and what it locks would be in the way of who begins again at once."""

@@ -34,7 +34,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from thunderdl.core.ranges import RangeSet
@@ -97,6 +97,8 @@ class Journal:
         self._covered = 0
         # (offset behind the record, start, end) of each extent that no barrier covers yet, oldest first.
         self._unsynced: deque[tuple[int, int, int]] = deque()
+        # What :meth:`post` was given: whoever writes next writes it first.
+        self._posted: deque[Record] = deque()
         self._writing = threading.Lock()
         self._syncing = threading.Lock()
 
@@ -145,6 +147,22 @@ class Journal:
         """
         with self._writing:
             self._append(records)
+
+    def post(self, records: Iterable[Record]) -> None:
+        """Have the records written by :meth:`flush`, or before whatever else is written sooner. Never waits: for those
+        who must not stand still where a disk does."""
+        self._posted.extend(records)
+
+    @property
+    def has_posted(self) -> bool:
+        """Whether something that was posted is still to be written."""
+        return bool(self._posted) and self._fd >= 0
+
+    def flush(self) -> None:
+        """Write what was posted, as :meth:`append`; nothing once the journal is closed."""
+        with self._writing:
+            if self._fd >= 0:
+                self._append(())
 
     def sync(self) -> None:
         """Put the journal itself on the disk.
@@ -206,6 +224,8 @@ class Journal:
         """
         lost = self.unsynced()
         with self._writing:
+            # Written, and not on the disk either: what is not recorded is void.
+            self._posted.clear()
             try:
                 self._append([Dropped(start, end) for start, end in lost])
             except StorageError:
@@ -236,6 +256,7 @@ class Journal:
             self._generation += 1
             self._covered = 0
             self._sync_failed = False
+            self._posted.clear()
             self._unsynced = deque(_uncovered(records, self._offset))
             sync_folder(os.path.dirname(self.path))
             self._folder_synced = True
@@ -257,7 +278,9 @@ class Journal:
         except OSError as error:
             raise storage_fault(self.path, error) from error
 
-    def _append(self, records: Sequence[Record]) -> None:
+    def _append(self, new: Sequence[Record]) -> None:
+        records = [self._posted.popleft() for _ in range(len(self._posted))]
+        records += new
         if not records:
             return
         self._check_sound()
