@@ -92,7 +92,8 @@ class Line:
         above = self._jobs[at].rank if at < count else None
         ranks = list(_between(below, above, len(jobs)))
         self._jobs[at:at] = jobs
-        self.wake()
+        if any(job.state is State.WAITING for job in jobs):
+            self.wake()
         if not _ascends(below, ranks, above):
             return self._number_anew()
         for job, rank in zip(jobs, ranks, strict=True):

@@ -21,12 +21,15 @@ SAVE = (
 )
 FORGET_ENDED = "DELETE FROM job WHERE ended_at IS NOT NULL"
 FORGET = "DELETE FROM job WHERE gid = ?"
-OPEN = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NULL"
-ENDED = f"SELECT {','.join(COLUMNS)} FROM job WHERE ended_at IS NOT NULL"
-ONE = f"SELECT {','.join(COLUMNS)} FROM job WHERE gid = ?"
+# The others are there to be searched.
+_READ = ",".join(column for column in COLUMNS if column not in ("name", "url"))
+OPEN = f"SELECT {_READ} FROM job WHERE ended_at IS NULL"
+ENDED = f"SELECT {_READ} FROM job WHERE ended_at IS NOT NULL"
+ONE = f"SELECT {_READ} FROM job WHERE gid = ?"
 COUNT_ENDED = "SELECT count(*) FROM job WHERE ended_at IS NOT NULL"
 T = TypeVar("T")
 _NONE: Mapping[str, Text] = {}
+_STATES = {state.value: state for state in State}
 
 
 def row_of(job: Job) -> tuple[object, ...]:
@@ -48,13 +51,13 @@ class Reader:
         self._shared: dict[str, Mapping[str, Text]] = {}
 
     def job_of(self, row: Sequence[Any]) -> Job:
-        """Raises ValueError for what is no task."""
-        gid, state, rank, _, _, added_at, began_at, ended_at, wish, outcome, claim = row
+        """Of a row that OPEN, ENDED or ONE found. Raises ValueError for what is no task."""
+        gid, state, rank, added_at, began_at, ended_at, wish, outcome, claim = row
         try:
             if not GID.fullmatch(gid):
                 raise ValueError("no gid")
             return Job(
-                gid, self._wish_of(json.loads(wish)), State(state), float(rank), float(added_at), began_at, ended_at,
+                gid, self._wish_of(json.loads(wish)), _STATES[state], float(rank), float(added_at), began_at, ended_at,
                 _made(Outcome, outcome), _made(Claim, claim),
             )  # fmt: skip
         except (TypeError, KeyError, RecursionError) as error:
@@ -68,6 +71,9 @@ class Reader:
         urls = tuple(map(str, found["urls"]))
         if not urls:
             raise ValueError("no URL")
+        if len(found) == 1:
+            # Nearly all of 100,000, twice as fast.
+            return Wish(urls=urls, options=_NONE, foreign=_NONE)
         return Wish(
             urls=urls, options=self.share(_texts(found.get("options", {}))),
             foreign=self.share(_texts(found.get("foreign", {}))), category=str(found.get("category", "")),

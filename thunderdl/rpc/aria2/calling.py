@@ -24,7 +24,7 @@ _TOKEN = "token:"
 _MULTICALL, _ADD = "system.multicall", "aria2.addUri"
 _CALLS = (Param("methods", Kind.LIST),)
 # So many are added in one go, and so many are looked at before others have their turn.
-_TOGETHER, _A_TURN = 200, 20
+_TOGETHER, _A_TURN = 1000, 20
 
 
 class Caller:
