@@ -1,8 +1,9 @@
 """aria2's RPC, ours beside the real aria2c: ``make bench-rpc``. Each round asks one, then the other.
 
 What is measured: calls of ``tellStatus`` a second on one connection, and how long the slowest of 100 takes; the same
-while one file is written by 16 connections at full speed; ``tellWaiting`` of 1,000 among 10,000; so many added by
-multicall (``--tasks``); the memory with them; how long a restart with them takes. Medians of ``--rounds``.
+while one file is written by 16 connections at full speed, and, where there is bindfs, to a disk of 40 MiB/s;
+``tellWaiting`` of 1,000 among 10,000; so many added by multicall (``--tasks``); the memory with them; how long a
+restart with them takes. Medians of ``--rounds``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench.disks import has_slow_disks, slow_disk
 from tests.servers import real
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.rules import Rules
@@ -34,11 +36,12 @@ from thunderdl.rpc.secret import Secret
 from thunderdl.rpc.server import Server
 
 SECRET = "s"
-TOGETHER, LOADED_S, START_LIMIT_S = 5000, 15.0, 120.0
+TOGETHER, LOADED_S, START_LIMIT_S, SLOW_MIB_PER_S = 5000, 15.0, 120.0, 40
 OURS, THEIRS = "thunderdl", "aria2c"
 WORDS = {
     "calls": "tellStatus, calls a second", "p99": "  of 100 the slowest, ms", "loaded": "tellStatus under load, p99 ms",
-    "loaded_rate": "  that load, MiB/s", "waiting": "tellWaiting 1,000 of 10,000, ms", "add": "added by multicall, s",
+    "loaded_rate": "  that load, MiB/s", "slow": "tellStatus beside a slow disk, p99 ms",
+    "waiting": "tellWaiting 1,000 of 10,000, ms", "add": "added by multicall, s",
     "rss": "memory with them, MiB", "restart": "restart with them, s",
 }  # fmt: skip
 
@@ -170,6 +173,7 @@ def measured(tool: str, folder: Path, url: str, tasks: int) -> dict[str, float]:
     found["waiting"] = statistics.median(listed)
     line.close()
     daemon.stop()
+    found["slow"] = _beside_a_slow_disk(tool, url) if has_slow_disks() else 0.0
     daemon = Daemon(tool, folder / "many")
     line = daemon.start()
     begun = time.perf_counter()
@@ -183,6 +187,16 @@ def measured(tool: str, folder: Path, url: str, tasks: int) -> dict[str, float]:
     found["restart"] = time.perf_counter() - begun
     line.close()
     daemon.stop()
+    return found
+
+
+def _beside_a_slow_disk(tool: str, url: str) -> float:
+    with slow_disk(SLOW_MIB_PER_S) as folder:
+        daemon = Daemon(tool, folder / "daemon")
+        line = daemon.start()
+        found = p99_ms(_loaded(line, url)[0])
+        line.close()
+        daemon.stop()
     return found
 
 
