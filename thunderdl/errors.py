@@ -53,11 +53,16 @@ def printable(text: str) -> str:
     return text if text.isprintable() else re.sub(_UNPRINTABLE, "\ufffd", text)
 
 
+def without_userinfo(url: str) -> str:
+    """The URL as it is kept: neither user name nor password, otherwise as it is."""
+    return re.sub(_USERINFO, "", url) if "@" in url else url
+
+
 def shown_url(url: str) -> str:
     """The URL as it may be shown or logged: no user name, no password, no control character."""
     if url.startswith("data:") and len(url) > _MOST_DATA_SHOWN:
         url = url[:_MOST_DATA_SHOWN] + "…"
-    return printable(re.sub(_USERINFO, "", url) if "@" in url else url)
+    return printable(without_userinfo(url))
 
 
 class ThunderdlError(Exception):

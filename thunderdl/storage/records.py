@@ -16,7 +16,6 @@ Invariants:
 from __future__ import annotations
 
 import json
-import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, NamedTuple
 
 from thunderdl.core.ranges import latest
-from thunderdl.errors import JournalUnusable
+from thunderdl.errors import JournalUnusable, without_userinfo
 
 MAGIC = b"TDLJNL"
 VERSION = 1
@@ -42,9 +41,6 @@ _OVERHEAD = _FRAME.size + _CRC.size
 PADDING_MIN_BYTES = _OVERHEAD
 
 _T_HEADER, _T_FILLED, _T_BARRIER, _T_DROPPED, _T_VERIFIED, _T_SOURCES, _T_KEPT, _T_PADDING, _T_RENEWED = range(1, 10)
-
-# Greedy up to the last @ before the path, as errors.shown_url: but a URL is kept otherwise as it is.
-_USERINFO = re.compile(r"(?<=://)[^/?#]*@")
 
 
 class JournalDamaged(JournalUnusable):
@@ -436,11 +432,6 @@ def _served(payload: bytes) -> dict[str, int] | None:
         return None
     served = {without_userinfo(url): count for url, count in facts.items() if _is_count(count)}
     return served if len(served) == len(facts) else None  # type: ignore[return-value]  # _is_count
-
-
-def without_userinfo(url: str) -> str:
-    """As it is kept: neither user name nor password."""
-    return _USERINFO.sub("", url)
 
 
 def _is_text(value: object) -> bool:

@@ -11,9 +11,8 @@ import os
 import re
 from dataclasses import asdict, dataclass
 
-from thunderdl.errors import JournalUnusable
+from thunderdl.errors import JournalUnusable, without_userinfo
 from thunderdl.storage.files import PART_SUFFIX, storage_fault
-from thunderdl.storage.records import without_userinfo
 
 _NAME = "request"
 _MAX_BYTES = 1024 * 1024
