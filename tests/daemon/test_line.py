@@ -98,3 +98,13 @@ def test_a_move_is_counted_from_the_start_from_here_or_from_the_end_and_kept_in_
     assert place_of(Whence.END, -1, 0, 5) == 3
     assert place_of(Whence.START, 99, 0, 5) == 4
     assert place_of(Whence.HERE, -99, 3, 5) == 0
+
+
+def test_those_that_came_to_have_one_rank_each_get_their_own() -> None:
+    jobs = [job(name) for name in "abc"]
+    for one, rank in zip(jobs, (1.0, 1.0, 2.0), strict=True):
+        one.rank = rank
+    line = Line(jobs)
+    assert [line.index(one) for one in line] == [0, 1, 2]
+    assert list(line.changed) == list(line)
+    assert Line(jobs).changed == ()

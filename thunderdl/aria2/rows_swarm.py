@@ -32,7 +32,7 @@ ROWS: tuple[Option, ...] = (
     row("max-overall-upload-limit", SIZE, "0", "basic bittorrent", "Most bytes a second to peers, over all torrents.",
         ours("upload_limit"), reach=Reach.SESSION, least=0, shown="SPEED"),
     row("max-upload-limit", SIZE, "0", "basic bittorrent", "The same of each torrent.",
-        ours("upload_limit", why="holds for all torrents together"), short="u", reach=LIVE, least=0, shown="SPEED"),
+        ours("task_upload_limit"), short="u", reach=LIVE, least=0, shown="SPEED"),
     row("listen-port", Form.RANGES, "6881-6999", "basic bittorrent", "Ports for peers.",
         ours("port", why="the first of them"), least=1024, most=65535),
     row("enable-dht", SWITCH, "true", "basic bittorrent", "Find peers by the DHT.", ours("dht")),

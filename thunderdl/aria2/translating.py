@@ -153,12 +153,6 @@ def _port(values: Values, _: str | None) -> str | None:
     return found[0] if found else None
 
 
-def _upload_limit(values: Values, _: str | None) -> str | None:
-    both = [values.get(name) for name in ("max-overall-upload-limit", "max-upload-limit")]
-    given = [int(each) for each in both if each is not None]
-    return str(min(filter(None, given), default=0)) if given else None
-
-
 def _ratio(values: Values, _: str | None) -> str | None:
     if _minutes(values) == 0 or not values.get("seed-ratio"):
         return None
@@ -233,7 +227,8 @@ _SINGLE: Mapping[str, Callable[[Values, str | None], str | None]] = {
     "cert_key": _same("private-key"), "user": _user, "password": _password,
     "netrc": _switched("no-netrc", inverted=True), "cookies": _same("load-cookies"),
     "torrent": _same("torrent-file"), "metalink": _same("metalink-file"), "follow": _follow,
-    "files": _same("select-file"), "sequential": _sequential, "upload_limit": _upload_limit, "ratio": _ratio,
+    "files": _same("select-file"), "sequential": _sequential, "ratio": _ratio,
+    "upload_limit": _same("max-overall-upload-limit"), "task_upload_limit": _same("max-upload-limit"),
     "seed_time": _seed_time, "port": _port, "dht": _switched("enable-dht"), "pex": _switched("enable-peer-exchange"),
     "lsd": _switched("bt-enable-lpd"), "encryption": _encryption,
 }  # fmt: skip

@@ -32,10 +32,13 @@ def place_of(whence: Whence, position: int, here: int, count: int) -> int:
 
 
 class Line:
-    """Tasks in the order in which they will begin."""
+    """Tasks in the order in which they will begin. ``changed``: those whose rank was not their own."""
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         self._jobs = sorted(jobs, key=_rank)
+        # One that ran keeps its rank, and another one may have got it since; after a crash both are in line.
+        is_right = _ascends(None, [job.rank for job in self._jobs], None)
+        self.changed: Sequence[Job] = () if is_right else self._number_anew()
         # Whether all are known to be paused: of 100,000 to look at each took 30 ms, every second.
         self._is_asleep = False
 

@@ -452,7 +452,7 @@ class Queue:
                 self._end(job, State.COMPLETE, Outcome(name=name, path=path, size_bytes=size, done_bytes=size))
         self._line = Line(job for job in found if not job.state.has_ended)
         self._jobs.update((job.gid, job) for job in found)
-        await self.store.save(ran)
+        await self.store.save(ran.union(self._line.changed))
 
 
 def _outcome_of(result: Result, seen: Progress) -> Outcome:

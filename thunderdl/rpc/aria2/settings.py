@@ -193,7 +193,7 @@ def _limits(options: Options) -> dict[str, Text]:
     """Limits by the clock change by themselves: aria2 has no word for them."""
     limits = {
         "max-overall-download-limit": options.limit, "max-overall-upload-limit": options.upload_limit,
-        "max-download-limit": options.task_limit,
+        "max-download-limit": options.task_limit, "max-upload-limit": options.task_upload_limit,
     }  # fmt: skip
     told: dict[str, Text] = {name: str(limit) for name, limit in limits.items() if isinstance(limit, int)}
     return {**told, "max-concurrent-downloads": str(options.jobs)}
