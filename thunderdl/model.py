@@ -1,32 +1,13 @@
 """Frozen values that every layer shares. No behaviour beyond arithmetic, no I/O.
 
-Ranges are half-open ``[start, end)`` in bytes everywhere; :meth:`ByteRange.http` alone makes
-HTTP's inclusive form (RFC 9110 section 14.1.2).
+Ranges are half-open ``[start, end)`` in bytes everywhere; the inclusive form of HTTP (RFC 9110 section 14.1.2) is made
+where a request is.
 """
 
 from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ByteRange:
-    """Half-open byte range; ``0 <= start <= end``, else ValueError."""
-
-    start: int
-    end: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.start <= self.end:
-            raise ValueError(f"not a range: [{self.start}, {self.end})")
-
-    def __len__(self) -> int:
-        return self.end - self.start
-
-    def http(self) -> str:
-        """The value of a Range header."""
-        return f"bytes={self.start}-{self.end - 1}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

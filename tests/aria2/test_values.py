@@ -122,7 +122,7 @@ def test_the_table_is_whole() -> None:
 def test_where_options_may_be_set() -> None:
     """The counts are those of aria2's manual: 110 there and three that it does not name."""
     assert sum(option.reach.of_a_download for option in OPTIONS.values()) == 113
-    live = {name for name, option in OPTIONS.items() if option.reach.changes_while_running}
+    live = {name for name, option in OPTIONS.items() if option.reach is Reach.LIVE}
     assert live == {
         "force-save", "save-not-found", "max-download-limit", "max-upload-limit", "bt-max-peers",
         "bt-remove-unselected-file", "bt-request-peer-speed-limit",

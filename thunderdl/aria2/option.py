@@ -52,11 +52,6 @@ class Reach(enum.Enum):
         return self in (Reach.TASK, Reach.LIVE, Reach.ONE)
 
     @property
-    def changes_while_running(self) -> bool:
-        """Whether that leaves a running download running."""
-        return self is Reach.LIVE
-
-    @property
     def changes_all(self) -> bool:
         """Whether ``changeGlobalOption`` takes it."""
         return self in (Reach.SESSION, Reach.TASK, Reach.LIVE, Reach.BEFORE)

@@ -301,10 +301,6 @@ class Roster:
             rate, missed_bytes = rate + each, missed_bytes + each * wait_s
         return (left_bytes + missed_bytes) / rate if offers and rate else float("inf")
 
-    def leased_bytes(self) -> int:
-        """What is granted and not here yet."""
-        return sum([lease.left_bytes for lease in self.leases.values()])
-
 
 def _median(rates: list[float]) -> float:
     # That of statistics comes with fractions and decimal: 4 ms of every start.

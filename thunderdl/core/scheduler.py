@@ -109,9 +109,6 @@ class Scheduler(Suspecting):
         """A lane id for the engine's own first request to a source."""
         return self.roster.new_lane_id()
 
-    def held_by(self, lease: int) -> Lease | None:
-        return self.roster.leases.get(lease)
-
     # -- events
 
     def _opened(self, event: SourceOpened) -> list[Command]:

@@ -26,7 +26,7 @@ from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
 from thunderdl.daemon.store import Store
 from thunderdl.engine.pacing import second_of_week
-from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
+from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen, printable
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.model import Progress, Result, Status
@@ -350,8 +350,9 @@ class Queue:
         try:
             options = replace(self.rules.options_of(job.wish), dir=folder_of(job.wish, self.rules))
             task = self.client.begin(self._request(job, options))
-        except ThunderdlError as error:
-            self._failed(job, error)
+        except Exception as caught:
+            # Whatever it is, it is this task's: the others go on.
+            self._failed(job, foreseen(caught))
             return
         job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), None
         self._running[job] = task

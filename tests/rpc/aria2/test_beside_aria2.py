@@ -234,11 +234,13 @@ def shape(value: Any, name: str = "") -> object:
 async def shapes(service: Service, server: LoopbackServer) -> dict[str, object]:
     await lined_up(service, server)
     server.resources["/done"] = Resource(body=b"x" * 1000)
-    for gid, path in ((RUNS, "/slow"), (DONE, "/done"), (FAILED, "/gone")):
+    # One after the other: which of them has ended first is told, too.
+    for gid, path, key, value in (
+        (RUNS, "/slow", "totalLength", "3000000"), (DONE, "/done", "status", "complete"),
+        (FAILED, "/gone", "status", "error"),
+    ):  # fmt: skip
         await service.call("aria2.addUri", [server.url(path)], {"gid": gid, "split": "1"})
-    await until_told(service, DONE, "status", "complete")
-    await until_told(service, FAILED, "status", "error")
-    await until_told(service, RUNS, "totalLength", "3000000")
+        await until_told(service, gid, key, value)
     found: dict[str, object] = {}
     for number, (method, params) in enumerate(SHAPES):
         result = await service.call(method, *params)
