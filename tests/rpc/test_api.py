@@ -169,6 +169,19 @@ def test_what_runs_takes_other_options_and_links(tmp_path: Path, server: Loopbac
     over(tmp_path, use)
 
 
+def test_a_link_with_a_login_is_removed_as_it_is_shown(tmp_path: Path) -> None:
+    async def use(served: Served) -> None:
+        task = await served.add("http://h/a", "http://user:hunter2@m/a", paused=True)
+        place = f"/api/v1/tasks/{task['gid']}"
+        (shown,) = (await served.client.get(place)).json()["mirrors"]
+        assert shown == "http://m/a"
+        assert (await served.client.patch(place, json={"urls_remove": [shown]})).status_code == 200
+        assert (await served.client.get(place)).json()["mirrors"] == []
+        assert served.queue.find(task["gid"]).wish.urls == ("http://h/a",)
+
+    over(tmp_path, use)
+
+
 def test_a_detail_tells_of_files_pieces_and_sources(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/file"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
 

@@ -11,7 +11,7 @@ from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.daemon.line import Whence
 from thunderdl.daemon.queue import MOST_IN_A_ROW
 from thunderdl.daemon.rechecking import recheck
-from thunderdl.errors import UsageError
+from thunderdl.errors import UsageError, shown_url
 from thunderdl.options import Priority
 from thunderdl.rpc.api.fields import (
     ANYTHING,
@@ -137,7 +137,8 @@ async def change(api: Api, call: Call) -> object:
     if given["files"] is not None:
         options["files"] = given["files"]
     if given["urls_add"] or given["urls_remove"]:
-        kept = [url for url in wish.urls if url not in given["urls_remove"]]
+        # As it was given, or as it is shown: without its login.
+        kept = [url for url in wish.urls if not {url, shown_url(url)} & set(given["urls_remove"])]
         urls = tuple(dict.fromkeys((*kept, *given["urls_add"])))
         if not urls:
             raise UsageError("urls_remove: no link would be left; add another one with it.")
