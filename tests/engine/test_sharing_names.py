@@ -82,6 +82,18 @@ def test_each_goes_on_with_its_own_whoever_is_first(tmp_path: Path, server: Loop
     assert names(tmp_path) == ["f", "f (1)"]
 
 
+def test_its_part_is_found_behind_those_that_are_whole_by_now(tmp_path: Path, server: LoopbackServer) -> None:
+    stop_midway(server, tmp_path)
+    for part in KEPT:
+        (tmp_path / part).rename(tmp_path / f"f (3){part.removeprefix('f')}")
+    for other in ("f", "f (1)"):
+        (tmp_path / other).write_bytes(b"another")
+    result = fetch(server.url("/f"), tmp_path, exists=Exists.RENAME)
+    assert (result.path, content_of(result)) == (str(tmp_path / "f (3)"), CONTENT)
+    assert result.resumed_bytes >= CUT
+    assert names(tmp_path) == ["f", "f (1)", "f (3)"]
+
+
 def test_the_rest_of_another_torrent_of_the_same_name_stays_for_it(tmp_path: Path) -> None:
     scene = scene_of(tmp_path)
     with scene.seeding(400_000) as seed:

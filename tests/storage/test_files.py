@@ -361,3 +361,29 @@ def test_free_space_is_counted_in_bytes(tmp_path: Path) -> None:
     assert free_space(str(tmp_path)) > 0
     with pytest.raises(StorageError):
         free_space(str(tmp_path / "absent"))
+
+
+def test_a_small_file_that_another_thread_has_locked_first_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    target, lock, late = str(tmp_path / "f"), files.lock, [True]
+
+    def slow(path: str, fd: int) -> None:
+        if late and late.pop():
+            assert write_small(target, b"theirs", Exists.RENAME) == target
+        lock(path, fd)
+
+    monkeypatch.setattr(files, "lock", slow)
+    assert write_small(target, b"ours", Exists.RENAME) == str(tmp_path / "f (1)")
+    assert (tmp_path / "f").read_bytes() == b"theirs"
+    assert (tmp_path / "f (1)").read_bytes() == b"ours"
+    assert sorted(os.listdir(tmp_path)) == ["f", "f (1)"]
+
+
+@pytest.mark.parametrize("exists", [Exists.REFUSE, Exists.RENAME])
+def test_the_journal_is_dropped_before_the_name_of_the_part_is_free(tmp_path: Path, exists: Exists) -> None:
+    part = PartFile.open(str(tmp_path / "f"))
+    seen: list[list[str]] = []
+    part.commit(exists, drop_journal=lambda: seen.append(sorted(os.listdir(tmp_path))))
+    assert seen == [["f", "f.part"]]
+    assert os.listdir(tmp_path) == ["f"]

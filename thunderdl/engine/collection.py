@@ -107,7 +107,7 @@ class Collection(Ranged):
     def _opened(self, path: str) -> PartFolder:
         link = self._options.torrent or ""
         return opened_at_a_name(
-            PartFolder.open, path, self._options.exists, lambda name: is_wish_for(part_path(name), link), takes_up=False
+            PartFolder.open, path, self._options.exists, lambda name: is_wish_for(part_path(name), link)
         )
 
     async def leave(self) -> None:

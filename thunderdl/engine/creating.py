@@ -11,6 +11,7 @@ from thunderdl.engine.naming import Skipped, Target, settled_target
 from thunderdl.errors import StorageError, UsageError, printable
 from thunderdl.options import Exists, Options
 from thunderdl.storage.files import sync_folder, write_small
+from thunderdl.storage.paths import free_name
 
 if TYPE_CHECKING:
     from thunderdl.sources.swarm.torrent import Torrent
@@ -81,7 +82,8 @@ def _created(path: str, torrent: Torrent) -> Created:
 
 def settled_path(out: str, exists: Exists) -> str:
     """Where to write, by the policy for names that exist. Raises TargetExists, Skipped."""
-    return settled_target(Target(out), Options(exists=exists)).path
+    path = settled_target(Target(out), Options(exists=exists)).path
+    return free_name(path, os.path.lexists) if exists is Exists.RENAME else path
 
 
 def _check_web_seeds(urls: Sequence[str]) -> None:

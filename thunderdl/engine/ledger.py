@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from thunderdl.formats.content_key import LEAF_BYTES
 from thunderdl.model import ContentKey
 from thunderdl.options import Options
 from thunderdl.sources.http.transfer import Extent, Store
-from thunderdl.storage.files import PartFile, journal_path
+from thunderdl.storage.files import PartFile, journal_path, sync_folder
 from thunderdl.storage.journal import Journal, current_boot_id
 from thunderdl.storage.marks import Mark
 from thunderdl.storage.records import Filled, Header, Kept, PieceFacts, Record, Renewed, Sources, Verified
@@ -410,16 +411,20 @@ class Ledger:
 
     def _commit(self, mark: Mark | None) -> str:
         try:
-            path = self.part.commit(self._options.exists, mark)
+            return self.part.commit(self._options.exists, mark, self._drop_journal)
         except StorageError:
             if self.part.sync_failed:
                 self._lose_unsynced()
             raise
-        if self._journal is not None:
-            # The file is there and right; a journal that stays is seen through by the next run.
-            with contextlib.suppress(StorageError):
-                self._journal.delete()
-        return path
+
+    def _drop_journal(self) -> None:
+        if self._journal is None:
+            return
+        # The file is there and right; a journal that stays is seen through by the next run.
+        with contextlib.suppress(StorageError):
+            # First the final name: after a power loss one of the two is there.
+            sync_folder(os.path.dirname(self.part.path))
+            self._journal.delete()
 
     def renewed(self, url: str, fresh: str) -> None:
         """Have an earlier link's place taken by ``fresh``."""

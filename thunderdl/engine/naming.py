@@ -9,7 +9,7 @@ from thunderdl.errors import TargetExists
 from thunderdl.options import Exists, Options
 from thunderdl.sources.http.head import ResponseHead
 from thunderdl.storage.files import ensure_folder, journal_path, part_path, remove_leftover
-from thunderdl.storage.paths import free_name, name_from_url, safe_name, user_name
+from thunderdl.storage.paths import name_from_url, safe_name, user_name
 
 
 class Skipped(Exception):  # no error: what the user wants
@@ -66,7 +66,8 @@ def settled_target(guess: Target, options: Options) -> Target:
     if options.exists is Exists.SKIP:
         raise Skipped(guess.path)
     if options.exists is Exists.RENAME:
-        return Target(free_name(guess.path, os.path.lexists))
+        # Which name beside it is found where it is opened: others may want it at the same time.
+        return guess
     raise TargetExists(guess.path)
 
 

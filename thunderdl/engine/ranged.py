@@ -276,11 +276,13 @@ class Ranged:
         books = self.driver.scheduler.roster.sources if self.driver else {}
         return losses(self._candidates, books, self._notes)
 
-    async def _open_ledger(self, target: Target, *, takes_up: bool = True) -> Ledger:
+    async def _open_ledger(self, target: Target, *, anew: bool = False) -> Ledger:
         await self._session.on_disk(target.make_folder)
         session, self._meant_path = self._session, target.path
-        work = partial(Ledger.open, session, self._options)
-        named = partial(opened_at_a_name, work, target.path, self._options.exists, self._is_ours, takes_up=takes_up)
+        named = partial(
+            opened_at_a_name, partial(Ledger.open, session, self._options), target.path, self._options.exists,
+            self._is_ours, goes_on=not anew, takes_up=not anew,
+        )  # fmt: skip
         ledger = self.ledger = await session.opened(Ledger.let_go, named)
         self._download.target = Target(ledger.part.target)
         ledger.on_fault, ledger.on_verified = self._fault, self._look
@@ -294,7 +296,7 @@ class Ranged:
         is another download's, who can go on from it."""
         if self._options.exists is Exists.RENAME and not self._is_ours(ledger.part.target):
             await ledger.close()
-            return await self._open_ledger(Target(self._meant_path), takes_up=False)
+            return await self._open_ledger(Target(self._meant_path), anew=True)
         kept = ledger.resumed.written.total if ledger.resumed else 0
         self._notes.append(f"{kept} bytes of an earlier run were thrown away: {reason}")
         return ledger

@@ -6,13 +6,14 @@ Blocking.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from thunderdl.errors import JournalUnusable, StorageError, TargetLocked, without_userinfo
 from thunderdl.options import Exists
-from thunderdl.storage.files import journal_path, part_path
-from thunderdl.storage.paths import free_name
+from thunderdl.storage.files import PART_SUFFIX, journal_path, part_path
+from thunderdl.storage.paths import free_name, split_extension
 
 T = TypeVar("T")
 
@@ -32,30 +33,50 @@ def is_part_of(names: Iterable[str], path: str) -> bool:
         return False
 
 
-def opened_at_a_name(
-    work: Callable[[str], T], path: str, exists: Exists, is_ours: Callable[[str], bool], *, takes_up: bool
-) -> T:
-    """What ``work`` opens at ``path``; under RENAME at the name where this download left its part before, or beside
-    what another one is at work on.
+def parts_left(path: str) -> list[str]:
+    """``path`` and the numbered names beside it under which somebody has left a part to go on from, lowest first."""
+    folder, name = os.path.split(path)
+    stem, extension = split_extension(name)
+    numbered = re.compile(rf"{re.escape(stem)}(?: \((\d+)\))?{re.escape(extension)}{re.escape(PART_SUFFIX)}")
+    try:
+        found = [
+            (int(match[1] or 0), each) for each in os.listdir(folder or ".") if (match := numbered.fullmatch(each))
+        ]
+    except OSError:
+        return []
+    parts = [os.path.join(folder, each) for _, each in sorted(found)]
+    return [
+        each.removesuffix(PART_SUFFIX) for each in parts if os.path.isdir(each) or os.path.lexists(journal_path(each))
+    ]
 
-    ``is_ours``: whether the part of a path is this download's; ``takes_up``: whether ``path`` may be opened where it
-    is another's, to look whether it is of the same content. Raises what ``work`` does, TargetExists where no name is
-    free.
+
+def opened_at_a_name(
+    work: Callable[[str], T], path: str, exists: Exists, is_ours: Callable[[str], bool], *,
+    goes_on: bool = True, takes_up: bool = False,
+) -> T:  # fmt: skip
+    """What ``work`` opens at ``path``; under RENAME at the name where this download left its part before, or else at
+    one that nobody has and nobody is at work on.
+
+    ``is_ours``: whether the part of a path is this download's; ``goes_on``: whether it looks for such a one;
+    ``takes_up``: whether ``path`` may be opened where its part is another's, to look whether it is of the same content.
+    Raises what ``work`` does, TargetExists where no name is free.
     """
     if exists is not Exists.RENAME:
         return work(path)
     locked: set[str] = set()
 
-    def is_taken(name: str) -> bool:
-        return name in locked or os.path.lexists(name) or (os.path.lexists(part_path(name)) and not is_ours(name))
+    def has_part(name: str) -> bool:
+        return os.path.lexists(part_path(name)) and not is_ours(name)
 
-    name = path
-    if os.path.lexists(part_path(path)) and not is_ours(path):
-        beside = free_name(path, is_taken)
-        name = path if takes_up and not os.path.lexists(part_path(beside)) else beside
+    def is_taken(name: str) -> bool:
+        return name in locked or os.path.lexists(name) or has_part(name)
+
+    own = [name for name in parts_left(path) if is_ours(name) and not os.path.lexists(name)] if goes_on else []
+    may_take_up = takes_up and not os.path.lexists(path)
     while True:
+        name = own.pop(0) if own else path if may_take_up else free_name(path, is_taken)
+        may_take_up &= name != path
         try:
             return work(name)
         except TargetLocked:
             locked.add(name)
-            name = free_name(path, is_taken)

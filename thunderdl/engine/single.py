@@ -101,7 +101,7 @@ def _write(
     def write() -> str:
         return opened_at_a_name(
             lambda path: write_small(path, body, options.exists, mark), target.path, options.exists,
-            lambda path: is_part_of(begun_as, path), takes_up=False,
+            lambda path: is_part_of(begun_as, path), goes_on=False,
         )  # fmt: skip
 
     # Looked at before: after a failure another download of the session may just have made it.

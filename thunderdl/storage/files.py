@@ -150,6 +150,10 @@ def journal_path(part: str) -> str:
     return part + JOURNAL_SUFFIX
 
 
+def _nothing() -> None:
+    """Nothing is to be done."""
+
+
 class PartFile:
     """``TARGET.part``, open and locked by this process. Made by :meth:`open`.
 
@@ -225,9 +229,10 @@ class PartFile:
         """The owner has marked everything since the last barrier missing; it may be written and synced again."""
         self._sync_failed = False
 
-    def commit(self, exists: Exists, mark: Mark | None = None) -> str:
+    def commit(self, exists: Exists, mark: Mark | None = None, drop_journal: Callable[[], None] = _nothing) -> str:
         """Put it on the disk and under its final name, and close it; the path that it got. ``mark``: puts on what it
-        tells of where it came from.
+        tells of where it came from; ``drop_journal``: called when it has its final name, and before its part's name is
+        free: another download that begins under that name has a journal of its own.
 
         ``exists`` decides where something has taken the name meanwhile: OVERWRITE replaces it (and gives no more
         permissions than it had), RENAME takes a free name beside it, REFUSE and SKIP raise TargetExists and
@@ -239,12 +244,18 @@ class PartFile:
         try:
             if not has_name(self.fd, self.target if self.published else self.path):
                 raise StorageError(self.path, "something else has been put in its place", "run the same command again")
-            final = self.target if self.published else _publish(self.path, self.target, exists, self.fd)
+            final = self._published_at(exists, drop_journal)
         except OSError as error:
             raise storage_fault(self.path, error) from error
         self.close()
         sync_folder(os.path.dirname(final))
         return final
+
+    def _published_at(self, exists: Exists, drop_journal: Callable[[], None]) -> str:
+        if not self.published:
+            return _publish(self.path, self.target, exists, self.fd, drop_journal)
+        drop_journal()
+        return self.target
 
     def discard(self) -> None:
         """Remove it (not what somebody else has put under its name), and close it. Raises StorageError."""
@@ -283,11 +294,14 @@ def write_small(target: str, data: Bytes, exists: Exists, mark: Mark | None = No
         raise storage_fault(path, error) from error
     try:
         lock(path, fd)
-        return _fill_and_publish(fd, path, target, data, exists, mark)
+        if has_name(fd, path):
+            return _fill_and_publish(fd, path, target, data, exists, mark)
     except OSError as error:
         raise storage_fault(path, error) from error
     finally:
         close_quietly(fd)
+    # Before it was locked another one has found it, and filled and published it: it is theirs.
+    return _write_small_over(target, data, exists, mark)
 
 
 def _write_small_over(target: str, data: Bytes, exists: Exists, mark: Mark | None) -> str:
@@ -313,20 +327,22 @@ def _fill_and_publish(fd: int, path: str, target: str, data: Bytes, exists: Exis
         return _publish(path, target, exists, fd)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            if has_name(fd, path):
+                os.unlink(path)
         raise
 
 
-def _publish(path: str, target: str, exists: Exists, fd: int) -> str:
+def _publish(path: str, target: str, exists: Exists, fd: int, drop_journal: Callable[[], None] = _nothing) -> str:
     """Move the part file to the final name by the policy. Raises OSError, TargetExists."""
     if exists is Exists.OVERWRITE:
         _narrow_mode(target, fd)
         os.replace(path, target)
+        drop_journal()
         return target
     final = target
     for _ in range(_OPEN_ATTEMPTS):
         try:
-            move_to_free(path, final)
+            move_to_free(path, final, drop_journal)
         except FileExistsError as error:
             if exists is not Exists.RENAME:
                 raise TargetExists(target) from error
@@ -336,8 +352,9 @@ def _publish(path: str, target: str, exists: Exists, fd: int) -> str:
     raise TargetExists(target)
 
 
-def move_to_free(path: str, final: str) -> None:
-    """Rename without replacing: FileExistsError where the name is taken."""
+def move_to_free(path: str, final: str, meanwhile: Callable[[], None] = _nothing) -> None:
+    """Rename without replacing: FileExistsError where the name is taken. ``meanwhile``: done while it has both names,
+    where that can be."""
     try:
         os.link(path, final)
     except OSError as error:
@@ -347,7 +364,9 @@ def move_to_free(path: str, final: str) -> None:
         if os.path.lexists(final):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), final) from error
         os.rename(path, final)
+        meanwhile()
     else:
+        meanwhile()
         # The final name is there: whatever happens now, this is done. The next run removes what is left.
         with contextlib.suppress(OSError):
             os.unlink(path)
