@@ -81,6 +81,14 @@ def test_long_names_are_cut_and_keep_their_extension(raw: str, end: str, length:
     assert_safe(name)
 
 
+@pytest.mark.parametrize("raw", ["f.part", "f.PART", "f.part.", "f.part.journal", "a/f.part", "x" * 300 + ".part"])
+def test_no_name_is_that_of_a_download_under_way(raw: str) -> None:
+    name = safe_name(raw)
+    assert name.endswith("_")
+    assert safe_name(name) == name
+    assert_safe(name)
+
+
 PIECES = st.sampled_from(
     [
         "/",

@@ -121,7 +121,7 @@ class Place:
         if name.count("/") >= MAX_DEPTH or len(name.encode()) > _LONGEST_NAME_BYTES:
             page.is_cut = True
             return None
-        if name.endswith(_OURS):
+        if parts[-1].lower().endswith(_OURS):
             page.refused += 1
             return None
         page.renamed += safe != parts

@@ -42,6 +42,8 @@ _UNSEEN = re.compile(
     "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e0fff]"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# Who saved a file under such a name would find it taken for the rest of another download.
+_UNDER_WAY = (".part", ".part.journal")
 _DEVICE_PART = re.compile(r"[.:]")
 _SEPARATOR = re.compile(r"[/\\]")
 _EDGES = " .\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
@@ -60,11 +62,15 @@ def safe_name(raw: str, *, fallback: str = FALLBACK) -> str:
     browsers mostly do. A URL's segment is another matter, see :func:`name_from_url`.
     """
     if _PLAIN.fullmatch(raw) and raw.partition(".")[0].rstrip().lower() not in _DEVICES:
-        return raw
+        return _told_apart(raw)
     # Unseen characters go first: they must not part two dots, or a separator's escape, from each other.
     name = unicodedata.normalize("NFC", _UNSEEN.sub("", _BREAK.sub(" ", raw)))
     name = _SEPARATOR.split(name.rstrip("/\\"))[-1]
-    return _tamed(name) or fallback
+    return _told_apart(_tamed(name) or fallback)
+
+
+def _told_apart(name: str) -> str:
+    return _cut(name + "_") if name.lower().endswith(_UNDER_WAY) else name
 
 
 def name_from_url(url: str) -> str:
