@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine import runs
 from tests.engine.runs import content_of, failed, names
-from tests.engine.test_metalinks import a_file, metalink
+from tests.engine.test_metalinks import a_file, metalink, write
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
@@ -165,6 +165,19 @@ def test_nothing_is_looked_for_where_nobody_wants_it(tmp_path: Path, pair: list[
     ):
         fetch(url, tmp_path, exists=Exists.OVERWRITE, out="f", **options)
     assert {request.path.partition("?")[0] for request in pair[0].requests} == {"/f"}
+
+
+def test_what_lies_beside_a_metalinks_mirror_is_asked_with_nothing_of_the_user(
+    tmp_path: Path, pair: list[LoopbackServer]
+) -> None:
+    """CVE-2021-22923 of curl: without a hash the first mirror is the origin, and still a stranger's."""
+    document = write(tmp_path, metalink(f'<file name="f"><url>{pair[0].url("/f")}</url></file>'))
+    unlisted = m.when(lambda request: not request.header("Authorization"), m.needs_basic("me", "s3cret"))
+    pair[0].resources["/f.sha256"] = Resource(body=HEX.encode(), behaviour=unlisted)
+    fetch(document, tmp_path / "out", headers=(("X-Mine", "1"),), user="me", password="s3cret")
+    asked = [request for request in pair[0].requests if request.path == "/f.sha256"]
+    assert asked
+    assert not any(request.header("X-Mine") or request.header("Authorization") for request in asked)
 
 
 def test_nobody_is_asked_for_a_new_link_of_a_checksum_file(tmp_path: Path, pair: list[LoopbackServer]) -> None:

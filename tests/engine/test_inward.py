@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.runs import content_of, failed, fetch
 from tests.servers import misbehave as m
-from tests.servers.exchange import Resource
+from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import LoopbackServer
 from tests.servers.torrents import content, metainfo, write_tree
 from thunderdl.core import inward
@@ -179,3 +179,19 @@ def test_a_proxy_is_not_asked_for_inward_hosts(host: str, server: LoopbackServer
     with pytest.raises(RedirectRefused, match="leads into"):
         connect.connect(endpoint, connect.TlsSettings(), 1.0)
     assert server.connections == 0
+
+
+def test_nor_does_what_lies_beside_a_metalinks_mirror_lead_inward(
+    inner: LoopbackServer, server: LoopbackServer, tmp_path: Path
+) -> None:
+    server.resources |= {
+        "/f.meta4": Resource(
+            body=f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="f.bin">
+            <url>{server.url("/big.bin")}</url></file></metalink>""".encode()
+        ),
+        "/big.bin": generated(4_000_000, seed=1),
+        "/big.bin.sha256": Resource(body=b"", behaviour=m.redirect(inner.url("/order"))),
+    }
+    assert fetch(server.url("/f.meta4"), tmp_path, checksum_files=True).status is Status.COMPLETE
+    assert any(request.path == "/big.bin.sha256" for request in server.requests)
+    assert inner.connections == 0

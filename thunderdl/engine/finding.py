@@ -71,10 +71,13 @@ def _linked(lines: list[str], base: str) -> HttpMetalink:
 
 
 class Finding:
-    """``url``: the origin, as the user named it; ``found``: takes each offer, on the loop."""
+    """``url``: the origin; ``options``: what it may be asked with; ``found``: takes each offer, on the loop;
+    ``told_by``: who named it, where the user did not."""
 
-    def __init__(self, session: Session, options: Options, url: str, found: Callable[[Offer], None]) -> None:
-        self._session, self._url, self._found = session, url, found
+    def __init__(
+        self, session: Session, options: Options, url: str, found: Callable[[Offer], None], told_by: str = ""
+    ) -> None:  # fmt: skip
+        self._session, self._url, self._found, self._told_by = session, url, found, told_by
         self._options = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
         self._task: asyncio.Task[None] | None = None
         self._began = session.loop.time()
@@ -140,11 +143,14 @@ class Finding:
 
         async def ask() -> bytes | None:
             try:
-                return await fetched(self._session, url, self._options, most_bytes=SIDECAR_BYTES)
+                return await fetched(
+                    self._session, url, self._options, most_bytes=SIDECAR_BYTES, told_by=self._told_by
+                )  # fmt: skip
             except ThunderdlError:
                 return None
 
-        return await self._session.shelf.get(url, ask)
+        # What is denied to a stranger's word is there for the user's, perhaps.
+        return await self._session.shelf.get(f"{self._told_by} {url}" if self._told_by else url, ask)
 
     def _told(self, url: str, text: bytes) -> Offer | None:
         from thunderdl.formats.checksum_files import digests_in
