@@ -18,6 +18,7 @@ from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.ledger import Ledger
+from thunderdl.engine.session import Session
 from thunderdl.errors import AccessDenied, BadContent, ContentChanged, ThunderdlError, TimedOut, UsageError
 from thunderdl.model import Result, Status
 from thunderdl.options import Options
@@ -331,3 +332,18 @@ def test_a_dark_mirror_is_not_waited_for_while_others_bring_it_and_asked_again_w
     pair[1].release.set()
     assert content_of(result) == CONTENT
     assert len(pair[1].requests) > 1
+
+
+def test_a_dark_mirror_that_the_user_took_away_gets_no_second_chance() -> None:
+    async def run() -> tuple[bool, bool]:
+        session = Session(Options(), {})
+        candidates = Candidates(session, [dead()], Options(), [dead()], "x.meta4")
+        dark = candidates._next_from_the_bench()
+        candidates._dropped.append(dark)
+        candidates.remove(dark.url)
+        asked = candidates.ask_dropped(), candidates.still_opening
+        candidates.close()
+        await session.close()
+        return asked
+
+    assert asyncio.run(run()) == (False, False)
