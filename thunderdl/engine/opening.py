@@ -17,7 +17,7 @@ from thunderdl.core import backing_off
 from thunderdl.core.inward import is_inward
 from thunderdl.core.trust import Version
 from thunderdl.engine.access import Hop, of_mirror
-from thunderdl.engine.proxies import policy_of, proxy_for
+from thunderdl.engine.proxies import given_proxy, policy_of, proxy_for
 from thunderdl.engine.session import Session
 from thunderdl.engine.strangers import must_stay_outside
 from thunderdl.errors import (
@@ -191,7 +191,11 @@ async def logged_in(
     session: Session, protocol: Speaker, address: Address, options: Options
 ) -> tuple[Request, str]:  # fmt: skip
     """The request for an address of a protocol that is not the web's, with the login that its connection makes (not
-    each request), and the origin that the user named."""
+    each request), and the origin that the user named. Raises InvalidUrl for a proxy that is not to be had there."""
+    if not protocol.takes_proxy and address.endpoint.host and given_proxy(session, address.endpoint, options):
+        # To go around it would show the user's address to the server.
+        reason = "ssh takes no --proxy; name one in ~/.ssh/config (ProxyJump, ProxyCommand)"
+        raise InvalidUrl(address.url, reason)
     hop = await _hop(session, address, address.endpoint.origin, options, takes_proxy=protocol.takes_proxy)
     login = session.access.login(hop, options)
     endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)
