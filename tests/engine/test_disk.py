@@ -16,7 +16,7 @@ import pytest
 from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, sha256
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Reply, Request, generated
-from tests.servers.loopback import LoopbackServer
+from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.client import Task
 from thunderdl.errors import DiskFull, StorageError
 from thunderdl.model import Result
@@ -139,7 +139,7 @@ def test_a_sync_that_fails(
 def test_the_loop_never_waits_for_the_journal(
     tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
-    write_at, by_loop, may_write = journal._write_at, [], threading.Event()
+    write_at, by_loop, may_write = files.write_at, [], threading.Event()
 
     def slow(fd: int, data: bytes, offset: int) -> None:
         by_loop.append(threading.current_thread() is threading.main_thread())
@@ -154,11 +154,22 @@ def test_the_loop_never_waits_for_the_journal(
                 may_write.set()
         return await task.outcome()
 
-    monkeypatch.setattr(journal, "_write_at", slow)
+    monkeypatch.setattr(journal, "write_at", slow)
     server.resources["/f"] = generated(SIZE, seed=1)
     assert content_of(drive(script, server.url("/f"), tmp_path)) == CONTENT
     assert by_loop
     assert not any(by_loop)
+
+
+def test_a_coded_body_that_is_written_in_parts_is_whole(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    pwrite = os.pwrite
+    monkeypatch.setattr(
+        "os.pwrite", lambda fd, data, offset: pwrite(fd, memoryview(data)[: 1 + len(data) // 2], offset)
+    )
+    server.resources["/f"] = Resource(body=CONTENT, behaviour=m.gzip_coded)
+    assert content_of(fetch(server.url("/f"), tmp_path)) == CONTENT
 
 
 def test_a_part_file_taken_away_midway(tmp_path: Path, server: LoopbackServer) -> None:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 
 import pytest
 
+from tests.engine.runs import LIMIT_S
+from tests.servers import misbehave as m
+from tests.servers.exchange import generated
+from tests.servers.loopback import LoopbackServer
 from thunderdl.client import Client
+from thunderdl.options import Options
 
 
 def test_what_is_opened_for_a_cancelled_one_is_let_go_before_it_has_ended() -> None:
@@ -30,5 +36,23 @@ def test_what_is_opened_for_a_cancelled_one_is_let_go_before_it_has_ended() -> N
             with pytest.raises(asyncio.CancelledError):
                 await opening
             assert let_go == ["opened"]
+
+    asyncio.run(run())
+
+
+def test_nobody_writes_to_the_file_of_a_stream_that_was_stopped(tmp_path: Path, server: LoopbackServer) -> None:
+    """Its descriptor is soon that of another file; and its place at the host is free."""
+    server.resources["/f"] = generated(8 << 20, behaviour=m.together(m.no_ranges, m.chunked, m.stall_after(4 << 20)))
+
+    async def run() -> None:
+        options = Options(dir=str(tmp_path), retries=0, checksum_files=False)
+        async with asyncio.timeout(LIMIT_S), Client(options) as client:
+            task = client.add(server.url("/f"))
+            async for progress in task:
+                if progress.done_bytes >= 1 << 20:
+                    task.cancel()
+            await task.outcome()
+            assert not client.session.pool.taken
+            assert not any(mover.attached for mover in client.session.pool._movers)
 
     asyncio.run(run())

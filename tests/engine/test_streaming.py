@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests.servers import misbehave as m
-from tests.servers.exchange import Resource, generated
+from tests.servers.exchange import Reply, Request, Resource, Step, generated
 from tests.servers.loopback import LoopbackServer
 from thunderdl import Client, Options
-from thunderdl.errors import BadContent, NotFound, ThunderdlError
+from thunderdl.errors import BadContent, BadResponse, NotFound, ThunderdlError
 from thunderdl.model import Digest, PieceHashes
 
 SIZE = 12 * 1024 * 1024 + 12345
@@ -39,6 +39,19 @@ def streamed(url: str, stop_at: int | None = None, **changes: Any) -> bytes:
         return bytes(got)
 
     return asyncio.run(read())
+
+
+def test_a_coded_body_that_breaks_off_is_an_error_of_its_server(server: LoopbackServer) -> None:
+    def cut(request: Request, reply: Reply) -> Reply:
+        reply = m.gzip_coded(request, reply)
+        (packed,) = reply.blocks
+        assert not isinstance(packed, Step)
+        reply.blocks = [bytes(packed)[:-20]]
+        return reply.header("Content-Length", str(len(packed) - 20))
+
+    server.resources["/f"] = Resource(body=content(300_000), behaviour=cut)
+    with pytest.raises(BadResponse, match="cannot be read"):
+        streamed(server.url("/f"))
 
 
 @pytest.mark.parametrize("size", [0, 1, 5000, 300_000, SIZE])

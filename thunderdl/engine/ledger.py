@@ -136,7 +136,7 @@ class Ledger:
             return
         if options.checksum and self._prefix is None:
             self._prefix = PrefixHasher(self.part.fd, options.checksum.algorithm, self.part.path)
-        if options.piece_hashes and self._pieces is None and self.size is not None:
+        if options.piece_hashes and self._pieces is None:
             self._pieces = PieceVerifier(self.part.fd, self.size, options.piece_hashes, self.part.path)
             self._check_pieces(0, self.size)
         self._advance()
@@ -182,9 +182,7 @@ class Ledger:
             self.verified.add(start, end)
             self.origin.add(start, end, source)
             self._since_barrier += end - start
-            if self._tree is not None:
-                for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
-                    self._tree.drop(index)
+            self._forget_roots(start, end)
         self._record([r for start, end in pieces for r in (Kept(start, end), Verified(start, end))])
         self._advance()
         self.on_verified()
@@ -193,9 +191,7 @@ class Ledger:
         """A piece is written that is to be read back and compared: others than its source wrote there, too."""
         self.written.add(start, end)
         self._since_barrier += end - start
-        if self._tree is not None:
-            for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
-                self._tree.drop(index)
+        self._forget_roots(start, end)
         self._record([Kept(start, end)])
         self._check_pieces(start, end)
 
@@ -258,6 +254,12 @@ class Ledger:
                 if self._journal is not None:
                     self._journal.drop(first, last)
                     self._journal.append([Kept(first, last)])
+
+    def _forget_roots(self, start: int, end: int) -> None:
+        """What was hashed of it on the way holds no more."""
+        if self._tree is not None:
+            for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
+                self._tree.drop(index)
 
     def _offer(self, extent: Extent) -> None:
         assert self._tree is not None
@@ -374,9 +376,7 @@ class Ledger:
         self.verified.remove(start, end)
         if self._prefix is not None:
             self._prefix.reset(start)
-        if self._tree is not None:
-            for index in range(start // self.store.granule_bytes, -(-end // self.store.granule_bytes)):
-                self._tree.drop(index)
+        self._forget_roots(start, end)
         if self._journal is not None:
             self._journal.drop(start, end)
 

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from thunderdl.engine.decoding import decoded_body
 from thunderdl.engine.naming import Target
 from thunderdl.engine.opening import Opening, located, release
 from thunderdl.engine.pacing import Pace
-from thunderdl.engine.proxies import policy_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.sharing_names import is_part_of, opened_at_a_name
-from thunderdl.errors import BadContent, BadResponse, ConnectionLost, SourceError, StorageError, TimedOut
+from thunderdl.errors import BadContent, Cancelled, ConnectionLost, SourceError, StorageError, TimedOut
 from thunderdl.formats.content_key import LEAF_BYTES, content_key, granule_root, leaf_digests
 from thunderdl.formats.hashes import new_hasher
 from thunderdl.model import ContentKey, Digest, PieceHashes
 from thunderdl.options import Options
 from thunderdl.sources.http.events import Broke, Finished
 from thunderdl.sources.http.head import Body
-from thunderdl.storage.files import storage_fault, write_small
+from thunderdl.storage.files import storage_fault, write_at, write_small
 from thunderdl.storage.marks import Mark
 
 POLL_S = 0.1
 if TYPE_CHECKING:
     from thunderdl.engine.ledger import Ledger
 
-# A body without a length may be endless: it must leave this much of the disk free.
+# Where a body without a length is told to end.
 _ENDLESS = 1 << 62
 
 
@@ -122,12 +123,15 @@ async def save_stream(
         return await _save_coded(session, options, ledger, opening, count, pace)
     transfer, connection = opening.transfer, opening.connection
     if connection is None or transfer.body is not None:
+        release(session, opening)
         raise ConnectionLost(opening.url, "closed before its body came")
-    event = await _proceeded(session, options, ledger, opening, count)
-    if isinstance(event, Finished) and event.reusable:
-        session.pool.keep(opening.endpoint, connection)
-    session.pool.free_slot(opening.endpoint)
-    opening.connection = None
+    try:
+        event = await _proceeded(session, options, ledger, opening, count)
+        if isinstance(event, Finished) and event.reusable:
+            session.pool.keep(opening.endpoint, connection)
+    finally:
+        session.pool.free_slot(opening.endpoint)
+        opening.connection = None
     if isinstance(event, Finished):
         return _note_whole(ledger, transfer.position)
     if isinstance(event.error, SourceError):
@@ -152,13 +156,19 @@ async def _proceeded(
     transfer.notify, transfer.end = notify, _ENDLESS
     connection.proceed(transfer, Body(0, None, opening.head.chunked), ledger.store)
     seen, moved_at = 0, session.loop.time()
-    while not ended.done():
-        await asyncio.wait({ended}, timeout=POLL_S)
-        if transfer.position > seen:
-            seen, moved_at = transfer.position, session.loop.time()
-            count(seen)
-        elif session.loop.time() - moved_at > options.timeout:
-            connection.close(TimedOut(opening.url, "silent for too long"))
+    try:
+        while not ended.done():
+            await asyncio.wait({ended}, timeout=POLL_S)
+            if transfer.position > seen:
+                seen, moved_at = transfer.position, session.loop.time()
+                count(seen)
+            elif session.loop.time() - moved_at > options.timeout:
+                connection.close(TimedOut(opening.url, "silent for too long"))
+    except asyncio.CancelledError:
+        # Until the mover has ended it writes to this descriptor, which would soon be another file's.
+        connection.close(Cancelled())
+        await asyncio.wait({ended})
+        raise
     return ended.result()
 
 
@@ -172,22 +182,13 @@ async def _save_coded(
     session: Session, options: Options, ledger: Ledger, opening: Opening, count: Callable[[int], None], pace: Pace
 ) -> int:  # fmt: skip
     """A body that is compressed although identity was asked for: asked for once more, whole, and decoded here."""
-    from thunderdl.sources.http.decoding import Decoder
-
-    release(session, opening)
-    done, url = 0, opening.url
+    done = 0
     try:
-        decoder = Decoder(opening.head.get("content-encoding") or "")
-        policy = policy_of(session, options)
-        async for raw in policy.raw_body(url, opening.final_url, opening.request.fields(), decoder.coding):
-            await pace.passed(len(raw))
-            for part in decoder.feed(raw):
-                await session.on_disk(os.pwrite, ledger.part.fd, part, done)
+        async with contextlib.aclosing(decoded_body(session, options, opening, pace)) as parts:
+            async for part in parts:
+                await session.on_disk(write_at, ledger.part.fd, part, done)
                 done += len(part)
                 count(done)
-        decoder.finish()
-    except ValueError as error:
-        raise BadResponse(url, f"its compressed body cannot be read ({error})") from None
     except OSError as error:
         raise storage_fault(ledger.part.path, error) from error
     return _note_whole(ledger, done)

@@ -9,6 +9,7 @@ end, so a wrong one raises after the last byte.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -18,10 +19,10 @@ from thunderdl.core.protocol import Horizon, PieceBad
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Provenance, Version
 from thunderdl.engine.candidates import Candidate, Candidates, from_the_start
+from thunderdl.engine.decoding import decoded_body
 from thunderdl.engine.driver import Driver
-from thunderdl.engine.opening import Opening, release
+from thunderdl.engine.opening import Opening
 from thunderdl.engine.pacing import Pace
-from thunderdl.engine.proxies import policy_of
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import check_count, check_small, whole_body
@@ -118,21 +119,12 @@ async def _in_one_go(
     session: Session, options: Options, opening: Opening, pace: Pace
 ) -> AsyncIterator[bytes]:  # fmt: skip
     """A body without ranges or size: one connection, nothing ahead but what the sockets hold."""
-    from thunderdl.sources.http.decoding import Decoder
-
-    release(session, opening)
-    coding = opening.head.get("content-encoding") if opening.head.coded else None
-    decoder = Decoder(coding) if coding else None
     hasher = new_hasher(options.checksum.algorithm) if options.checksum else None
-    policy = policy_of(session, options)
-    async for raw in policy.raw_body(opening.url, opening.final_url, opening.request.fields(), coding):
-        await pace.passed(len(raw))
-        for part in decoder.feed(raw) if decoder else (raw,):
+    async with contextlib.aclosing(decoded_body(session, options, opening, pace)) as parts:
+        async for part in parts:
             if hasher is not None:
                 hasher.update(part)
             yield part
-    if decoder is not None:
-        decoder.finish()
     _check_whole(options, hasher, opening.url, (opening.url,))
 
 

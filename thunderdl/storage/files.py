@@ -125,6 +125,14 @@ def sync_folder(folder: str) -> None:
             raise storage_fault(folder, error) from error
 
 
+def write_at(fd: int, data: Bytes, offset: int) -> None:
+    """All of it: a disk that fills takes a part first and says nothing. Raises OSError."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(fd, rest, offset)
+        rest, offset = rest[written:], offset + written
+
+
 def close_quietly(fd: int) -> None:
     """Close it: a fault that close(2) tells of says nothing of what a sync has covered, and the rest counts for
     nothing anyway. The descriptor is gone either way."""

@@ -46,6 +46,7 @@ from thunderdl.storage.files import (
     storage_fault,
     sync_data,
     sync_folder,
+    write_at,
 )
 from thunderdl.storage.records import (
     PADDING_MIN_BYTES,
@@ -286,7 +287,7 @@ class Journal:
         self._check_sound()
         body, checksum = encode(records, self._checksum)
         try:
-            _write_at(self._fd, body, self._offset)
+            write_at(self._fd, body, self._offset)
         except OSError as error:
             raise storage_fault(self.path, error) from error
         self._offset, self._checksum = self._offset + len(body), checksum
@@ -362,7 +363,7 @@ def _replace(path: str, data: bytes) -> int:
         except FileExistsError:  # left by a crash; the lock of the part file keeps others away
             os.unlink(fresh)
             fd = os.open(fresh, with_exclusive, _MODE)
-        _write_at(fd, data, 0)
+        write_at(fd, data, 0)
         sync_data(fd)
         os.replace(fresh, path)
     except OSError as error:
@@ -392,13 +393,6 @@ def _unlink_quietly(path: str) -> None:
         os.unlink(path)
     except OSError:
         return
-
-
-def _write_at(fd: int, data: bytes, offset: int) -> None:
-    rest = memoryview(data)
-    while rest:
-        written = os.pwrite(fd, rest, offset)
-        rest, offset = rest[written:], offset + written
 
 
 def read_whole(path: str, fd: int) -> bytes:
