@@ -22,6 +22,8 @@ from thunderdl.sources.http.wire import Address, basic_auth, parse_url, with_pro
 
 Connect = Callable[[Address], Awaitable[Wire]]
 ProxyFor = Callable[[Address], str | None]
+# The extension of a request that may go to the public internet alone (core/inward.py).
+OUTSIDE = "thunderdl_outside"
 
 
 class OwnTransport(httpx.AsyncBaseTransport):
@@ -32,7 +34,7 @@ class OwnTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            address = parse_url(str(request.url))
+            address = parse_url(str(request.url)).staying(outside=bool(request.extensions.get(OUTSIDE)))
         except InvalidUrl as error:
             raise httpx.UnsupportedProtocol(error.reason, request=request) from None
         address = with_proxy(address, self._proxy_for(address))
