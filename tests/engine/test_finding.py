@@ -7,17 +7,20 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tests.engine import runs
 from tests.engine.runs import content_of, failed, names
-from tests.engine.test_metalinks import a_file, metalink
+from tests.engine.test_metalinks import a_file, metalink, write
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
-from thunderdl.engine.finding import AT_ONCE, Finding
+from thunderdl.client import Client
+from thunderdl.engine.finding import AT_ONCE, Finding, offer_of_answer
+from thunderdl.engine.offers import Offer
 from thunderdl.errors import BadContent
 from thunderdl.model import ExpiredLink, Result
 from thunderdl.options import Exists, Options
@@ -88,6 +91,44 @@ def test_the_digest_of_a_redirect(tmp_path: Path, pair: list[LoopbackServer]) ->
         body=b"", behaviour=m.together(m.redirect(pair[1].url("/f")), m.headers(("X-Linked-ETag", f'"{HEX}"')))
     )
     assert fetch(pair[0].url("/r"), tmp_path).verified == VERIFIED
+
+
+def test_a_link_of_a_redirect_is_meant_from_where_that_was_sent(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """RFC 8288 section 3.2: not from where the chain began."""
+    link = m.headers(("Link", '<f.meta4>; rel=describedby; type="application/metalink4+xml"'))
+    pair[0].resources["/a/f"] = Resource(body=b"", behaviour=m.redirect(pair[1].url("/b/f")))
+    pair[1].resources["/b/f"] = Resource(body=b"", behaviour=m.together(m.redirect(pair[0].url("/f")), link))
+    pair[1].resources["/b/f.meta4"] = Resource(body=metalink(a_file([pair[1].url("/f")], name="f")).encode())
+    assert fetch(pair[0].url("/a/f"), tmp_path, checksum_files=False).verified == VERIFIED
+
+
+@pytest.mark.parametrize(("scheme", "is_authentic"), [("https", True), ("http", False)])
+def test_what_came_by_way_of_plain_http_may_have_been_altered(scheme: str, *, is_authentic: bool) -> None:
+    silent = SimpleNamespace(fields=[], status=302)
+    way = ("https://a/f", f"{scheme}://b/f")
+    opening = SimpleNamespace(before=silent, head=silent, final_url="https://c/f", way=way)
+    assert offer_of_answer("https://a/f", cast(Any, opening), []).is_authentic is is_authentic
+
+
+def test_a_metalink_that_plain_http_names_is_no_more_authentic_than_that(tmp_path: Path) -> None:
+    named = list[Offer]()
+
+    async def look(*, is_authentic: bool) -> None:
+        async with Client(Options(dir=str(tmp_path))) as client:
+            finding = Finding(client._running_session(), Options(), "https://a/f", named.append)
+            finding.begin([document], is_proven=True, is_authentic=is_authentic)
+            await finding.settled()
+
+    document = "https://a/f.meta4"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("thunderdl.engine.metalinks.fetched", _one_metalink)
+        for is_authentic in (True, False):
+            asyncio.run(look(is_authentic=is_authentic))
+    assert [offer.is_authentic for offer in named] == [True, False]
+
+
+async def _one_metalink(*_: object, **__: object) -> bytes:
+    return metalink(a_file(["https://a/f"], name="f")).encode()
 
 
 def test_duplicates_that_the_server_names_join(tmp_path: Path, pair: list[LoopbackServer]) -> None:
@@ -165,6 +206,19 @@ def test_nothing_is_looked_for_where_nobody_wants_it(tmp_path: Path, pair: list[
     ):
         fetch(url, tmp_path, exists=Exists.OVERWRITE, out="f", **options)
     assert {request.path.partition("?")[0] for request in pair[0].requests} == {"/f"}
+
+
+def test_what_lies_beside_a_metalinks_mirror_is_asked_with_nothing_of_the_user(
+    tmp_path: Path, pair: list[LoopbackServer]
+) -> None:
+    """CVE-2021-22923 of curl: without a hash the first mirror is the origin, and still a stranger's."""
+    document = write(tmp_path, metalink(f'<file name="f"><url>{pair[0].url("/f")}</url></file>'))
+    unlisted = m.when(lambda request: not request.header("Authorization"), m.needs_basic("me", "s3cret"))
+    pair[0].resources["/f.sha256"] = Resource(body=HEX.encode(), behaviour=unlisted)
+    fetch(document, tmp_path / "out", headers=(("X-Mine", "1"),), user="me", password="s3cret")
+    asked = [request for request in pair[0].requests if request.path == "/f.sha256"]
+    assert asked
+    assert not any(request.header("X-Mine") or request.header("Authorization") for request in asked)
 
 
 def test_nobody_is_asked_for_a_new_link_of_a_checksum_file(tmp_path: Path, pair: list[LoopbackServer]) -> None:

@@ -15,16 +15,18 @@ import pytest
 
 from tests.engine.runs import content_of, failed, fetch
 from tests.servers import misbehave as m
-from tests.servers.exchange import Resource
+from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import LoopbackServer
 from tests.servers.torrents import content, metainfo, write_tree
 from thunderdl.core import inward
 from thunderdl.engine import opening
+from thunderdl.engine.session import Session
 from thunderdl.errors import RedirectRefused
 from thunderdl.model import Result, Status
 from thunderdl.options import Exists
 from thunderdl.sources.http import connect, dialing
-from thunderdl.sources.http.wire import Endpoint
+from thunderdl.sources.http.connect import Wire
+from thunderdl.sources.http.wire import Address, Endpoint
 from thunderdl.sources.swarm.settings import SwarmSettings, settings_pack
 
 HELD = content(700_000)
@@ -179,3 +181,43 @@ def test_a_proxy_is_not_asked_for_inward_hosts(host: str, server: LoopbackServer
     with pytest.raises(RedirectRefused, match="leads into"):
         connect.connect(endpoint, connect.TlsSettings(), 1.0)
     assert server.connections == 0
+
+
+def test_nor_does_what_lies_beside_a_metalinks_mirror_lead_inward(
+    inner: LoopbackServer, server: LoopbackServer, tmp_path: Path
+) -> None:
+    server.resources |= {
+        "/f.meta4": Resource(
+            body=f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="f.bin">
+            <url>{server.url("/big.bin")}</url></file></metalink>""".encode()
+        ),
+        "/big.bin": generated(4_000_000, seed=1),
+        "/big.bin.sha256": Resource(body=b"", behaviour=m.redirect(inner.url("/order"))),
+    }
+    assert fetch(server.url("/f.meta4"), tmp_path, checksum_files=True).status is Status.COMPLETE
+    assert any(request.path == "/big.bin.sha256" for request in server.requests)
+    assert inner.connections == 0
+
+
+def test_a_coded_body_is_asked_for_again_on_the_internet_alone(
+    server: LoopbackServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then the name may stand for another address."""
+    again, connect_to = list[Endpoint](), Session._connect
+
+    async def told(self: Session, address: Address) -> Wire:
+        again.append(address.endpoint)
+        return await connect_to(self, address)
+
+    monkeypatch.setattr(Session, "_connect", told)
+    server.resources |= {
+        "/f.meta4": Resource(
+            body=f"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="f.bin">
+            <url>{server.url("/f.bin")}</url></file></metalink>""".encode()
+        ),
+        "/f.bin": Resource(body=HELD, behaviour=m.gzip_coded),
+    }
+    assert content_of(fetch(server.url("/f.meta4"), tmp_path)) == HELD
+    assert [endpoint.outside for endpoint in again] == [True]
+    assert content_of(fetch(server.url("/f.bin"), tmp_path / "own")) == HELD
+    assert [endpoint.outside for endpoint in again] == [True, False]

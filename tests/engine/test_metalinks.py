@@ -18,7 +18,8 @@ from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.ledger import Ledger
-from thunderdl.errors import BadContent, ContentChanged, ThunderdlError, TimedOut, UsageError
+from thunderdl.engine.session import Session
+from thunderdl.errors import AccessDenied, BadContent, ContentChanged, ThunderdlError, TimedOut, UsageError
 from thunderdl.model import Result, Status
 from thunderdl.options import Options
 
@@ -220,6 +221,42 @@ def test_a_mirror_of_the_user_beside_it_gets_them(tmp_path: Path, pair: list[Loo
     assert not any(request.header("X-Mine") for request in pair[0].requests)
 
 
+def test_a_mirror_that_turns_out_to_be_a_metalink_gets_no_login(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """The password was given for the first URL: the document is read again by its own rules, not by those of that."""
+    headers: list[tuple[str, str | bytes]] = [("Content-Type", "application/metalink4+xml")]
+    refuses_later = m.first(1, m.well, m.needs_basic("me", "s3cret"))
+    document = metalink(a_file([pair[0].url("/f")])).encode()
+    pair[1].resources["/m"] = Resource(body=document, headers=headers, behaviour=refuses_later)
+    result = fetch(pair[0].url("/gone"), tmp_path, mirrors=[pair[1].url("/m")], user="me", password="s3cret")
+    failed(result, AccessDenied, 5)
+    assert not any(request.header("Authorization") for request in pair[1].requests)
+
+
+def test_nor_do_other_mirrors_of_its_server(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = metalink(a_file([dead()])).encode()
+    pair[1].resources |= {
+        "/m": Resource(body=document, headers=[("Content-Type", "application/metalink4+xml")]),
+        "/f": generated(SIZE, seed=1, behaviour=m.needs_basic("me", "s3cret")),
+    }
+    mirrors = [pair[1].url("/m"), pair[1].url("/f")]
+    fetch(pair[0].url("/gone"), tmp_path, mirrors=mirrors, user="me", password="s3cret")
+    assert not any(request.header("Authorization") for request in pair[1].requests)
+
+
+def test_a_stranger_does_not_make_a_metalink_of_it(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """Those of a mirror list bring bytes of what is known, or nothing."""
+    document = metalink(a_file([pair[0].url("/f")])).encode()
+    pair[1].resources["/m/x"] = Resource(body=document, headers=[("Content-Type", "application/metalink4+xml")])
+    (tmp_path / "list").write_text(pair[1].url("/m/") + "\n")
+    result = fetch(
+        pair[0].url("/x"), tmp_path / "out", mirror_list=str(tmp_path / "list"), checksum=sha256(CONTENT),
+        user="me", password="s3cret",
+    )  # fmt: skip
+    failed(result, BadContent, 7)
+    assert not any(request.header("Authorization") for request in pair[1].requests)
+    assert not any(request.path == "/f" for request in pair[0].requests)
+
+
 def test_it_goes_on_from_its_journal(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], pieces=True)))
     drive(stopped_after(SIZE // 4), document, tmp_path / "out")
@@ -295,3 +332,18 @@ def test_a_dark_mirror_is_not_waited_for_while_others_bring_it_and_asked_again_w
     pair[1].release.set()
     assert content_of(result) == CONTENT
     assert len(pair[1].requests) > 1
+
+
+def test_a_dark_mirror_that_the_user_took_away_gets_no_second_chance() -> None:
+    async def run() -> tuple[bool, bool]:
+        session = Session(Options(), {})
+        candidates = Candidates(session, [dead()], Options(), [dead()], "x.meta4")
+        dark = candidates._next_from_the_bench()
+        candidates._dropped.append(dark)
+        candidates.remove(dark.url)
+        asked = candidates.ask_dropped(), candidates.still_opening
+        candidates.close()
+        await session.close()
+        return asked
+
+    assert asyncio.run(run()) == (False, False)

@@ -341,7 +341,7 @@ class Candidates:
 
     def ask_dropped(self) -> bool:
         """Ask those once more that were not waited for, now that nobody else is left; whether there were any."""
-        dropped, self._dropped = self._dropped, []
+        dropped, self._dropped = [each for each in self._dropped if not each.is_removed], []
         for candidate in dropped:
             candidate.error = None
             self._begin(candidate, from_the_start)

@@ -22,7 +22,9 @@ async def decoded_body(session: Session, options: Options, opening: Opening, pac
     release(session, opening)
     coding = opening.head.get("content-encoding") if opening.head.coded else None
     policy = policy_of(session, options)
-    raw_body = policy.raw_body(opening.url, opening.final_url, opening.request.fields(), coding)
+    raw_body = policy.raw_body(
+        opening.url, opening.final_url, opening.request.fields(), coding, outside=opening.endpoint.outside
+    )  # fmt: skip
     try:
         decoder = _decoder(coding)
         async for raw in raw_body:

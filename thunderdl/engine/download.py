@@ -59,6 +59,8 @@ class Download:
     ) -> None:  # fmt: skip
         self.session, self.options, self.offer, self._metalink = session, options, offer, metalink
         self._without = without
+        # What password and token were given for.
+        self._home = url if origin_of(url) else next(iter(urls), "")
         self.notes: list[str] = []
         # Whose word the hashes are.
         self.proof = Proof()
@@ -260,7 +262,8 @@ class Download:
         self.candidates.close()
         others = [each.url for each in self.candidates.all if each is not first and not each.is_foreign]
         self._metalink = first.url
-        self.candidates = Candidates(self.session, others, self.options, home=first.url, without=self._without)
+        self.candidates = Candidates(self.session, others, self.options, home=self._home, without=self._without)
+        await self._read_offer(first.url, for_url(self.options, first.url, self._home))
         return await self._download()
 
     @property
@@ -320,21 +323,22 @@ class Download:
         if offer.name and self.options.out is None:
             self.options = replace(self.options, out=offer.name)
 
+    async def _read_offer(self, metalink: str, asked_with: Options) -> Offer:
+        from thunderdl.engine.metalinks import sole_offer
+
+        self.offer = await sole_offer(self.session, metalink, asked_with)
+        self._take_offer(self.offer)
+        return self.offer
+
     async def _begin_offer(self, metalink: str) -> None:
         """Read the metalink where nobody has; its peers come when they come, unless nobody else has the file."""
-        if self.offer is None:
-            from thunderdl.engine.metalinks import sole_offer
-
-            self.offer = await sole_offer(self.session, metalink, self.options)
-            self._take_offer(self.offer)
-        references = self.offer.torrents
+        offer = self.offer or await self._read_offer(metalink, self.options)
+        references = offer.torrents
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])
         elif not self.candidates.all and self.torrent is None and self.options.torrent is None:
-            raise UsageError(
-                f"{shown_url(self.offer.told_by)}: it names no URL of {printable(self.offer.name)} that we can use."
-            )
-        elif references and (self.offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
+            raise UsageError(f"{shown_url(offer.told_by)}: it names no URL of {printable(offer.name)} that we can use.")
+        elif references and (offer.size or PEERS_FROM_BYTES) >= PEERS_FROM_BYTES:
             self.on_torrents(references)
 
     async def _load_key(self) -> None:
@@ -485,7 +489,8 @@ class Download:
 
 
 def _is_metalink(candidate: Candidate) -> bool:
-    opening = candidate.opening
+    """Whether a URL of the user's leads to one: strangers bring the bytes that are known, or nothing."""
+    opening = None if candidate.is_foreign else candidate.opening
     return opening is not None and is_metalink_type(opening.head.get("content-type") or "")
 
 

@@ -38,7 +38,7 @@ def offer_of_answer(url: str, opening: Opening, notes: list[str], *, insecure: b
     are not checked."""
     heads = [head for head in (opening.before, opening.head) if head is not None]
     said = combined(stated_digests(_fields(head), status=head.status) for head in heads)
-    linked = [(_links(head), opening.final_url if head is opening.head else url) for head in heads]
+    linked = [(_links(head), opening.final_url if head is opening.head else opening.way[-1]) for head in heads]
     links = [_linked(lines, base) for lines, base in linked if lines]
     mirrors = dict.fromkeys(mirror.url for each in links for mirror in each.mirrors)
     notes += [f"{shown_url(url)} contradicts itself: {each}" for each in said.disagreements]
@@ -47,7 +47,7 @@ def offer_of_answer(url: str, opening: Opening, notes: list[str], *, insecure: b
         torrents=tuple(one for each in links for one in each.torrents),
         documents=tuple(one for each in links for one in each.metalinks),
         signatures=tuple(one for each in links for one in each.signatures),
-        is_authentic=_is_authentic(insecure, url, opening.final_url),
+        is_authentic=_is_authentic(insecure, url, *opening.way, opening.final_url),
     )  # fmt: skip
 
 
@@ -71,16 +71,23 @@ def _linked(lines: list[str], base: str) -> HttpMetalink:
 
 
 class Finding:
-    """``url``: the origin, as the user named it; ``found``: takes each offer, on the loop."""
+    """``url``: the origin; ``options``: what it may be asked with; ``found``: takes each offer, on the loop;
+    ``told_by``: who named it, where the user did not."""
 
-    def __init__(self, session: Session, options: Options, url: str, found: Callable[[Offer], None]) -> None:
-        self._session, self._url, self._found = session, url, found
+    def __init__(
+        self, session: Session, options: Options, url: str, found: Callable[[Offer], None], told_by: str = ""
+    ) -> None:  # fmt: skip
+        self._session, self._url, self._found, self._told_by = session, url, found, told_by
         self._options = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
         self._task: asyncio.Task[None] | None = None
+        self._is_named_authentic = False
         self._began = session.loop.time()
 
-    def begin(self, documents: Iterable[str], *, is_proven: bool) -> None:
-        """Look for what ``documents`` say, and for checksum files where the whole has no digest yet."""
+    def begin(self, documents: Iterable[str], *, is_proven: bool, is_authentic: bool = False) -> None:
+        """Look for what ``documents`` say, and for checksum files where the whole has no digest yet. ``is_authentic``:
+        whether nobody can have
+        altered what names the documents."""
+        self._is_named_authentic = is_authentic
         names, beside = tuple(documents), () if is_proven else self._beside()
         if names or beside:
             self._task = self._session.loop.create_task(self._look(names, beside))
@@ -121,7 +128,7 @@ class Finding:
         name = unquote(urlsplit(self._url).path).rpartition("/")[2]
         alike = offers if len(offers) == 1 else [each for each in offers if each.name.rpartition("/")[2] == name]
         if len(alike) == 1:
-            is_authentic = _is_authentic(self._options.insecure, self._url, url)
+            is_authentic = self._is_named_authentic and _is_authentic(self._options.insecure, url)
             self._found(replace(alike[0], name="", is_authentic=is_authentic))
 
     async def _sidecars(self, candidates: tuple[str, ...]) -> None:
@@ -140,11 +147,14 @@ class Finding:
 
         async def ask() -> bytes | None:
             try:
-                return await fetched(self._session, url, self._options, most_bytes=SIDECAR_BYTES)
+                return await fetched(
+                    self._session, url, self._options, most_bytes=SIDECAR_BYTES, told_by=self._told_by
+                )  # fmt: skip
             except ThunderdlError:
                 return None
 
-        return await self._session.shelf.get(url, ask)
+        # What is denied to a stranger's word is there for the user's, perhaps.
+        return await self._session.shelf.get(f"{self._told_by} {url}" if self._told_by else url, ask)
 
     def _told(self, url: str, text: bytes) -> Offer | None:
         from thunderdl.formats.checksum_files import digests_in

@@ -17,7 +17,7 @@ from thunderdl.core import backing_off
 from thunderdl.core.inward import is_inward
 from thunderdl.core.trust import Version
 from thunderdl.engine.access import Hop, of_mirror
-from thunderdl.engine.proxies import policy_of, proxy_for
+from thunderdl.engine.proxies import given_proxy, policy_of, proxy_for
 from thunderdl.engine.session import Session
 from thunderdl.engine.strangers import must_stay_outside
 from thunderdl.errors import (
@@ -53,8 +53,9 @@ MAX_LOGINS = 3
 
 @dataclass(slots=True)
 class Opening:
-    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``before``: the head
-    of the redirect that led there; ``peer``: the address that answered, "" where it is not known."""
+    """A source that answered. ``transfer``: its body, parked in the mover or collected in memory; ``way``: the URLs
+    that redirected to it, in order; ``before``: the head of the last of them; ``peer``: the address that answered, ""
+    where it is not known."""
 
     url: str
     request: Request
@@ -64,6 +65,7 @@ class Opening:
     final_url: str
     on_new_connection: bool = True
     before: ResponseHead | None = None
+    way: tuple[str, ...] = ()
     peer: str = ""
 
     @property
@@ -135,16 +137,17 @@ async def open_source(
         return await _open_elsewhere(session, protocol, url, options, first, meter, outside=outside)
     if session.httpx_settings and not told_by:
         return await _open_by_httpx(session, url, options, first, meter)
-    address, before = parse_url(url), None
+    address, before, way = parse_url(url), None, list[str]()
     home, may_downgrade = address.endpoint.origin, session.options.downgrade
     for _ in range(MAX_REDIRECTS + 1):
         hop = await _hop(session, address.staying(outside=outside), home, options)
         opening = await _ask(session, url, hop, options, first, meter)
         head = opening.head
         if head.status not in STATUSES:
-            opening.before = before
+            opening.before, opening.way = before, tuple(way)
             return opening
         before = head
+        way.append(opening.final_url)
         outside = outside or (bool(told_by) and not is_inward(opening.peer))
         release(session, opening)
         if (location := head.raw("location")) is None:
@@ -188,7 +191,11 @@ async def logged_in(
     session: Session, protocol: Speaker, address: Address, options: Options
 ) -> tuple[Request, str]:  # fmt: skip
     """The request for an address of a protocol that is not the web's, with the login that its connection makes (not
-    each request), and the origin that the user named."""
+    each request), and the origin that the user named. Raises InvalidUrl for a proxy that is not to be had there."""
+    if not protocol.takes_proxy and address.endpoint.host and given_proxy(session, address.endpoint, options):
+        # To go around it would show the user's address to the server.
+        reason = "ssh takes no --proxy; name one in ~/.ssh/config (ProxyJump, ProxyCommand)"
+        raise InvalidUrl(address.url, reason)
     hop = await _hop(session, address, address.endpoint.origin, options, takes_proxy=protocol.takes_proxy)
     login = session.access.login(hop, options)
     endpoint = replace(hop.address.endpoint, login=(login.user, login.password) if login else None)

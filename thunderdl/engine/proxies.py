@@ -21,12 +21,7 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
     ``--no-proxy`` is stronger than ``--proxy-for``, that than ``--proxy``; ``no_proxy`` of the environment holds for
     proxies of the environment, unless ``--no-proxy`` is given.
     """
-    if options.no_proxy and _covers(options.no_proxy, endpoint):
-        return None
-    for hosts, proxy in options.proxy_for:
-        if _covers(hosts, endpoint):
-            return _checked(None if proxy.lower() == "direct" else proxy)
-    if (given := options.proxy or session.own_proxy) is not None:
+    if (given := given_proxy(session, endpoint, options)) is not None:
         return _checked(given)
     # Exceptions that are given replace the environment's.
     key = (endpoint, options.no_proxy is not None)
@@ -35,6 +30,16 @@ def proxy_for(session: Session, endpoint: Endpoint, options: Options) -> str | N
             session.proxies.clear()
         session.proxies[key] = _checked(_proxy_of_environment(endpoint, obeys_exceptions=options.no_proxy is None))
     return session.proxies[key]
+
+
+def given_proxy(session: Session, endpoint: Endpoint, options: Options) -> str | None:
+    """The proxy that the user gives for an endpoint, "" for none; None where that is left to the environment."""
+    if options.no_proxy and _covers(options.no_proxy, endpoint):
+        return ""
+    for hosts, proxy in options.proxy_for:
+        if _covers(hosts, endpoint):
+            return "" if proxy.lower() == "direct" else proxy
+    return options.proxy or session.own_proxy
 
 
 def policy_of(session: Session, options: Options) -> Any:

@@ -165,12 +165,14 @@ class Ranged:
         """Others may tell what the file is, and where else: while it runs."""
         from thunderdl.engine.finding import Finding
 
-        stated = self._download.stated
+        stated, origin = self._download.stated, self._candidates.origin
         self._download.tend_listed()
         self._candidates.tend(from_the_start)
-        self._finding = Finding(self._session, self._options, self._candidates.origin.url, self.hear)
+        # A metalink's first mirror is the origin where the user names none.
+        self._finding = Finding(self._session, origin.options, origin.url, self.hear, origin.told_by)
         is_proven = bool(self._options.checksum or self._options.piece_hashes)
-        self._finding.begin(stated.documents if stated else (), is_proven=is_proven)
+        documents, is_authentic = (stated.documents, stated.is_authentic) if stated else ((), False)
+        self._finding.begin(documents, is_proven=is_proven, is_authentic=is_authentic)
 
     def hear(self, offer: Offer) -> None:
         """Take what was found beside the running download."""

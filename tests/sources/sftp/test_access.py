@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engine.runs import failed, fetch, names
 from tests.servers.fake_sftp import Behaviour, behave, in_place_of_ssh, ssh_that_runs
+from thunderdl.client import Client
 from thunderdl.errors import (
     BadResponse,
     ConnectionLost,
@@ -18,6 +21,8 @@ from thunderdl.errors import (
     SourceError,
     ThunderdlError,
 )
+from thunderdl.model import Result
+from thunderdl.options import Options
 
 
 @pytest.fixture
@@ -64,6 +69,34 @@ def test_what_could_become_an_option_or_a_command_runs_nothing(
 
 def test_a_proxy_is_not_gone_around(folder: Path, tmp_path: Path) -> None:
     failed(fetch(f"sftp://h{folder}/f", tmp_path, proxy="socks5://127.0.0.1:1"), InvalidUrl, 2, "ProxyJump")
+
+
+@pytest.mark.parametrize("changes", [
+    {"proxy": "socks5://127.0.0.1:1"}, {"proxy_for": (("h", "socks5://127.0.0.1:1"),)},
+    {"proxy": "socks5://127.0.0.1:1", "proxy_for": (("g", "direct"),)},
+])  # fmt: skip
+def test_nor_is_one_of_a_single_download(folder: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    failed(fetch_with_own(f"sftp://h{folder}/f", tmp_path, **changes), InvalidUrl, 2, "ProxyJump")
+
+
+def test_where_a_proxy_does_not_hold_ssh_connects(folder: Path, tmp_path: Path) -> None:
+    elsewhere = (("g", "socks5://127.0.0.1:1"), ("h", "direct"))
+    assert fetch_with_own(f"sftp://h{folder}/f", tmp_path, proxy_for=elsewhere).bytes == 500_000
+
+
+def test_nor_is_one_of_the_session_for_this_host(folder: Path, tmp_path: Path) -> None:
+    proxies = (("h", "socks5://127.0.0.1:1"),)
+    failed(fetch(f"sftp://h{folder}/f", tmp_path, proxy_for=proxies), InvalidUrl, 2, "ProxyJump")
+
+
+def fetch_with_own(url: str, to: Path, **changes: Any) -> Result:
+    """With options of the download, not of its session."""
+
+    async def run() -> Result:
+        async with Client(Options(dir=str(to), retries=0, timeout=5.0, checksum_files=False)) as client:
+            return await client.add(url, **changes).outcome()
+
+    return asyncio.run(run())
 
 
 def test_without_ssh_one_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

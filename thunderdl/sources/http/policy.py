@@ -32,7 +32,7 @@ from thunderdl.formats.cookies import Cookie
 from thunderdl.sources.http.connect import connect_fault
 from thunderdl.sources.http.redirects import MAX_REDIRECTS
 from thunderdl.sources.http.suffixes import is_public_suffix
-from thunderdl.sources.http.transport import OwnTransport
+from thunderdl.sources.http.transport import OUTSIDE, OwnTransport
 from thunderdl.sources.http.wire import parse_url
 
 # What a redirect to another origin may carry along.
@@ -124,12 +124,14 @@ class Policy:
         return named
 
     async def raw_body(
-        self, url: str, final_url: str, fields: list[tuple[bytes, bytes]], coding: str | None
-    ) -> AsyncIterator[bytes]:
-        """The whole of ``final_url`` as sent, in the coding of an earlier answer (None: none). Raises SourceError."""
+        self, url: str, final_url: str, fields: list[tuple[bytes, bytes]], coding: str | None, *, outside: bool
+    ) -> AsyncIterator[bytes]:  # fmt: skip
+        """The whole of ``final_url`` as sent, in the coding of an earlier answer (None: none). ``outside``: by an
+        address of the public internet alone. Raises SourceError."""
         try:
             # What logs in is among the fields already; the client's own would follow to any origin.
-            async with self.client.stream("GET", final_url, headers=fields, auth=None) as response:
+            held = {OUTSIDE: outside}
+            async with self.client.stream("GET", final_url, headers=fields, auth=None, extensions=held) as response:
                 if response.status_code != 200 or response.headers.get("content-encoding") != coding:
                     raise BadResponse(url, f"it answers otherwise each time (now {response.status_code})")
                 async for raw in response.aiter_raw():

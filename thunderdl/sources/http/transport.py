@@ -6,6 +6,7 @@ One request, one connection: httpx only decides here, or reads a body that no ra
 from __future__ import annotations
 
 import asyncio
+import math
 import select
 import ssl
 import time
@@ -22,6 +23,8 @@ from thunderdl.sources.http.wire import Address, basic_auth, parse_url, with_pro
 
 Connect = Callable[[Address], Awaitable[Wire]]
 ProxyFor = Callable[[Address], str | None]
+# The extension of a request that may go to the public internet alone (core/inward.py).
+OUTSIDE = "thunderdl_outside"
 
 
 class OwnTransport(httpx.AsyncBaseTransport):
@@ -32,7 +35,7 @@ class OwnTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            address = parse_url(str(request.url))
+            address = parse_url(str(request.url)).staying(outside=bool(request.extensions.get(OUTSIDE)))
         except InvalidUrl as error:
             raise httpx.UnsupportedProtocol(error.reason, request=request) from None
         address = with_proxy(address, self._proxy_for(address))
@@ -121,7 +124,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             left_s = ends - time.monotonic()
             if left_s <= 0:
                 raise httpcore.ReadTimeout
-            select.select([self._wire], [], [], min(left_s, 1.0))
+            self._wait(select.POLLIN, min(left_s, 1.0))
 
     def _write(self, buffer: bytes, timeout_s: float | None) -> None:
         view, ends = memoryview(buffer), time.monotonic() + (timeout_s or 60.0)
@@ -134,7 +137,13 @@ class _Stream(httpcore.AsyncNetworkStream):
                     raise httpcore.WriteError(str(error)) from None
             if time.monotonic() >= ends:
                 raise httpcore.WriteTimeout
-            select.select([], [self._wire], [], 1.0)
+            self._wait(select.POLLOUT, 1.0)
+
+    def _wait(self, event: int, most_s: float) -> None:
+        # select() takes no descriptor above 1023, and a daemon has more.
+        poll = select.poll()
+        poll.register(self._wire, event)
+        poll.poll(math.ceil(most_s * 1000))
 
 
 def _would_block(error: OSError) -> bool:

@@ -58,9 +58,6 @@ class SecureFiles:
         return self._taken_apart(url)
 
     def _taken_apart(self, url: str) -> Address:
-        if self._ground.options.proxy is not None:
-            # To go around it would show the user's address to the server.
-            raise InvalidUrl(url, "ssh takes no --proxy; name one in ~/.ssh/config (ProxyJump, ProxyCommand)")
         address = parse_url(url, ports={"sftp": DEFAULT_PORT})
         check_names(url, address)
         if "%00" in address.target:
