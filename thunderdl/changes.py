@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from thunderdl.engine.pacing import checked_limit
-from thunderdl.errors import UsageError
+from thunderdl.errors import UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
-from thunderdl.options import Options, Priority, table
+from thunderdl.options import Options, table
 
 LIMITS = ("limit", "task_limit", "upload_limit", "task_upload_limit")
 # Of those that all downloads of a client share.
 LIVE = frozenset({"limit", "upload_limit", "per_host", "connections", "jobs"})
+_CHOICES = {row.name: type(row.default) for row in table() if isinstance(row.default, enum.Enum)}
 
 
 def fixed_ones(changes: Mapping[str, Any]) -> list[str]:
@@ -29,12 +31,21 @@ def changed(options: Options, changes: Mapping[str, Any]) -> Options:
     for name in LIMITS:
         if name in changes:
             changes[name] = checked_limit(name, changes[name])
-    if isinstance(changes.get("priority"), str):
-        changes["priority"] = Priority(changes["priority"])
+    for name in changes.keys() & _CHOICES.keys():
+        changes[name] = _chosen(name, changes[name])
     try:
         return replace(options, **changes)
     except TypeError as error:
         raise UsageError(f"no such option ({error}).") from None
+
+
+def _chosen(name: str, value: object) -> enum.Enum:
+    """A member of the option's enum, by itself or by its value."""
+    try:
+        return _CHOICES[name](value)
+    except ValueError:
+        listed = ", ".join(str(member.value) for member in _CHOICES[name])
+        raise UsageError(f"{name} must be one of {listed}, not {printable(repr(value))[:100]}.") from None
 
 
 def changed_for_one(options: Options, changes: Mapping[str, Any]) -> Options:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from tests.engine.test_facts import looked
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.changes import changed
 from thunderdl.client import Client, Request, Task
 from thunderdl.errors import UsageError
 from thunderdl.model import Result
-from thunderdl.options import Options
+from thunderdl.options import Encryption, Exists, Options, Priority
+from thunderdl.reach import IpVersion
 
 
 def lanes(task: Task) -> int:
@@ -78,6 +81,21 @@ def test_what_a_client_has_from_its_beginning_is_refused_and_nothing_changes(tmp
             assert client.options == Options(dir=str(tmp_path), limit=1024, user_agent="new")
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [
+        ("priority", Priority.HIGH), ("exists", Exists.SKIP), ("encryption", Encryption.OFF),
+        ("ip_version", IpVersion.V6),
+    ],
+)  # fmt: skip
+def test_a_choice_may_be_text_and_what_is_none_is_a_usage_error(name: str, last: Enum) -> None:
+    assert getattr(changed(Options(), {name: last.value}), name) is last
+    assert getattr(changed(Options(), {name: last}), name) is last
+    for bad in ("bogus", 7, None, ()):
+        with pytest.raises(UsageError, match=f"^{name} must be one of .*, not"):
+            changed(Options(), {name: bad})
 
 
 # -- what is said of a swarm

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -267,6 +269,43 @@ def test_a_command_that_hangs_is_ended_with_its_children(
     pid = Path(f"/proc/{(tmp_path / 'pid').read_text()}/stat")
     if sys.platform == "linux":
         assert not pid.exists() or pid.read_text().split(") ")[1][0] in "ZX"
+
+
+def pipes() -> int:
+    links = [Path(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")]
+    return sum(link.is_symlink() and os.readlink(link).startswith("pipe:") for link in links)
+
+
+def is_running(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(") ")[2][0] not in "ZX"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+@pytest.mark.parametrize("leaves_the_group", [False, True])
+def test_a_child_that_a_command_leaves_behind_is_not_waited_for(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, *, leaves_the_group: bool
+) -> None:
+    """It has the pipes of the command still: the link was ignored, and they stayed open."""
+    monkeypatch.setattr(refreshing, "REFRESH_TIMEOUT_S", 4.0)
+    server.resources["/old"], server.resources["/new"] = file(m.status(403)), file()
+    body = (
+        "import os, subprocess, sys\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], "
+        f"start_new_session={leaves_the_group})\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
+        "print(os.environ['THUNDERDL_URL'].replace('old', 'new'))\n"
+    )
+    before = pipes()
+    result = fetch(server.url("/old"), tmp_path / "d", refresh_cmd=command(tmp_path, body))
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        assert content_of(result) == CONTENT
+        assert pipes() == before
+        assert is_running(pid) is leaves_the_group
+    finally:
+        if is_running(pid):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_command_that_is_not_there(tmp_path: Path, server: LoopbackServer) -> None:

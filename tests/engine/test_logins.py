@@ -368,3 +368,13 @@ def test_a_mirror_elsewhere_gets_no_password_in_any_protocol(scheme: str) -> Non
         return [candidate.options.password for candidate in candidates.all]
 
     assert asyncio.run(told()) == ["secret", None, "secret"]
+
+
+@pytest.mark.parametrize("url", ["file:{}/f", "data:,x"])
+@pytest.mark.parametrize("name", ["netrc", "cookies", "password_file", "keyring"])
+def test_where_nobody_asks_who_is_there_nothing_is_looked_up(tmp_path: Path, url: str, name: str) -> None:
+    """Their endpoints have no host and no usual port: that was told as a bug."""
+    (tmp_path / "f").write_bytes(b"x")
+    (tmp_path / "kept").write_text("# Netscape HTTP Cookie File\n")
+    given: Any = {name: True if name in ("netrc", "keyring") else str(tmp_path / "kept")}
+    assert content_of(fetch(url.format(tmp_path), tmp_path / "a", out="f", user="u", **given)) == b"x"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from thunderdl.engine.finding import _is_authentic
 from thunderdl.engine.offers import Offer, Proof, enriched
-from thunderdl.formats.links import is_unaltered
+from thunderdl.formats.links import is_unaltered, taken_apart
 from thunderdl.model import Digest, PieceHashes
 from thunderdl.options import Options
 
@@ -65,11 +67,29 @@ def test_what_others_say_takes_nothing_from_what_the_user_gave() -> None:
         ("http://localhost.example.org/f", False),
         ("http://127.0.0.1\\@example.org/f", False),
         ("http://example.org/127.0.0.1", False),
+        ("http://example.org?@127.0.0.1/f", False),
+        ("http://example.org#@127.0.0.1/f", False),
+        ("http://127.0.0.1?@example.org/f", True),
         ("", False),
     ],
 )
 def test_where_nobody_on_the_way_can_change_anything(url: str, is_safe: bool) -> None:
     assert is_unaltered(url) is is_safe
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        ("ftp://h/a?b/c", ("h", "/a?b/c")),
+        ("ftp://h?a@127.0.0.1/b", ("h", "/?a@127.0.0.1/b")),
+        ("file://?a/b", ("", "/?a/b")),
+        ("file:/a?b#c", ("", "/a?b")),
+        ("ftp://h", ("h", "")),
+    ],
+)
+def test_the_host_is_the_one_that_a_connection_goes_to(url: str, parts: tuple[str, str]) -> None:
+    assert taken_apart(url) == parts
+    assert parts[0] == urlsplit(url).netloc
 
 
 def test_one_plain_hop_spoils_it_and_so_does_a_certificate_that_nobody_checked() -> None:

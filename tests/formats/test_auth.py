@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thunderdl.formats import auth
 from thunderdl.formats.auth import Challenge, DigestLogin, parse_challenges, strongest
 
 NONCE = "dcd98b7102dd2f0e8b11d0f600bfb0c093"
@@ -116,3 +117,10 @@ def test_any_rubbish_is_read_without_a_fault(fields: list[str]) -> None:
 
 def test_a_long_challenge_takes_no_time() -> None:
     parse_challenges(['Digest nonce="' + "\\" * 100_000, "a=" * 50_000, "a " * 50_000])
+
+
+def test_a_long_run_of_commas_is_passed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each was tried with all that come after it: 2.7 s for 8192 of them, in which no other download went on."""
+    monkeypatch.setattr(auth, "MAX_CHALLENGE_CHARS", 400_000)
+    found = parse_challenges(["," * 200_000, ", " * 100_000 + "Basic", "Digest " + "," * 200_000 + 'nonce="n"'])
+    assert [(each.scheme, dict(each.params)) for each in found] == [("basic", {}), ("digest", {"nonce": "n"})]

@@ -96,11 +96,6 @@ def test_parameters(value: str, name: str, expected: str | None) -> None:
     assert one(value).get(name) == expected
 
 
-def test_the_title_is_the_extended_one() -> None:
-    assert one("<a>; title=b; title*=UTF-8''c").title == "c"
-    assert one("<a>; title=b; title*=UTF-8''%ff").title == "b"
-
-
 @pytest.mark.parametrize("value", ["", "a", "<a", "rel=duplicate", ";", "a, <b>", "\x00<a>"])
 def test_what_is_no_link(value: str) -> None:
     assert parse_links([value]) == ()
@@ -133,7 +128,7 @@ def test_mirrors_and_descriptions() -> None:
     assert found.mirrors == (
         DuplicateLink(url="http://c.example/f", is_preferred=True),
         DuplicateLink(url="http://o.example/mirror/f", priority=1),
-        DuplicateLink(url="http://b.example/f", priority=2, location="gb", depth=1),
+        DuplicateLink(url="http://b.example/f", priority=2, location="gb"),
     )
     assert found.metalinks == ("http://o.example/d/f.meta4",)
     assert found.torrents == ("http://o.example/d/f.torrent",)

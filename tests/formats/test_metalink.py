@@ -190,6 +190,18 @@ def test_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
         parse_metalink(b" " * ((1 << 20) + 1), safe_name)
 
 
+@pytest.mark.parametrize("text", ["<a b='{}'/>", "<!--{}-->", "<?a {}?>", "<a {}/>"])
+def test_a_token_that_would_be_read_again_and_again_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="longer than 1 MiB"):
+        read(V4.format("<file name='a'/>" + text.format(" " * (3 << 19))))
+    assert read(V4.format("<file name='a'/>" + text.format(" " * (3 << 18)))).files
+
+
+@pytest.mark.parametrize("text", ["{}", "<a>{}</a>", "<![CDATA[{}]]>"])
+def test_text_may_be_long(text: str) -> None:
+    assert read(V4.format("<file name='a'/>" + text.format(" \n" * (3 << 19)))).files
+
+
 def test_too_many_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("thunderdl.formats.metalink.MAX_FILES", 10)
     with pytest.raises(UsageError, match="more than 10 files"):

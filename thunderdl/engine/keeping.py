@@ -47,6 +47,9 @@ class Keeping:
     async def prepare(self, on_disk: OnDisk, endpoint: Endpoint, options: Options) -> None:
         """Have what is kept for this host at hand. Raises UsageError."""
         wanted = self._options
+        if not endpoint.host:
+            # file: and data:, where nobody asks who is there.
+            return
         kept = wanted.netrc or wanted.cookies or wanted.cookies_from_browser
         if not (kept or options.password_file or options.keyring):
             return

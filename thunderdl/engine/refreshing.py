@@ -24,6 +24,8 @@ EXPIRED = frozenset({401, 403, 410})
 # In a row, without a byte in between.
 MAX_REFRESHES = 3
 MAX_OUTPUT_BYTES = 64 * 1024
+# For what is in the pipes yet; one that has left the process group could hold them open for ever.
+_LAST_WORDS_S = 0.5
 _TAIL_CHARS = 200
 
 
@@ -73,24 +75,24 @@ async def _by_command(command: str, link: ExpiredLink) -> str:
     size = "" if link.size_bytes is None else str(link.size_bytes)
     told = {"THUNDERDL_URL": link.url, "THUNDERDL_NAME": link.name, "THUNDERDL_SIZE": size}
     try:
-        process = await asyncio.create_subprocess_exec(
-            *shlex.split(command), env={**os.environ, **told}, start_new_session=True,
+        transport, run = await asyncio.get_running_loop().subprocess_exec(
+            _Run, *shlex.split(command), env={**os.environ, **told}, start_new_session=True,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         raise RefreshFailed(f"--refresh-cmd could not be run ({getattr(error, 'strerror', None) or error})") from None
     try:
         async with asyncio.timeout(REFRESH_TIMEOUT_S):
-            out, complaint = await asyncio.gather(_start_of(process.stdout), _end_of(process.stderr))
-            code = await process.wait()
+            await run.ended
     except TimeoutError:
         raise RefreshFailed(f"--refresh-cmd did not end within {REFRESH_TIMEOUT_S:g} seconds") from None
     finally:
-        await _end(process)
-    if code != 0:
+        await _end(transport, run)
+    if (code := transport.get_returncode()) != 0:
+        complaint = _tail(run.complaint.decode("utf-8", "replace"))
         said = f": {complaint}" if complaint else ""
         raise RefreshFailed(f"--refresh-cmd failed with code {code}{said}")
-    return _first_line(out)
+    return _first_line(run.out)
 
 
 def _first_line(out: bytes) -> str:
@@ -100,29 +102,40 @@ def _first_line(out: bytes) -> str:
     return url
 
 
-async def _start_of(stream: asyncio.StreamReader | None) -> bytes:
-    """What is read first; the rest is read too, so that nobody waits for us, and dropped."""
-    assert stream is not None
-    kept = b""
-    while part := await stream.read(MAX_OUTPUT_BYTES):
-        kept = kept if len(kept) >= MAX_OUTPUT_BYTES else kept + part
-    return kept[:MAX_OUTPUT_BYTES]
+class _Run(asyncio.SubprocessProtocol):
+    """What a command prints: ``out`` the first of it, ``complaint`` the last; the rest is read too, so that nobody
+    waits for us, and dropped. ``ended``: the command itself; ``closed``: whoever had its pipes as well."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = loop.create_future()
+        self.closed: asyncio.Future[None] = loop.create_future()
+        self.out = self.complaint = b""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            self.out += data[: MAX_OUTPUT_BYTES - len(self.out)]
+        else:
+            self.complaint = (self.complaint + data)[-MAX_OUTPUT_BYTES:]
+
+    def process_exited(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)
 
 
-async def _end_of(stream: asyncio.StreamReader | None) -> str:
-    assert stream is not None
-    kept = b""
-    while part := await stream.read(MAX_OUTPUT_BYTES):
-        kept = (kept + part)[-MAX_OUTPUT_BYTES:]
-    return _tail(kept.decode("utf-8", "replace"))
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """The command and all that it started."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
+async def _end(transport: asyncio.SubprocessTransport, run: _Run) -> None:
+    """The command and all that it started; what has left its process group lives on, without the pipes to us."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(transport.get_pid(), signal.SIGKILL)
+    try:
+        await asyncio.wait([run.closed], timeout=_LAST_WORDS_S)
+    finally:
+        transport.close()
+    await run.closed
 
 
 def _tail(text: str) -> str:

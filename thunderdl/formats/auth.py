@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _ITEM = re.compile(
-    rf'[\s,]*(?:(?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))(?=\s*(?:,|$))'
+    rf'[\s,]*+(?:(?P<name>{_TOKEN})\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^\s,"]+))(?=\s*(?:,|$))'
     rf"|(?P<scheme>{_TOKEN})(?:\s+(?P<token68>[A-Za-z0-9._~+/-]+=*)(?=\s*(?:,|$)))?(?=[\s,]|$))"
 )
+_RUN = re.compile(r"[\s,]*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 # No honest challenge is longer; a longer one is not read.
 MAX_CHALLENGE_CHARS = 8192
@@ -54,7 +55,8 @@ def _challenges(text: str) -> Iterable[Challenge]:
     while at < len(text):
         item = _ITEM.match(text, at)
         if item is None:
-            at = (text.find(",", at) + 1) or len(text)
+            # Not from the next comma of a run on: each would be tried with all that come after it.
+            at = (text.find(",", _end_of_run(text, at)) + 1) or len(text)
         else:
             at = max(item.end(), at + 1)
             if item["scheme"]:
@@ -63,6 +65,11 @@ def _challenges(text: str) -> Iterable[Challenge]:
                 value = item["plain"] if item["quoted"] is None else re.sub(r"\\(.)", r"\1", item["quoted"])
                 found[-1][1].setdefault(item["name"].lower(), value)
     return [Challenge(scheme=scheme, params=params) for scheme, params in found]
+
+
+def _end_of_run(text: str, at: int) -> int:
+    run = _RUN.match(text, at)
+    return run.end() if run else at
 
 
 def strongest(challenges: Iterable[Challenge]) -> Challenge | None:

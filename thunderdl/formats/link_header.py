@@ -51,11 +51,6 @@ class Link:
         """Relation types are compared without regard to case (RFC 8288 section 2.1)."""
         return name.lower() in (relation.lower() for relation in self.relations)
 
-    @property
-    def title(self) -> str | None:
-        """``title*`` before ``title`` (RFC 8288 section 3.4.1)."""
-        return self.get("title*") or self.get("title")
-
 
 def parse_links(values: Iterable[str]) -> tuple[Link, ...]:
     """The links of all Link lines of a response, in order; at most a thousand."""

@@ -28,12 +28,17 @@ def scheme_of(text: str) -> str:
 
 
 def taken_apart(url: str) -> tuple[str, str]:
-    """Authority and path of a URL whose ``?`` is none of a query's (RFC 1738 section 3.2, RFC 8089), as written."""
+    """Authority and path of a URL whose ``?`` is none of a query's (RFC 1738 section 3.2, RFC 8089), as written.
+
+    The authority ends at a ``?`` all the same (RFC 3986 section 3.2): that is the host a connection goes to.
+    """
     rest = url.strip(" ").partition(":")[2].partition("#")[0]
     if not rest.startswith("//"):
         return "", rest
-    authority, slash, path = rest[2:].partition("/")
-    return authority, slash + path
+    authority = re.split(r"[/?]", rest[2:], maxsplit=1)[0]
+    path = rest[2 + len(authority) :]
+    # An empty one is the root's (section 6.2.3 there): whoever reads a path counts on its slash.
+    return authority, f"/{path}" if path.startswith("?") else path
 
 
 def names_torrent(text: str) -> bool:

@@ -24,6 +24,8 @@ from thunderdl.formats.source_urls import WEB_SCHEMES, source_url
 _NAMESPACES = {"urn:ietf:params:xml:ns:metalink": 4, "http://www.metalinker.org/": 3}
 _MAX_TEXT = 2**16
 _SLICE_BYTES = 2**16
+# Expat reads what is not complete (a tag, a comment) from its beginning again with each slice: 8 MiB took 2 s.
+_MAX_TOKEN_BYTES = 2**20
 
 Attributes = dict[str, str]
 
@@ -39,9 +41,7 @@ def parse_metalink(document: bytes, safe_component: Callable[[str], str], where:
         raise _refused(where, f"it is larger than {MAX_DOCUMENT_BYTES >> 20} MiB")
     reader = _Reader(safe_component)
     try:
-        for start in range(0, len(document), _SLICE_BYTES):
-            reader.parser.Parse(document[start : start + _SLICE_BYTES], False)
-        reader.parser.Parse(b"", True)
+        _feed(reader.parser, document)
     except _Refused as refusal:
         raise _refused(where, str(refusal)) from None
     except expat.ExpatError as error:
@@ -51,6 +51,15 @@ def parse_metalink(document: bytes, safe_component: Callable[[str], str], where:
     if not reader.files:
         raise _refused(where, "it names no file")
     return reader.metalink()
+
+
+def _feed(parser: expat.XMLParserType, document: bytes) -> None:
+    for start in range(0, len(document), _SLICE_BYTES):
+        part = document[start : start + _SLICE_BYTES]
+        parser.Parse(part, False)
+        if start + len(part) - parser.CurrentByteIndex > _MAX_TOKEN_BYTES:
+            raise _Refused(f"a tag or comment in it is longer than {_MAX_TOKEN_BYTES >> 20} MiB")
+    parser.Parse(b"", True)
 
 
 class _Refused(Exception):

@@ -24,14 +24,12 @@ _SIGNATURE_TYPES = ("application/pgp-signature", "application/pkcs7-signature", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DuplicateLink:
-    """A mirror. ``is_preferred``: the server wants these first. ``depth``: so many of the last path segments are
-    the same there for other files, too (section 3.4); None where not stated."""
+    """A mirror. ``is_preferred``: the server wants these first."""
 
     url: str
     priority: int = LOWEST_PRIORITY
     is_preferred: bool = False
     location: str | None = None
-    depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,6 @@ def _mirror(link: Link, url: str) -> DuplicateLink | None:
         priority=_number(link.get("pri")) or LOWEST_PRIORITY,
         is_preferred=link.get("pref") is not None,
         location=location.lower() if _LOCATION.fullmatch(location) else None,
-        depth=_number(link.get("depth")),
     )
 
 

@@ -35,7 +35,7 @@ _SHORT = {"b2": "blake2b", "b3": "blake3"}
 def checksum_candidates(url: str) -> tuple[str, ...]:
     """URLs of checksum files to look for beside a download, the most useful first; none beside one of them."""
     folder, name = _split(url)
-    if not name or is_sidecar(unquote(name)):
+    if not name or _is_sidecar(unquote(name)):
         return ()
     own, weak = ([f"{folder}{name}.{suffix}" for suffix in suffixes] for suffixes in (_OWN, _WEAK))
     return (*own, *(folder + listed for listed in _LISTS), *weak)
@@ -50,11 +50,6 @@ def signature_candidates(url: str) -> tuple[str, ...]:
     return tuple(f"{folder}{name}.{suffix}" for suffix in suffixes)
 
 
-def is_sidecar(name: str) -> bool:
-    """Whether a file of this name is a checksum file or signature and has none itself."""
-    return bool(_SUFFIX.fullmatch(name) or _SIGNATURE_SUFFIX.fullmatch(name) or _LIST.fullmatch(name))
-
-
 def described_name(sidecar: str) -> str:
     """The file that a checksum file is called after, ``X`` of ``X.sha256``; empty for a list."""
     found = _SUFFIX.fullmatch(sidecar)
@@ -65,6 +60,10 @@ def algorithm_hint(sidecar: str) -> str:
     """The algorithm that the name of a checksum file tells, as hashlib names it; empty where it tells none."""
     found = _HINT.search(sidecar)
     return canonical_algorithm(_SHORT.get(found[1].lower(), found[1])) if found else ""
+
+
+def _is_sidecar(name: str) -> bool:
+    return bool(_SUFFIX.fullmatch(name) or _SIGNATURE_SUFFIX.fullmatch(name) or _LIST.fullmatch(name))
 
 
 def _split(url: str) -> tuple[str, str]:

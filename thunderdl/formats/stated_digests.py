@@ -25,7 +25,7 @@ from thunderdl.formats.digest_fields import (
 from thunderdl.formats.hashes import ALGORITHMS
 from thunderdl.formats.http_headers import MAX_LENGTH_BYTES
 from thunderdl.formats.link_header import parse_links
-from thunderdl.formats.strength import is_strong, strength_rank
+from thunderdl.formats.strength import strength_rank
 from thunderdl.model import Digest
 
 #: What to ask for. sha-256 first: it is what torrents and mirrors can be checked by, too.
@@ -65,11 +65,6 @@ class StatedDigest:
     digest: Digest
     field: str
     covers: Covers = Covers.FILE
-
-    @property
-    def is_strong(self) -> bool:
-        """Whether it could let strangers deliver the bytes."""
-        return is_strong(self.digest.algorithm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
