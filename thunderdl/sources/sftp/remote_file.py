@@ -171,8 +171,7 @@ class RemoteFile:
         return bool(found)
 
     def _begin_reply(self, first: Asked, length: int) -> None:
-        if not 0 < length <= first.length:
-            raise BadResponse("", "the server sent another length than was asked for")
+        _check_length(length, first)
         self._left = length
         if length < first.length:
             request_id = self._channel.new_id()
@@ -182,9 +181,12 @@ class RemoteFile:
     def _set_aside(self, arrival: Arrival) -> None:
         """A reply that is not the one whose turn it is, or no bytes."""
         request_id = arrival.request_id
-        if not self._flight.has(request_id) or request_id in self._early:
+        asked = self._flight.find(request_id)
+        if asked is None or request_id in self._early:
             self._pass_over(arrival)
         elif arrival.kind == sftp.DATA:
+            # Before it is held: what is asked for bounds the memory.
+            _check_length(arrival.left_bytes, asked)
             self._early[request_id] = self._channel.collect(arrival.left_bytes)
         elif arrival.kind == sftp.STATUS:
             status = _parsed(sftp.parse_status, self._channel.rest(arrival))
@@ -201,6 +203,11 @@ class RemoteFile:
     def _discard(self, count: int) -> None:
         while count:
             count -= self._channel.receive(self._view[: min(count, BUFFER_BYTES)])
+
+
+def _check_length(length: int, asked: Asked) -> None:
+    if not 0 < length <= asked.length:
+        raise BadResponse("", "the server sent another length than was asked for")
 
 
 def _told(found: sftp.Attributes) -> tuple[bool, int | None, str]:
