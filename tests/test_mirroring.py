@@ -164,6 +164,26 @@ def test_a_run_that_was_cut_goes_on(site: Site, tmp_path: Path) -> None:
     assert sum(result.resumed_bytes for result in results) > 500_000
 
 
+def test_torrents_and_metalinks_of_a_tree_are_files_as_any_other(site: Site, tmp_path: Path) -> None:
+    entry = f'<file name="x"><url>{site.url}a</url></file>'
+    metalink = f'<metalink xmlns="urn:ietf:params:xml:ns:metalink">{entry}</metalink>'
+    torrent = b"d4:infod6:lengthi5e4:name1:q12:piece lengthi16384e6:pieces20:" + b"x" * 20 + b"ee"
+    files = {"a": b"hello", "m.meta4": metalink.encode(), "m.metalink": metalink.encode(), "t.torrent": torrent}
+    for name, body in files.items():
+        site.put(name, body)
+    typed = site.put("typed", metalink.encode())
+    typed.headers.append(("Content-Type", "application/metalink4+xml"))
+    assert told(run(site.url, tmp_path)) == (5, 0, 0, 0)
+    assert tree(tmp_path) == {**files, "typed": metalink.encode()}
+
+
+def test_what_tells_of_one_file_is_not_for_a_tree(site: Site, tmp_path: Path) -> None:
+    site.put("a", b"hello")
+    options = Options(retries=0, mirror_list=site.url + "list", metalink=site.url + "x.meta4", torrent="x.torrent")
+    assert told(asyncio.run(mirror(site.url, str(tmp_path), options=options))) == (1, 0, 0, 0)
+    assert not {"/pub/list", "/pub/x.meta4"} & set(site.asked())
+
+
 # -- metalinks and manifests
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 
 from thunderdl.client import Request
@@ -29,10 +30,8 @@ def request_from_journal(path: str, options: Options) -> Request:
     if header.piece_hash is not None and not by_document and options.piece_hashes is None:
         raise UsageError(f"{printable(path)}: begun with --piece-hashes; run the same command as then.")
     folder, name = os.path.split(path.removesuffix(JOURNAL_SUFFIX).removesuffix(PART_SUFFIX))
-    # What lies in a folder may be somebody else's, and nobody but the user names a file of this machine.
-    if scheme_of(metalink or header.url) in LOCAL_SCHEMES:
-        raise UsageError(f"{printable(path)}: begun from a file of this machine; run the same command as then.")
-    mirrors = tuple(url for url in header.mirrors if scheme_of(url) not in LOCAL_SCHEMES)
+    _check_foreign(path, metalink or header.url)
+    mirrors = _foreign_ones(header.mirrors)
     if metalink is not None:
         # Which of its files it is; what a pattern would read otherwise stands for any character.
         chosen = re.sub(r"[*?\[,]", "?", header.name) or None
@@ -41,6 +40,17 @@ def request_from_journal(path: str, options: Options) -> Request:
     checksum = options.checksum or (parse_checksum(header.checksum) if header.checksum else None)
     settled = replace(options, dir=folder or ".", out=name, checksum=checksum)
     return Request(header.url, mirrors, settled, renewed_url=_web_url(header.renewed_url))
+
+
+def _check_foreign(path: str, url: str) -> None:
+    """Raises UsageError. What lies in a folder may be somebody else's, and nobody but the user names a file of this
+    machine to be copied."""
+    if scheme_of(url) in LOCAL_SCHEMES:
+        raise UsageError(f"{printable(path)}: begun from a file of this machine; run the same command as then.")
+
+
+def _foreign_ones(urls: Sequence[str]) -> tuple[str, ...]:
+    return tuple(url for url in urls if scheme_of(url) not in LOCAL_SCHEMES)
 
 
 def _web_url(url: str | None) -> str | None:
@@ -58,10 +68,15 @@ def _metalink_of(url: str, path: str) -> str | None:
 
 
 def request_from_folder(path: str, options: Options) -> Request:
-    """The request that goes on from the part folder at ``path``. Raises JournalUnusable."""
+    """The request that goes on from the part folder at ``path``. Raises JournalUnusable, UsageError."""
     wish = read_wish(path)
     folder, name = os.path.split(path.removesuffix(PART_SUFFIX))
     settled = replace(options, dir=folder or ".", out=name, files=wish.files)
+    _check_foreign(path, wish.torrent)
+    mirrors = _foreign_ones(wish.mirrors)
     if names_torrent(wish.torrent) or not wish.mirrors:
-        return Request(wish.torrent, wish.mirrors, settled)
-    return Request(wish.mirrors[0], wish.mirrors[1:], replace(settled, torrent=wish.torrent))
+        return Request(wish.torrent, mirrors, settled)
+    if not mirrors:
+        # Nobody else is left to ask.
+        _check_foreign(path, wish.mirrors[0])
+    return Request(mirrors[0], mirrors[1:], replace(settled, torrent=wish.torrent))

@@ -77,10 +77,11 @@ class Mirror:
             self._selection = Selection(include, exclude)
         except ValueError as error:
             raise UsageError(f"{error}; write a pattern, as '*.iso' or 'src'.") from None
-        # Of the list and its questions; each file's own come from it.
+        # Of the list and its questions; each file's own come from it. A torrent or metalink in the tree is a file as
+        # any other: followed, it would bring what it names under its own name, or join a swarm.
         self._options = replace(
             client.options, dir=self._folder, out=None, exists=Exists.OVERWRITE, checksum=None, piece_hashes=None,
-            torrent=None, files=None, remote_time=True,
+            torrent=None, metalink=None, mirror_list=None, follow=False, files=None, remote_time=True,
         )  # fmt: skip
         self.summary = Mirrored(errors=[])
         self._tree = Tree(self._folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -340,6 +341,25 @@ def test_what_nobody_typed_is_not_gone_on_with(tmp_path: Path) -> None:
         (tmp_path / "request").write_text(held)
         with pytest.raises(JournalUnusable):
             read_wish(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("torrent", "mirrors"),
+    [("file:///x.torrent", ["http://h/f"]), ("FILE:///x", ["http://h/f"]), ("data:,x", []), ("/x", ["file:///f"])],
+)
+def test_a_part_folder_names_no_file_of_this_machine(tmp_path: Path, torrent: str, mirrors: list[str]) -> None:
+    """As a journal does not: whoever resumes where others write would copy his own files out."""
+    (tmp_path / "request").write_text(json.dumps({"torrent": torrent, "mirrors": mirrors, "files": None}))
+    with pytest.raises(UsageError, match="a file of this machine"):
+        request_from_folder(str(tmp_path), Options())
+
+
+@pytest.mark.parametrize(("torrent", "url"), [("/x.torrent", "/x.torrent"), ("/x", "http://m/f")])
+def test_nor_does_a_mirror_of_a_part_folder(tmp_path: Path, torrent: str, url: str) -> None:
+    write_wish(str(tmp_path), Wish(torrent=torrent, mirrors=("file:///etc/hostname", "http://m/f", "https://n/f")))
+    request = request_from_folder(str(tmp_path), Options())
+    others = ("http://m/f", "https://n/f")
+    assert (request.url, request.mirrors) == (url, others if url == torrent else others[1:])
 
 
 # -- names that are taken

@@ -13,6 +13,7 @@ import pytest
 from tests.engine.runs import all_say, content_of, failed, fetch, names
 from tests.servers import misbehave as m
 from tests.servers.certificates import Certificates
+from tests.servers.fake_ftp import FakeFtp
 from tests.servers.logins import Digest
 from tests.servers.loopback import LoopbackServer, Resource, generated
 from tests.servers.proxy import ProxyServer
@@ -232,6 +233,22 @@ def netrc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, mode: int 
     file.write_text(text + "\n")
     file.chmod(mode)
     monkeypatch.setenv("NETRC", str(file))
+
+
+def test_a_login_of_netrc_that_is_no_utf8_goes_as_it_is(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_bytes(b"machine 127.0.0.1 login m\xfcller password s\xe9cret\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    server.resources["/f"] = Resource(body=b"x")
+    assert content_of(fetch(server.url("/f"), tmp_path / "a", netrc=True)) == b"x"
+    assert all_say(server, "Authorization", "Basic " + base64.b64encode(b"m\xfcller:s\xe9cret").decode())
+    with FakeFtp({"f": b"y"}) as ftp:
+        ftp.replies |= {"USER": b"331 and the password?", "PASS": b"230 in"}
+        assert content_of(fetch(ftp.url("f"), tmp_path / "b", netrc=True)) == b"y"
+        assert ftp.commands[:2] == ["USER m\xfcller", "PASS s\xe9cret"]
 
 
 def test_the_default_entry_is_for_those_that_the_user_named(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +59,19 @@ def test_a_line_of_list(line: bytes, found: Entry | None) -> None:
 @pytest.mark.parametrize("kind", [b"l", b"c", b"p", b"s"])
 def test_links_and_devices_are_left_out(kind: bytes) -> None:
     assert list(parse_list(kind + b"rwxrwxrwx 1 0 0 4 Feb 1 12:34 x -> /etc/passwd\n")) == []
+
+
+@pytest.mark.parametrize("spaces", [8000, 20_000])
+def test_a_line_of_spaces_costs_little(spaces: int) -> None:
+    """Whichever thread reads it, the regular expression lets no other go on: 12 s for the longer one."""
+    began = time.process_time()
+    assert list(parse_list(b"01-01-20 00:00" + b" " * spaces + b"x\r\n")) == [None]
+    assert time.process_time() - began < 0.5
+
+
+def test_a_line_that_is_too_long_tells_nothing() -> None:
+    assert list(parse_mlsd(b"type=file; " + b"x" * 9000 + b"\r\ntype=file; x\r\n")) == [None, Entry(b"x", False)]
+    assert list(parse_list(b"01-01-20 00:00 1 " + b"x" * 9000 + b"\n")) == [None]
 
 
 @given(st.binary(max_size=300))

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thunderdl.formats.links import FOREIGN_SCHEMES
 from thunderdl.formats.source_urls import LONGEST_URL, MIRROR_SCHEMES, WEB_SCHEMES, resolved_url, source_url
 
 
@@ -36,6 +37,11 @@ def test_what_is_a_source(text: str, url: str) -> None:
 )  # fmt: skip
 def test_what_is_none(text: str) -> None:
     assert source_url(text) is None
+
+
+@pytest.mark.parametrize("scheme", sorted(FOREIGN_SCHEMES))
+def test_whatever_others_may_have_downloaded_by_is_a_source(scheme: str) -> None:
+    assert source_url(f"{scheme}://h.example/x") == f"{scheme}://h.example/x"
 
 
 def test_schemes_are_those_that_were_asked_for() -> None:

@@ -30,7 +30,8 @@ class Behaviour:
     is longer; ``limits``: whether it tells that; ``backwards``: of the replies to reads that came together the last
     goes first; ``size``, ``mode``: what it says of every file; ``stall_after``, ``cut_after``: bytes after each FSTAT;
     ``reply_type``: of what answers a read; ``too_much``: bytes more than asked; ``wrong_id``: added to the id of each
-    reply to a read; ``length``: that a reply to a read states."""
+    reply to a read; ``length``: that a reply to a read states; ``deaf_to``: the kind of packet that it answers no more;
+    ``links``: whether each look into a folder finds one more link, without end."""
 
     said: str | None = None
     code: int = 255
@@ -46,6 +47,8 @@ class Behaviour:
     too_much: int = 0
     wrong_id: int = 0
     length: int | None = None
+    deaf_to: int = 0
+    links: bool = False
 
 
 def behave(folder: Path, behaviour: Behaviour) -> None:
@@ -114,6 +117,8 @@ class _Server:
     def _answer(self, kind: int, payload: bytes) -> None:
         behaviour = _behaviour(self._folder)
         request_id, rest = payload[:4], payload[4:]
+        if kind == behaviour.deaf_to:
+            return
         if kind == 1:
             extra = _string(b"limits@openssh.com") + _string(b"1") if behaviour.limits else b""
             self._send(2, struct.pack(">I", 3) + extra)
@@ -132,7 +137,7 @@ class _Server:
         elif kind == 11:
             self._open_folder(request_id, rest[4 : 4 + int.from_bytes(rest[:4], "big")])
         elif kind == 12:
-            self._names(request_id)
+            self._names(request_id, links=behaviour.links)
         elif kind == 200:
             self._send(201, request_id + struct.pack(">QQQQ", 1 << 18, behaviour.most_read, 0, 0))
 
@@ -155,8 +160,12 @@ class _Server:
         self._listed = path
         self._send(102, request_id + _string(b"d"))
 
-    def _names(self, request_id: bytes) -> None:
+    def _names(self, request_id: bytes, *, links: bool) -> None:
         """A few at a time."""
+        if links:
+            link = _string(b"link") + _string(b"for people") + struct.pack(">II", 4, stat.S_IFLNK | 0o777)
+            self._send(104, request_id + struct.pack(">I", 1) + link)
+            return
         some, self._entries = self._entries[:3], self._entries[3:]
         if not some:
             self._send(101, request_id + struct.pack(">I", 1) + _string(b"") * 2)

@@ -19,6 +19,7 @@ from thunderdl.engine.listing import is_listed, listed
 from thunderdl.engine.metalinks import metalink_of, offers_of
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import MIRROR_FIRST, Opening, open_source, release
+from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.streaming import stream
 from thunderdl.errors import BadResponse, RedirectRefused, ThunderdlError, UsageError, shown_url
@@ -200,16 +201,10 @@ async def facts_of(session: Session, url: str, options: Options) -> Facts:
         opening = await open_source(session, url, options, MIRROR_FIRST, pace.meter)
     finally:
         pace.close()
-    head = opening.head
-    modified = head.validators.last_modified
-    facts = Facts(head.total_bytes, http_date(modified) if modified else None, head.validators.etag or "")
-    if opening.connection is not None and opening.transfer.body is not None and opening.transfer.whole:
-        session.pool.keep(opening.endpoint, opening.connection)
-        opening.connection = None
-        session.pool.free_slot(opening.endpoint)
-    else:
-        release(session, opening)
-    return facts
+    release(session, opening)
+    version = version_of(opening)
+    modified = version.validators.last_modified
+    return Facts(version.size, http_date(modified) if modified else None, version.validators.etag or "")
 
 
 def _parsed(url: str, name: str, document: bytes) -> Page | None:

@@ -15,7 +15,9 @@ _UNIX = re.compile(
     rb"([-dlbcpsD])[-rwxsStTlL]{9}[+.@]? +\d+ +\S+(?: +\S+)? +(\d{1,19}) +"
     rb"([A-Z][a-z]{2} +\d{1,2} +[\d:]{4,5}|\d{4}-\d\d-\d\d +\d\d:\d\d) (.+)"
 )
-_DOS = re.compile(rb"(\d\d-\d\d-(?:\d\d){1,2} +\d\d:\d\d *(?:[AP]M)?) +(<DIR>|\d{1,19}) +(\S.*)")
+_DOS = re.compile(rb"(\d\d-\d\d-(?:\d\d){1,2} +\d\d:\d\d(?: *[AP]M)?) +(<DIR>|\d{1,19}) +(\S.*)")
+# A name is at most 255 bytes in what most servers have, a path 4096; facts take a few hundred.
+_LONGEST_LINE_BYTES = 8192
 _SIZE = re.compile(rb"\d{1,19}")
 _MODIFIED = re.compile(rb"\d{14}(?:\.\d{1,9})?")
 _FILE, _FOLDER = b"file", b"dir"
@@ -61,4 +63,6 @@ def _entry(name: bytes, *, is_folder: bool, size: bytes, words: bytes) -> Entry:
 
 
 def _lines(raw: bytes) -> Iterator[bytes]:
-    return (stripped for line in raw.split(b"\n") if (stripped := line.rstrip(b"\r")))
+    """The lines that are not empty; one that is too long to be looked at as a line that tells nothing."""
+    stripped = (line.rstrip(b"\r") for line in raw.split(b"\n"))
+    return (line if len(line) <= _LONGEST_LINE_BYTES else b"?" for line in stripped if line)

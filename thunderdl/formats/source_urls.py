@@ -14,8 +14,11 @@ import re
 from collections.abc import Collection
 from urllib.parse import urljoin
 
-#: What a mirror may be reached by. ``file`` is not among them: a document from the network must not name local files.
-MIRROR_SCHEMES = frozenset(["http", "https", "ftp", "ftps", "sftp", "rsync"])
+from thunderdl.formats.links import FOREIGN_SCHEMES
+
+#: What a mirror may be reached by, by us or by others. ``file`` is not among them: a document from the network must not
+#: name local files.
+MIRROR_SCHEMES = FOREIGN_SCHEMES | {"sftp", "rsync"}
 WEB_SCHEMES = frozenset(["http", "https"])
 LONGEST_URL = 8192
 

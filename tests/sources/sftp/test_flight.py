@@ -51,8 +51,8 @@ def test_a_short_reply_is_asked_for_its_rest_and_lowers_what_is_asked() -> None:
     assert flight.came(6000, now=1.0)
     assert flight.first is not None
     assert (flight.first.request_id, flight.first.start, flight.first.length) == (9, 6000, 4000)
-    assert flight.has(9)
-    assert not flight.has(1)
+    assert flight.find(9) is not None
+    assert flight.find(1) is None
 
 
 def test_another_range_leaves_what_was_under_way() -> None:

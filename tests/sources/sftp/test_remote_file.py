@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,6 +102,20 @@ def test_a_reply_that_is_none_is_refused(folder: Path, file: RemoteFile, behavio
     behave(folder, behaviour)
     with pytest.raises(BadResponse):
         read_all(file, 0, SIZE)
+
+
+def test_an_early_reply_that_is_longer_than_asked_is_not_held() -> None:
+    """A server whose first reply never comes could have had us hold 64 times what we asked for."""
+    ours, servers = socket.socketpair()
+    ours.setblocking(False)
+    with ours, servers:
+        file = RemoteFile(Channel(ours))
+        file.begin(0, SIZE)
+        head = struct.Struct(">IBII")
+        first = int.from_bytes(servers.recv(65536)[5:9])
+        servers.sendall(head.pack(9 + 40_000, 103, first + 1, 40_000) + bytes(40_000))
+        with pytest.raises(BadResponse, match="another length"):
+            file.read(SIZE, SIZE, PATIENCE_S)
 
 
 @pytest.mark.parametrize(

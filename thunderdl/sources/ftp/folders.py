@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import socket
+import time
 from contextlib import closing
 
 from thunderdl.errors import BadResponse, ConnectionLost, NotFound, SourceError, TimedOut
@@ -79,11 +80,13 @@ def _check_empty(reply: Reply) -> None:
 
 
 def _received(sock: socket.socket, timeout_s: float) -> bytes:
-    sock.settimeout(timeout_s)
-    parts = bytearray()
+    """All of it. The time runs on until a line ends: byte by byte a list would last for months."""
+    parts, until = bytearray(), time.monotonic() + timeout_s
     try:
-        while part := sock.recv(_RECEIVE_BYTES):
+        while part := _part(sock, until - time.monotonic()):
             parts += part
+            if b"\n" in part:
+                until = time.monotonic() + timeout_s
             if len(parts) > MAX_PAGE_BYTES:
                 raise BadResponse("", f"it is larger than the {MAX_PAGE_BYTES >> 20} MiB that a list may have")
     except TimeoutError:
@@ -91,6 +94,13 @@ def _received(sock: socket.socket, timeout_s: float) -> bytes:
     except OSError as error:
         raise _broken(error) from None
     return bytes(parts)
+
+
+def _part(sock: socket.socket, patience_s: float) -> bytes:
+    if patience_s <= 0:
+        raise TimeoutError
+    sock.settimeout(patience_s)
+    return sock.recv(_RECEIVE_BYTES)
 
 
 def _broken(error: OSError) -> SourceError:

@@ -244,10 +244,11 @@ def _greeted(control: Control, endpoint: Endpoint, tls: TlsSettings) -> bool:
 
 
 def _name_user(control: Control, login: tuple[str, str], *, is_known: bool, is_anonymous: bool) -> None:
-    user, password = login
-    reply = control.ask(b"USER " + user.encode())
+    # As their file holds them, which need not be UTF-8.
+    user, password = (text.encode("utf-8", "surrogateescape") for text in login)
+    reply = control.ask(b"USER " + user)
     if reply.code == 331:
-        reply = control.ask(b"PASS " + password.encode())
+        reply = control.ask(b"PASS " + password)
     if reply.is_good:
         return
     if reply.code in (421, 425, 426, 450) or is_known or (reply.code >= 500 and _TOO_MANY.search(reply.text)):

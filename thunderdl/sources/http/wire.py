@@ -129,8 +129,8 @@ def with_proxy(address: Address, proxy: str | None) -> Address:
 
 
 def basic_auth(user: str, password: str) -> str:
-    """The value of an Authorization field (RFC 7617)."""
-    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode("ascii")
+    """The value of an Authorization field (RFC 7617). What a file holds goes as it is there, UTF-8 or not."""
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode("utf-8", "surrogateescape")).decode("ascii")
 
 
 @dataclass(frozen=True, slots=True)

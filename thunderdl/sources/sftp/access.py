@@ -102,7 +102,7 @@ class SecureFiles:
             )  # fmt: skip
             process = self._started(line, environment)
             try:
-                return await self._begun(process)
+                return await self._begun(process, timeout_s)
             except BaseException as error:
                 self._end(process)
                 if password and isinstance(error, AccessDenied) and not isinstance(error, HostKeyRefused):
@@ -123,14 +123,16 @@ class SecureFiles:
         self._processes.add(process)
         return process
 
-    async def _begun(self, process: Process) -> RemoteOrigin:
+    async def _begun(self, process: Process, timeout_s: float) -> RemoteOrigin:
         file = RemoteFile(Channel(process.sock))
         try:
             await self._in_thread(file.greet)
         except ChannelClosed:
             raise await self._explained(process, has_begun=False)() from None
         lost = self._explained(process, has_begun=True)
-        return RemoteOrigin(file, self._in_thread, end=lambda: self._end(process), lost=lost)
+        return RemoteOrigin(
+            file, self._in_thread, end=lambda: self._end(process), lost=lost, timeout_s=timeout_s
+        )  # fmt: skip
 
     def _explained(self, process: Process, *, has_begun: bool) -> Callable[[], Awaitable[SourceError]]:
         async def explain() -> SourceError:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError
+from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError, TimedOut
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.carrying import CallCarrier
 from thunderdl.sources.http.head import ResponseHead
@@ -37,13 +37,14 @@ class InThread(Protocol):
 
 class RemoteOrigin:
     """The :class:`thunderdl.sources.carrying.Origin`. ``end``: called when the connection is at its end; ``lost``:
-    says why the channel closed."""
+    says why the channel closed; ``timeout_s``: within which each part of a list is here."""
 
     def __init__(
         self, file: RemoteFile, in_thread: InThread, *,
-        end: Callable[[], None], lost: Callable[[], Awaitable[SourceError]],
+        end: Callable[[], None], lost: Callable[[], Awaitable[SourceError]], timeout_s: float,
     ) -> None:  # fmt: skip
         self._file, self._in_thread, self._end, self._lost = file, in_thread, end, lost
+        self._timeout_s = timeout_s
         self._is_ended = False
 
     async def head(self, transfer: Transfer) -> ResponseHead:
@@ -57,14 +58,35 @@ class RemoteOrigin:
         return await self._call(lambda: self._pump(transfer, room))
 
     async def listed(self, path: bytes) -> list[Entry]:
-        """What is in a folder."""
+        """What is in a folder; at most a few more than a list may have."""
+        # Loaded by whoever mirrors, as for FTP.
+        from thunderdl.formats.listings import MAX_ENTRIES
+
         # Of the slashes at its end the root alone needs one; nothing is left of the user's home.
         there = b"/" if not path.strip(b"/") else _remote_path(path).rstrip(b"/") or b"."
-        return await self._call(lambda: self._file.listing(there))
+        handle = await self._in_time(lambda: self._file.enter(there))
+        entries: list[Entry] = []
+        passed_over = 0
+        while len(entries) <= MAX_ENTRIES and (found := await self._in_time(lambda: self._file.look(handle))):
+            entries += [entry for entry in found if entry is not None]
+            passed_over += found.count(None)
+            if passed_over > MAX_ENTRIES:
+                raise BadResponse("", f"it lists more than {MAX_ENTRIES} links and the like")
+        await self._in_time(lambda: self._file.leave(handle))
+        return entries
 
     def close(self) -> None:
         self._is_ended = True
         self._end()
+
+    async def _in_time(self, work: Callable[[], T]) -> T:
+        """One answer of a list: nobody else notices a server that is silent there. Whoever is told that it was closes
+        the connection, which ends the wait of the thread."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._call(work)
+        except TimeoutError:
+            raise TimedOut("", "did not go on with its list in time") from None
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:

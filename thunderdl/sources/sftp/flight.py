@@ -52,9 +52,9 @@ class Flight:
         """The read whose bytes are next."""
         return self._asked[0] if self._asked else None
 
-    def has(self, request_id: int) -> bool:
-        """Whether such a read is under way."""
-        return any(asked.request_id == request_id for asked in self._asked)
+    def find(self, request_id: int) -> Asked | None:
+        """The read under way that has this id."""
+        return next((asked for asked in self._asked if asked.request_id == request_id), None)
 
     def wants(self, end: int) -> tuple[int, int] | None:
         """Position and length of one more read below ``end``; None where enough is under way."""

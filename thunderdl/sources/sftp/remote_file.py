@@ -7,7 +7,7 @@ what is in flight bounds; one that nobody wants any more (its transfer was lower
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from thunderdl.errors import BadResponse, SourceError
@@ -57,22 +57,31 @@ class RemoteFile:
         payload = self._expected(sftp.ATTRS, lambda request_id: sftp.fstat(request_id, self._handle))
         return _parsed(sftp.parse_attributes, payload)
 
-    def listing(self, path: bytes) -> list[Entry]:
-        """What is in a folder, but for links and what is neither file nor folder; at most one more than a list may
-        have."""
-        # Loaded by whoever mirrors, as for FTP.
-        from thunderdl.formats.listings import MAX_ENTRIES, Entry
-
+    def enter(self, path: bytes) -> bytes:
+        """Begin to look into a folder; the handle to :meth:`look` by, and to :meth:`leave`."""
         self._drop_flight()
-        handle = _parsed(sftp.parse_handle, self._expected(sftp.HANDLE, lambda each: sftp.open_folder(each, path)))
-        entries: list[Entry] = []
-        while len(entries) <= MAX_ENTRIES:
-            kind, payload = self._answer(lambda each: sftp.read_folder(each, handle))
-            if kind == sftp.STATUS and _parsed(sftp.parse_status, payload).code == sftp.EOF:
-                break
-            entries += (Entry(name, *_told(found)) for name, found in self._names(kind, payload))
-        self._forget(handle)
-        return entries
+        return _parsed(sftp.parse_handle, self._expected(sftp.HANDLE, lambda each: sftp.open_folder(each, path)))
+
+    def look(self, handle: bytes) -> list[Entry | None]:
+        """The next few names in a folder, None for each link and what else is neither file nor folder; empty at its
+        end."""
+        # Loaded by whoever mirrors, as for FTP.
+        from thunderdl.formats.listings import Entry
+
+        kind, payload = self._answer(lambda each: sftp.read_folder(each, handle))
+        if kind == sftp.STATUS and _parsed(sftp.parse_status, payload).code == sftp.EOF:
+            return []
+        names = _parsed(sftp.parse_names, _payload_of(sftp.NAME, kind, payload))
+        if not names:
+            # It would be asked for ever.
+            raise _out_of_step()
+        return [Entry(name, *_told(at)) if at.is_folder or at.is_file else None for name, at in names]
+
+    def leave(self, handle: bytes) -> None:
+        """Have it closed; nobody waits for the answer."""
+        closing = self._channel.new_id()
+        self._unwanted.add(closing)
+        self._channel.send(sftp.close(closing, handle))
 
     def begin(self, start: int, end: int) -> None:
         """What is read next. Begins at once: the first bytes are on their way while somebody decides."""
@@ -104,24 +113,10 @@ class RemoteFile:
 
     def _reopen(self, path: bytes) -> None:
         if self._handle:
-            self._forget(self._handle)
+            self.leave(self._handle)
         self._path = self._handle = b""
         payload = self._expected(sftp.HANDLE, lambda request_id: sftp.open_file(request_id, path))
         self._path, self._handle = path, _parsed(sftp.parse_handle, payload)
-
-    def _forget(self, handle: bytes) -> None:
-        """Have it closed; nobody waits for the answer."""
-        closing = self._channel.new_id()
-        self._unwanted.add(closing)
-        self._channel.send(sftp.close(closing, handle))
-
-    def _names(self, kind: int, payload: bytes) -> Iterator[tuple[bytes, sftp.Attributes]]:
-        """The files and folders of an answer to a look into a folder."""
-        names = _parsed(sftp.parse_names, _payload_of(sftp.NAME, kind, payload))
-        if not names:
-            # It would be asked for ever.
-            raise _out_of_step()
-        return ((name, found) for name, found in names if found.is_folder or found.is_file)
 
     def _expected(self, wanted: int, request: Callable[[int], bytes]) -> bytes:
         """The payload of an answer of the kind that is wanted."""
@@ -176,8 +171,7 @@ class RemoteFile:
         return bool(found)
 
     def _begin_reply(self, first: Asked, length: int) -> None:
-        if not 0 < length <= first.length:
-            raise BadResponse("", "the server sent another length than was asked for")
+        _check_length(length, first)
         self._left = length
         if length < first.length:
             request_id = self._channel.new_id()
@@ -187,9 +181,12 @@ class RemoteFile:
     def _set_aside(self, arrival: Arrival) -> None:
         """A reply that is not the one whose turn it is, or no bytes."""
         request_id = arrival.request_id
-        if not self._flight.has(request_id) or request_id in self._early:
+        asked = self._flight.find(request_id)
+        if asked is None or request_id in self._early:
             self._pass_over(arrival)
         elif arrival.kind == sftp.DATA:
+            # Before it is held: what is asked for bounds the memory.
+            _check_length(arrival.left_bytes, asked)
             self._early[request_id] = self._channel.collect(arrival.left_bytes)
         elif arrival.kind == sftp.STATUS:
             status = _parsed(sftp.parse_status, self._channel.rest(arrival))
@@ -206,6 +203,11 @@ class RemoteFile:
     def _discard(self, count: int) -> None:
         while count:
             count -= self._channel.receive(self._view[: min(count, BUFFER_BYTES)])
+
+
+def _check_length(length: int, asked: Asked) -> None:
+    if not 0 < length <= asked.length:
+        raise BadResponse("", "the server sent another length than was asked for")
 
 
 def _told(found: sftp.Attributes) -> tuple[bool, int | None, str]:
