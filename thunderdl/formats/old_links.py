@@ -23,7 +23,7 @@ _FRAMES = {"thunder": ("AA", "ZZ"), "flashget": ("[FLASHGET]", "[FLASHGET]"), "q
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/_-]+")
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 # What a link from anyone may lead to. No file: and no data:, as after a redirect (bad-inputs C12).
-_INSIDE = re.compile(rf"(?:{'|'.join(FOREIGN_SCHEMES)})://[^/?#]|ed2k://\||magnet:\?", re.IGNORECASE)
+_INSIDE = re.compile(rf"(?:{'|'.join(FOREIGN_SCHEMES)}|sftp)://[^/?#]|ed2k://\||magnet:\?", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 # Browsers keep these as they are in what is typed; the rest of what a URL cannot hold comes from plain file names.
 _UNQUOTED = re.compile(r'[ "<>\\^`{|}]')
