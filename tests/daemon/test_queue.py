@@ -198,8 +198,35 @@ def test_a_folder_that_is_a_link_out_of_the_roots_is_outside(tmp_path: Path) -> 
     async def run() -> None:
         async with running(tmp_path) as queue:
             os.symlink("/etc", tmp_path / "out" / "link")
-            with pytest.raises(UsageError, match="outside"):
-                await queue.add([Wish(urls=("http://h/f",), options={"dir": "link"})])
+            for options in ({"dir": "link"}, {"out": "link/x"}, {"out": "./link//new/x"}):
+                with pytest.raises(UsageError, match="outside"):
+                    await queue.add([Wish(urls=("http://h/f",), options=options)])
+
+    asyncio.run(run())
+
+
+def test_a_folder_that_became_a_link_out_of_the_roots_is_outside(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([wish(server, options={"out": "sub/x"})], paused=True)
+            (tmp_path / "else").mkdir()
+            os.symlink(tmp_path / "else", tmp_path / "out" / "sub")
+            await queue.resume([job])
+            await ended(job)
+            assert job.state is State.FAILED
+            assert job.outcome is not None
+            assert job.outcome.kind == "OutsideRoots"
+            assert list((tmp_path / "else").iterdir()) == []
+
+    asyncio.run(run())
+
+
+def test_a_link_to_below_the_roots_is_inside(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (tmp_path / "out" / "there").mkdir()
+            os.symlink("there", tmp_path / "out" / "link")
+            await queue.add([Wish(urls=("http://h/f",), options={"out": "link/x"})], paused=True)
 
     asyncio.run(run())
 

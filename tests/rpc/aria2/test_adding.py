@@ -73,6 +73,15 @@ def test_what_nobody_may_ask_for_is_refused_and_nothing_is_added(
     ran(tmp_path, what)
 
 
+def test_a_name_leads_through_no_link_out_of_the_roots(tmp_path: Path) -> None:
+    async def what(service: Service) -> None:
+        (tmp_path / "out" / "ln").symlink_to("/etc")
+        assert "is outside of the folders" in await service.refusal("aria2.addUri", [URI], {"out": "ln/x"})
+        assert service.queue.counts() == (0, 0, 0)
+
+    ran(tmp_path, what)
+
+
 def test_no_hook_and_no_file_of_the_machine_is_set_from_outside(tmp_path: Path) -> None:
     """vulhub aria2/rce, and what else names a program or a file."""
     evil = {
