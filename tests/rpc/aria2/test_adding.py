@@ -121,6 +121,7 @@ def test_no_password_is_told(tmp_path: Path) -> None:
         told += [await service.call("aria2.getGlobalOption"), await service.call("aria2.tellWaiting", 0, 9)]
         assert "hidden" not in json.dumps(told)
         assert told[0]["http-user"] == "u"
+        assert "greater than or equal to 0" in await service.refusal("aria2.changeUri", gid, 1, [], [f"{URI}2"], -1)
         assert await service.call("aria2.changeUri", gid, 1, [URI], [f"{URI}2"]) == [1, 1]
 
     ran(tmp_path, what)
