@@ -194,6 +194,7 @@ def test_a_document_that_is_none_is_one_sentence(method: str, document: bytes, t
     async def what(service: Service) -> None:
         told = await service.refusal(method, b64(document))
         assert "Traceback" not in told
+        assert str(tmp_path) not in told
         assert service.queue.counts() == (0, 0, 0)
 
     ran(tmp_path, what)
