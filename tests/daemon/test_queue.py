@@ -14,6 +14,7 @@ import pytest
 from tests.daemon.runs import ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
+from thunderdl.daemon.documents import wishes_of
 from thunderdl.daemon.events import What
 from thunderdl.daemon.jobs import Job, State, Wish
 from thunderdl.daemon.line import Whence
@@ -217,6 +218,25 @@ def test_a_folder_that_became_a_link_out_of_the_roots_is_outside(tmp_path: Path,
             assert job.outcome is not None
             assert job.outcome.kind == "OutsideRoots"
             assert list((tmp_path / "else").iterdir()) == []
+
+    asyncio.run(run())
+
+
+def test_a_name_in_a_metalink_leads_through_no_link(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    files = "".join(f'<file name="{n}"><url>{server.url("/file")}</url></file>' for n in ("ln/esc", "sub/good"))
+    document = f'<?xml version="1.0"?><metalink xmlns="urn:ietf:params:xml:ns:metalink">{files}</metalink>'
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (tmp_path / "else").mkdir()
+            os.symlink(tmp_path / "else", tmp_path / "out" / "ln")
+            bad, good = await queue.add(await wishes_of(queue, document.encode()))
+            await ended(bad, good)
+            assert bad.outcome is not None
+            assert (bad.state, bad.outcome.kind, good.state) == (State.FAILED, "StorageError", State.COMPLETE)
+            assert "it is a symbolic link" in bad.outcome.error
+            assert list((tmp_path / "else").iterdir()) == []
+            assert (tmp_path / "out" / "sub" / "good").read_bytes() == file
 
     asyncio.run(run())
 
