@@ -150,8 +150,19 @@ class Task:
         elif self._run is None and not self._over.done():
             if self._download.status is not Status.QUEUED:
                 self._download = self._new_download()
-            self._run = self._session.loop.create_task(self._download.run())
+            run = self._download.run() if self._offer is None else self._run_where_allowed(self._offer, self._download)
+            self._run = self._session.loop.create_task(run)
             self._run.add_done_callback(self._ended)
+
+    async def _run_where_allowed(self, offer: Offer, download: Download) -> Result:
+        from thunderdl.engine.metalinks import check_place
+
+        try:
+            await check_place(self._session, offer, self._options)
+        except ThunderdlError as error:
+            download.status = Status.FAILED
+            return download.result(None, (), error)
+        return await download.run()
 
     def cancel(self) -> None:
         """Stop for good; the part file and its journal stay, so that the same request goes on from there."""

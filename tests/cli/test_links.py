@@ -10,7 +10,16 @@ from thunderdl.formats.targets import checked
 
 @pytest.mark.parametrize(
     "url",
-    ["http://h/x", "HTTPS://h:8/x?y=z#f", "http://[::1]:80/", "http://u:p@h/%0a", "https://пример.рф/ф"],
+    [
+        "http://h/x",
+        "HTTPS://h:8/x?y=z#f",
+        "http://[::1]:80/",
+        "http://u:p@[::1]",
+        "http://h/[",
+        "http://h?[",
+        "http://u:p@h/%0a",
+        "https://пример.рф/ф",
+    ],
 )
 def test_urls_stay_as_typed(url: str) -> None:
     assert checked(url) == url
@@ -32,6 +41,9 @@ def test_urls_stay_as_typed(url: str) -> None:
         ("-o", "must begin with https://"),
         ("http:/x", "names no host"),
         ("http:///x", "names no host"),
+        ("http://[::1/", "no IPv6 address in brackets"),
+        ("ftp://::1]:21/x", "no IPv6 address in brackets"),
+        ("http://u:p@[zz]/x", "no IPv6 address in brackets"),
         ("http://h/" + "x" * 70_000, "longer than"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -85,6 +86,25 @@ def test_no_more_than_some_run_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(module, "_run_program", program)
     attended(Hooks({What.STARTED: ("x",)}), *[What.STARTED] * 20, done=lambda: len(over) == 20)
     assert most == module.MOST_AT_ONCE
+
+
+@pytest.mark.filterwarnings("always:coroutine:RuntimeWarning")
+def test_what_waits_for_its_turn_at_the_end_is_dropped_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    begun = []
+
+    async def hangs(*_: object) -> None:
+        begun.append(1)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(module, "LAST_S", 0.01)
+    monkeypatch.setattr(module, "_run_program", hangs)
+    monkeypatch.setattr(module, "_tell", hangs)
+    hooks = Hooks({What.STARTED: ("x",)}, webhook="http://127.0.0.1:1/")
+    attended(hooks, *[What.STARTED] * 20, done=lambda: len(begun) == module.MOST_AT_ONCE)
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 def test_what_no_hook_is_told_of_pushes_nothing_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.daemon.runs import ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
+from thunderdl.daemon.documents import wishes_of
 from thunderdl.daemon.events import What
 from thunderdl.daemon.jobs import Job, State, Wish
 from thunderdl.daemon.line import Whence
@@ -198,8 +199,54 @@ def test_a_folder_that_is_a_link_out_of_the_roots_is_outside(tmp_path: Path) -> 
     async def run() -> None:
         async with running(tmp_path) as queue:
             os.symlink("/etc", tmp_path / "out" / "link")
-            with pytest.raises(UsageError, match="outside"):
-                await queue.add([Wish(urls=("http://h/f",), options={"dir": "link"})])
+            for options in ({"dir": "link"}, {"out": "link/x"}, {"out": "./link//new/x"}):
+                with pytest.raises(UsageError, match="outside"):
+                    await queue.add([Wish(urls=("http://h/f",), options=options)])
+
+    asyncio.run(run())
+
+
+def test_a_folder_that_became_a_link_out_of_the_roots_is_outside(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([wish(server, options={"out": "sub/x"})], paused=True)
+            (tmp_path / "else").mkdir()
+            os.symlink(tmp_path / "else", tmp_path / "out" / "sub")
+            await queue.resume([job])
+            await ended(job)
+            assert job.state is State.FAILED
+            assert job.outcome is not None
+            assert job.outcome.kind == "OutsideRoots"
+            assert list((tmp_path / "else").iterdir()) == []
+
+    asyncio.run(run())
+
+
+def test_a_name_in_a_metalink_leads_through_no_link(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
+    files = "".join(f'<file name="{n}"><url>{server.url("/file")}</url></file>' for n in ("ln/esc", "sub/good"))
+    document = f'<?xml version="1.0"?><metalink xmlns="urn:ietf:params:xml:ns:metalink">{files}</metalink>'
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (tmp_path / "else").mkdir()
+            os.symlink(tmp_path / "else", tmp_path / "out" / "ln")
+            bad, good = await queue.add(await wishes_of(queue, document.encode()))
+            await ended(bad, good)
+            assert bad.outcome is not None
+            assert (bad.state, bad.outcome.kind, good.state) == (State.FAILED, "StorageError", State.COMPLETE)
+            assert "it is a symbolic link" in bad.outcome.error
+            assert list((tmp_path / "else").iterdir()) == []
+            assert (tmp_path / "out" / "sub" / "good").read_bytes() == file
+
+    asyncio.run(run())
+
+
+def test_a_link_to_below_the_roots_is_inside(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (tmp_path / "out" / "there").mkdir()
+            os.symlink("there", tmp_path / "out" / "link")
+            await queue.add([Wish(urls=("http://h/f",), options={"out": "link/x"})], paused=True)
 
     asyncio.run(run())
 

@@ -19,7 +19,15 @@ from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.ledger import Ledger
 from thunderdl.engine.session import Session
-from thunderdl.errors import AccessDenied, BadContent, ContentChanged, ThunderdlError, TimedOut, UsageError
+from thunderdl.errors import (
+    AccessDenied,
+    BadContent,
+    ContentChanged,
+    StorageError,
+    ThunderdlError,
+    TimedOut,
+    UsageError,
+)
 from thunderdl.model import Result, Status
 from thunderdl.options import Options
 
@@ -203,6 +211,38 @@ def test_a_name_that_leads_outside_stays_inside(tmp_path: Path, pair: list[Loopb
     assert content_of(result) == CONTENT
     assert result.path is not None
     assert Path(result.path).resolve().is_relative_to((tmp_path / "out").resolve())
+
+
+@pytest.mark.parametrize("name", ["ln/esc", "ln/new/esc", "sub/ln/esc"])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_name_that_leads_through_a_link_is_refused(
+    tmp_path: Path, pair: list[LoopbackServer], name: str, *, several: bool
+) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (out / "sub").mkdir(parents=True)
+    (out / "ln").symlink_to(elsewhere)
+    (out / "sub" / "ln").symlink_to(elsewhere)
+    files = [a_file([pair[0].url("/f")], name=name)] + several * [a_file([pair[0].url("/f")], name="sub/good")]
+    results = run_all(write(tmp_path, metalink(*files)), out)
+    (bad,) = (result for result in results if result.error is not None)
+    failed(bad, StorageError, 9, "it is a symbolic link", "/ln")
+    assert [result.path for result in results if result.error is None] == several * [str(out / "sub" / "good")]
+    assert names(elsewhere) == []
+
+
+def test_a_metalink_read_on_the_way_leads_through_no_link(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    out.mkdir()
+    elsewhere.mkdir()
+    (out / "ln").symlink_to(elsewhere)
+    document = write(tmp_path, metalink(a_file([pair[0].url("/f")], name="ln/esc")))
+    failed(fetch(document, out), StorageError, 9, "it is a symbolic link")
+    assert names(elsewhere) == []
+    # The user's own name, and a folder of the user's that is a link, lead where the user wants.
+    assert content_of(fetch(document, out, out="ln/mine")) == CONTENT
+    assert content_of(fetch(document, out / "ln")) == CONTENT
+    assert names(elsewhere) == ["ln", "mine"]
 
 
 def test_mirrors_of_a_metalink_get_no_header_of_the_user(tmp_path: Path, pair: list[LoopbackServer]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.daemon.runs import ended
 from tests.rpc.serving import listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
@@ -52,3 +54,19 @@ def test_it_stops_at_once_with_open_streams(tmp_path: Path) -> None:
                 assert {kind async for kind, _ in events} <= {"stat", "tasks"}
 
     asyncio.run(run())
+
+
+def test_it_stops_without_a_word_beside_half_a_body(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with serving(tmp_path) as served:
+            _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            head = (
+                "POST /api/v1/login HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99"
+            )
+            writer.write(f"{head}\r\n\r\n{{".encode())
+            # Answered after the other one was begun.
+            await served.stranger.get("/healthz")
+        writer.close()
+
+    asyncio.run(run())
+    assert [record.getMessage() for record in caplog.records if record.name.startswith("uvicorn")] == []

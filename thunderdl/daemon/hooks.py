@@ -11,8 +11,9 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from thunderdl.daemon.events import Event, Subscription, What
@@ -26,6 +27,8 @@ MOST_AT_ONCE = 4
 LAST_S = 1.0
 _TRIES = 3
 _PAUSE_S = 1.0
+# Called when its turn has come: a coroutine made before and never begun warns on standard error at the stop.
+_Work = Callable[[], Coroutine[Any, Any, None]]
 TOLD = frozenset((What.STARTED, What.PAUSED, What.STOPPED, What.SHARED, What.COMPLETED, What.FAILED))
 
 
@@ -42,9 +45,9 @@ class Hooks:
         """Run until cancelled; programs that still run then are soon left to themselves."""
         turns, begun = asyncio.Semaphore(MOST_AT_ONCE), set[asyncio.Task[None]]()
 
-        async def in_turn(work: Coroutine[Any, Any, None]) -> None:
+        async def in_turn(work: _Work) -> None:
             try:
-                await work
+                await work()
             finally:
                 turns.release()
 
@@ -62,15 +65,15 @@ class Hooks:
             if begun:
                 await asyncio.wait(begun, timeout=LAST_S)
 
-    def _works(self, event: Event, notes: list[str]) -> list[Coroutine[Any, Any, None]]:
+    def _works(self, event: Event, notes: list[str]) -> list[_Work]:
         if event.job is None or event.what not in TOLD:
             return []
         facts = facts_of(event.what, event.job)
-        works: list[Coroutine[Any, Any, None]] = []
+        works: list[_Work] = []
         if argv := self.programs.get(event.what):
-            works.append(_run_program(argv, facts, notes))
+            works.append(partial(_run_program, argv, facts, notes))
         if self.webhook is not None:
-            works.append(_tell(self.webhook, facts, notes))
+            works.append(partial(_tell, self.webhook, facts, notes))
         return works
 
 

@@ -36,9 +36,13 @@ def folder_of(wish: Wish, rules: Rules) -> str:
         raise UsageError(f"{printable(wish.category)[:60]!r}: no such category; add it in the settings.")
     if not isinstance(wish.options.get("dir", ""), str):
         raise UsageError("dir: given more than once.")
-    if out := wish.options.get("out", ""):
-        user_name(str(out))
-    return inside(named_folder(wish, rules), rules.roots)
+    out = wish.options.get("out", "")
+    name = user_name(str(out)) if out else ""
+    folder = inside(named_folder(wish, rules), rules.roots)
+    if "/" in name:
+        # A folder of the name's own may be a link, too.
+        inside(os.path.join(folder, os.path.dirname(name)), rules.roots)
+    return folder
 
 
 def named_folder(wish: Wish, rules: Rules) -> str:

@@ -13,6 +13,7 @@ from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
 from thunderdl.formats.metalink import parse_metalink
 from thunderdl.formats.metalink_model import MAX_DOCUMENT_BYTES, Metalink, MetalinkFile
 from thunderdl.options import Options
+from thunderdl.storage.folders import check_name
 from thunderdl.storage.paths import safe_name
 
 if TYPE_CHECKING:
@@ -55,7 +56,16 @@ def sole(offers: Sequence[Offer], told_by: str) -> Offer:
 async def sole_offer(session: Session, reference: str, options: Options) -> Offer:
     """What a metalink of one file says, or of the one that is selected. Raises NamesSeveral; UsageError for what is no
     metalink; ThunderdlError."""
-    return sole(offers_of(await metalink_of(session, reference, options), reference, options), reference)
+    offer = sole(offers_of(await metalink_of(session, reference, options), reference, options), reference)
+    await check_place(session, offer, options)
+    return offer
+
+
+async def check_place(session: Session, offer: Offer, options: Options) -> None:
+    """Raise StorageError where the name that the offer gives the file leads through a link: a stranger chose it, and
+    must not choose where the user's links lead."""
+    if "/" in offer.name and options.out is None:
+        await session.on_disk(check_name, options.dir, offer.name)
 
 
 def _offer(file: MetalinkFile, told_by: str) -> Offer:

@@ -16,6 +16,9 @@ from thunderdl.formats.old_links import is_ed2k, opened, parse_ed2k
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 _HOST_LIKE = r"(localhost|\[[0-9A-Fa-f:.]+\]|[^\s/:?#@]+\.[^\s/:?#@]+)(:\d+)?([/?#].*)?"
+_AUTHORITY = re.compile(r"[^/?#]*")
+_BRACKET = re.compile(r"[\[\]]")
+_IN_BRACKETS = re.compile(r"([^@\[\]]*@)?\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\](:\d*)?")
 LONGEST = 65536
 
 
@@ -66,6 +69,9 @@ def _check_scheme(url: str) -> None:
     rest = url[match.end() :]
     if not rest.startswith("//") or rest[2:3] in ("", "/", "?", "#"):
         raise InvalidUrl(url, "it names no host")
+    authority = _AUTHORITY.match(rest, 2)
+    if authority and _BRACKET.search(authority[0]) and not _IN_BRACKETS.fullmatch(authority[0]):
+        raise InvalidUrl(url, "its host is no IPv6 address in brackets")
 
 
 def _opened(text: str) -> str:

@@ -139,10 +139,13 @@ class Server:
 
 
 def _config(app: App) -> uvicorn.Config:
+    # Without a level Python writes what nobody handles to standard error: a traceback for each request that the stop
+    # cuts off. What is a bug :func:`_told` tells.
     settled: dict[str, Any] = {
         "http": Connection, "ws": "websockets-sansio", "ws_max_size": MOST_BYTES, "loop": "none",
-        "interface": "asgi3", "lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False,
-        "server_header": False, "timeout_keep_alive": KEEP_ALIVE_S, "timeout_graceful_shutdown": GRACE_S,
+        "interface": "asgi3", "lifespan": "off", "log_config": None, "log_level": "critical", "access_log": False,
+        "proxy_headers": False, "server_header": False, "timeout_keep_alive": KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": GRACE_S,
     }  # fmt: skip
     return uvicorn.Config(app, **settled)
 

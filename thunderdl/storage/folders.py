@@ -223,6 +223,13 @@ def check_parents(target: str, paths: Iterable[str]) -> None:
             raise StorageError(path, reason, _ADVICE)
 
 
+def check_name(folder: str, name: str) -> None:
+    """The same for ``name``, a relative one that a stranger gave, in a folder of the user's, which may be a link."""
+    first, separator, rest = name.partition("/")
+    if separator:
+        check_parents(os.path.join(folder, first), [rest])
+
+
 def _parents(paths: Iterable[str]) -> Iterator[str]:
     known: set[str] = set()
     for path in paths:

@@ -73,6 +73,15 @@ def test_what_nobody_may_ask_for_is_refused_and_nothing_is_added(
     ran(tmp_path, what)
 
 
+def test_a_name_leads_through_no_link_out_of_the_roots(tmp_path: Path) -> None:
+    async def what(service: Service) -> None:
+        (tmp_path / "out" / "ln").symlink_to("/etc")
+        assert "is outside of the folders" in await service.refusal("aria2.addUri", [URI], {"out": "ln/x"})
+        assert service.queue.counts() == (0, 0, 0)
+
+    ran(tmp_path, what)
+
+
 def test_no_hook_and_no_file_of_the_machine_is_set_from_outside(tmp_path: Path) -> None:
     """vulhub aria2/rce, and what else names a program or a file."""
     evil = {
@@ -112,6 +121,7 @@ def test_no_password_is_told(tmp_path: Path) -> None:
         told += [await service.call("aria2.getGlobalOption"), await service.call("aria2.tellWaiting", 0, 9)]
         assert "hidden" not in json.dumps(told)
         assert told[0]["http-user"] == "u"
+        assert "greater than or equal to 0" in await service.refusal("aria2.changeUri", gid, 1, [], [f"{URI}2"], -1)
         assert await service.call("aria2.changeUri", gid, 1, [URI], [f"{URI}2"]) == [1, 1]
 
     ran(tmp_path, what)
@@ -184,6 +194,7 @@ def test_a_document_that_is_none_is_one_sentence(method: str, document: bytes, t
     async def what(service: Service) -> None:
         told = await service.refusal(method, b64(document))
         assert "Traceback" not in told
+        assert str(tmp_path) not in told
         assert service.queue.counts() == (0, 0, 0)
 
     ran(tmp_path, what)

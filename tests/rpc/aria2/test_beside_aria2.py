@@ -94,6 +94,7 @@ BUSINESS: tuple[tuple[str, tuple[object, ...], str], ...] = (
     ("tellWaiting", (0, -1), LEAST.format(0)),
     ("changeUri", (PAUSED, 0, [], []), LEAST.format(1)),
     ("changeUri", (PAUSED, 2, [], []), "fileIndex is out of range"),
+    ("changeUri", (PAUSED, 1, [], [URI], -1), "Position must be greater than or equal to 0."),
     ("changeUri", (REMOVED, 1, [], []), f"Cannot remove URIs from GID#{REMOVED}"),
     ("changePosition", (PAUSED, 1, "x"), "Illegal argument."),
     ("changePosition", (REMOVED, 1, "POS_SET"), f"GID#{REMOVED} not found in the waiting queue."),

@@ -18,7 +18,7 @@ from thunderdl.formats.links import LOCAL_SCHEMES, is_magnet, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.formats.url_patterns import parse_pattern
 from thunderdl.rpc.aria2.contents import is_source, names_something
-from thunderdl.rpc.aria2.params import Refused, texts
+from thunderdl.rpc.aria2.params import Refused, check_place, texts
 from thunderdl.rpc.aria2.session import Session
 from thunderdl.rpc.aria2.settings import Asked, asked
 
@@ -47,7 +47,7 @@ def new_of(uris: list[object], options: dict[str, object] | None, at: int | None
     given = texts(uris)
     if not given:
         raise Refused("URI is not provided.")
-    _check_place(at)
+    check_place(at)
     wanted = _asked(options, given[0])
     if wanted.foreign.get("parameterized-uri") == "true":
         given = [url for pattern in given for url in _expanded(pattern)]
@@ -91,7 +91,7 @@ async def add_metalink(
 async def _add_document(
     session: Session, data: bytes, uris: Sequence[str], options: dict[str, object] | None, at: int | None
 ) -> list[str]:
-    _check_place(at)
+    check_place(at)
     wanted = _asked(options, None)
     mirrors = _usable(uris) if uris else ()
     like = Wish(urls=mirrors or ("-",), options=wanted.options, foreign=wanted.foreign)
@@ -109,11 +109,6 @@ async def _add_document(
 
 def _asked(options: dict[str, object] | None, uri: str | None) -> Asked:
     return asked(options, uri) if options else Asked({}, {})
-
-
-def _check_place(at: int | None) -> None:
-    if at is not None and at < 0:
-        raise Refused("Position must be greater than or equal to 0.")
 
 
 def _expanded(pattern: str) -> list[str]:

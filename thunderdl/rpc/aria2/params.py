@@ -67,6 +67,12 @@ _TYPES: dict[Kind, type | tuple[type, ...]] = {
 }  # fmt: skip
 
 
+def check_place(at: int | None) -> None:
+    """Of a place among others. Raises Refused for a negative one."""
+    if at is not None and at < 0:
+        raise Refused("Position must be greater than or equal to 0.")
+
+
 def texts(values: object) -> list[str]:
     """The texts among the values; none of None."""
     return [each for each in cast("list[object]", values or []) if isinstance(each, str)]

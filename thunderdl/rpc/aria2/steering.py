@@ -15,7 +15,7 @@ from thunderdl.errors import UsageError, shown_url
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked
 from thunderdl.rpc.aria2.contents import is_source
-from thunderdl.rpc.aria2.params import Refused, texts
+from thunderdl.rpc.aria2.params import Refused, check_place, texts
 from thunderdl.rpc.aria2.session import Session
 
 
@@ -75,6 +75,7 @@ async def change_uri(
     session: Session, gid: str, file: int, removed: list[object], added: list[object], position: int | None
 ) -> list[int]:
     """``aria2.changeUri``. Of a torrent the URIs are web seeds, each for all of it, whichever file is named."""
+    check_place(position)
     job = session.job(gid)
     if job.state.has_ended:
         raise Refused(f"Cannot remove URIs from GID#{job.gid}")
@@ -86,7 +87,7 @@ async def change_uri(
     gone = _gone(urls, texts(removed))
     left = [url for url in urls if url not in gone]
     new = [url for url in dict.fromkeys(_usable(texts(added))) if url not in left]
-    at = len(left) if position is None else max(0, position)
+    at = len(left) if position is None else position
     if job.wish.url in left[:1] and not is_source(job.wish.url):
         # What names the torrent stays in front.
         at = max(1, at)
