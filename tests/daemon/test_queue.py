@@ -221,6 +221,43 @@ def test_a_task_is_found_by_the_beginning_of_its_gid(tmp_path: Path, server: Loo
     asyncio.run(run())
 
 
+def test_a_gid_is_given_once_whoever_asks_at_the_same_time(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            gid = "5" * 16
+            adding = [queue.add([wish(server, f"/{number}")], paused=True, gids=[gid]) for number in range(3)]
+            first, *others = await asyncio.gather(*adding, return_exceptions=True)
+            assert [str(other) for other in others] == ["a task of that gid is there already."] * 2
+            assert first == list(queue.waiting())
+            with pytest.raises(UsageError, match="is there already"):
+                await queue.add([wish(server), wish(server)], gids=["6" * 16] * 2)
+            assert [job.wish.url for job in await queue.store.open_jobs()] == [server.url("/0")]
+
+    asyncio.run(run())
+
+
+def test_a_gid_of_long_ago_is_not_given_again(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 1)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            jobs = await lined_up(queue, server, 2)
+            for job in jobs:
+                await queue.remove(job)
+            assert queue.at_hand(jobs[0].gid) is None
+            with pytest.raises(UsageError, match="is there already"):
+                await queue.add([wish(server), wish(server)], gids=["7" * 16, jobs[0].gid])
+            assert queue.waiting() == await queue.store.open_jobs() == []
+            queue.store.save_soon()
+            kept = await queue.store.job(jobs[0].gid)
+            assert kept is not None
+            assert (kept.state, kept.wish.url) == (State.REMOVED, server.url("/0"))
+
+    asyncio.run(run())
+
+
 def test_settings_last_and_hold(tmp_path: Path, server: LoopbackServer) -> None:
     async def before() -> None:
         async with running(tmp_path) as queue:
@@ -285,7 +322,7 @@ def test_what_was_refused_for_a_full_disk_is_not_written_later(
             failed: Future[None] = Future()
             failed.set_exception(full)
             with monkeypatch.context() as patched:
-                patched.setattr(queue.store, "write", lambda jobs: failed)
+                patched.setattr(queue.store, "write", lambda *jobs: failed)
                 with pytest.raises(StorageError, match="full"):
                     await lined_up(queue, server, 1)
             queue.store.save_soon()

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from thunderdl.client import Client
@@ -38,6 +38,7 @@ MOST_ENDED = 1000
 TICK_S = 1.0
 # So many are looked at before others have their turn: downloads wait for no list of 10,000.
 MOST_IN_A_ROW = 200
+_GID_TAKEN = "a task of that gid is there already."
 
 
 class NoSuchTask(UsageError):
@@ -67,6 +68,8 @@ class Queue:
         self.events = Bus()
         self._clock = clock
         self._jobs: dict[str, Job] = {}
+        # Gids of which something is on the way to the disk that nothing else may come between.
+        self._reserved: set[str] = set()
         self._line = Line()
         self._running: dict[Job, Task] = {}
         self._sharing: set[Job] = set()
@@ -161,9 +164,13 @@ class Queue:
 
         Raises UsageError, and then nothing is added; StorageError.
         """
-        if any(gid in self._jobs for gid in gids):
-            raise UsageError("a task of that gid is there already.")
-        now, state = self._clock(), State.PAUSED if paused else State.WAITING
+        if len(set(gids)) < len(gids) or any(gid in self._jobs or gid in self._reserved for gid in gids):
+            raise UsageError(_GID_TAKEN)
+        with self._reserving(gids):
+            return await self._add(wishes, at, State.PAUSED if paused else State.WAITING, gids)
+
+    async def _add(self, wishes: Sequence[Wish], at: int | None, state: State, gids: Sequence[str]) -> list[Job]:
+        now = self._clock()
         jobs = []
         for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
             jobs.append(Job(gid, self._checked(wish), state, added_at=now))
@@ -172,19 +179,31 @@ class Queue:
         if at is None and jobs and jobs[0].wish.priority.weight != 1:
             weight = jobs[0].wish.priority.weight
             at = self._line.end_of(lambda other: other.wish.priority.weight >= weight)
-        touched = set(self._line.insert(jobs, at)) | set(jobs)
+        touched = set(self._line.insert(jobs, at)).difference(jobs)
         try:
-            await self.store.save(touched)
-        except BaseException:
+            await self.store.save(touched, jobs)
+        except BaseException as error:
             for job in jobs:
                 self._line.remove(job)
             self.store.take_back(jobs)
+            if isinstance(error, StorageError) and gids and await self.store.has_any(gids):
+                raise UsageError(_GID_TAKEN) from None
             raise
         for job in jobs:
             self._jobs[job.gid] = job
             self.events.publish(What.ADDED, job)
         self._fill()
         return jobs
+
+    @contextlib.contextmanager
+    def _reserving(self, gids: Iterable[str]) -> Iterator[None]:
+        """Nobody else adds, retries or forgets what has those names meanwhile."""
+        mine = set(gids) - self._reserved
+        self._reserved |= mine
+        try:
+            yield
+        finally:
+            self._reserved -= mine
 
     async def pause(self, jobs: Iterable[Job]) -> None:
         """Stop them for now. Raises NotNow for one that has ended or is paused."""
