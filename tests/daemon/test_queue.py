@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.runs import ended, running, until
+from tests.daemon.runs import ended, hold, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.daemon.events import What
@@ -254,6 +254,29 @@ def test_a_gid_of_long_ago_is_not_given_again(
             kept = await queue.store.job(jobs[0].gid)
             assert kept is not None
             assert (kept.state, kept.wish.url) == (State.REMOVED, server.url("/0"))
+
+    asyncio.run(run())
+
+
+def test_of_two_that_try_one_of_long_ago_again_one_does(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 0)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            hold(queue)
+            (job,) = await lined_up(queue, server, 1)
+            await queue.remove(job)
+            one, other = await queue.store.job(job.gid), await queue.store.job(job.gid)
+            assert one is not None
+            assert other is not None
+            await queue.retry(one)
+            for again in (queue.retry(other), queue.forget([other])):
+                with pytest.raises(NotNow):
+                    await again
+            assert list(queue.waiting()) == [one]
+            assert queue.find(job.gid) is one
 
     asyncio.run(run())
 

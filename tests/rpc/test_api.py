@@ -16,11 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.daemon.runs import ended, until
+from tests.daemon.runs import ended, hold, until
 from tests.engine.swarm import CONTENT, NAME, made_torrent
 from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
+from thunderdl.daemon.jobs import Job
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
 from thunderdl.rpc.api.routes import Route
@@ -128,6 +129,29 @@ def test_a_failure_is_told_with_its_sentence_and_found_again(tmp_path: Path, ser
         assert (await served.client.delete("/api/v1/history")).status_code == 204
         assert (await served.client.get("/api/v1/history")).json()["tasks"] == []
         assert await names(served, "ended") == []
+
+    over(tmp_path, use)
+
+
+def test_one_of_long_ago_is_tried_again_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 0)
+
+    async def use(served: Served) -> None:
+        hold(served.queue)
+        (gid,) = await lined_up(served, 1)
+        await served.client.delete(f"/api/v1/tasks/{gid}")
+        read, together = served.queue.store.job, asyncio.Barrier(5)
+
+        async def read_together(gid: str) -> Job | None:
+            found = await read(gid)
+            await together.wait()
+            return found
+
+        monkeypatch.setattr(served.queue.store, "job", read_together)
+        asked = [served.client.post(f"/api/v1/tasks/{gid}/retry") for _ in range(5)]
+        answers = await asyncio.gather(*asked)
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+        assert served.queue.counts() == (0, 1, 0)
 
     over(tmp_path, use)
 

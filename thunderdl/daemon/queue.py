@@ -253,6 +253,7 @@ class Queue:
         """Let one that failed or was removed wait again. Raises NotNow for others."""
         if job.state not in (State.FAILED, State.REMOVED):
             raise NotNow(f"{job.gid}: it is {job.state.value}; only what failed or was removed is tried again.")
+        self._check_one(job)
         self._ended.pop(job.gid, None)
         self._jobs[job.gid] = job
         job.state, job.ended_at, job.outcome, job.claim = State.WAITING, None, None, None
@@ -261,12 +262,18 @@ class Queue:
         await self.store.save(touched)
         self._fill()
 
+    def _check_one(self, job: Job) -> None:
+        """Raises NotNow for one of long ago that is another object by now: two of one gid would run."""
+        if self._jobs.get(job.gid, job) is not job or job.gid in self._reserved:
+            raise NotNow(f"{job.gid}: it was tried again, or forgotten, at the same time.")
+
     async def forget(self, jobs: Iterable[Job]) -> None:
         """Strike ended ones from the list; their files stay. Raises NotNow for one that has not ended."""
         jobs = list(jobs)
         for job in jobs:
             if not job.state.has_ended:
                 raise NotNow(f"{job.gid}: it has not ended; remove it first.")
+            self._check_one(job)
         for job in jobs:
             self._ended.pop(job.gid, None)
             self._jobs.pop(job.gid, None)
