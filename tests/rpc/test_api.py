@@ -311,6 +311,56 @@ def test_files_go_with_their_task_where_that_is_wanted(tmp_path: Path, server: L
     over(tmp_path, use)
 
 
+def test_a_file_that_another_task_saved_under_that_name_stays(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/a/x.bin"] = server.resources["/b/x.bin"] = Resource(body=b"x" * 1000)
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        gids = []
+        for path in ("/a/x.bin", "/b/x.bin"):
+            gids.append((await served.add(server.url(path)))["gid"])
+            await ended(served.queue.find(gids[-1]))
+            if path == "/a/x.bin":
+                (out / "x.bin").rename(out / "moved.bin")
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[0]}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["moved.bin", "x.bin"]
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[1]}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["moved.bin"]
+
+    over(tmp_path, use)
+
+
+async def begun(served: Served, url: str) -> Job:
+    """A task that runs, of which something is there."""
+    job = served.queue.find((await served.add(url))["gid"])
+    await until(lambda: (seen := served.queue.progress(job)) and seen.done_bytes)
+    return job
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_part_that_another_task_began_stays(tmp_path: Path, server: LoopbackServer, is_known: bool) -> None:
+    stalled = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    server.resources["/a/x.bin"] = server.resources["/b/x.bin"] = stalled
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        first = await begun(served, server.url("/a/x.bin"))
+        await served.queue.remove(first)
+        await until(lambda: served.queue.progress(first) is None)
+        for left in ("x.bin.part", "x.bin.part.journal"):
+            (out / left).unlink()
+        other = await begun(served, server.url("/b/x.bin"))
+        await served.queue.pause([other])
+        await until(lambda: served.queue.progress(other) is None)
+        if not is_known:
+            await served.queue.remove(other)
+            await served.queue.forget([other])
+        assert (await served.client.delete(f"/api/v1/tasks/{first.gid}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["x.bin.part", "x.bin.part.journal"]
+
+    over(tmp_path, use)
+
+
 def test_no_file_outside_of_the_roots_goes(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/file"] = Resource(body=b"x" * 1000)
     elsewhere = tmp_path / "elsewhere"

@@ -1,7 +1,7 @@
 """A task removed together with what is there of its file: what it has saved, or the part and journal of it.
 
 Invariants: only files below the roots, through no link; of a folder only what the torrent names, and the folder itself
-where nothing else is in it; what another task is at work on stays.
+where nothing else is in it; what is another task's stays: a file is what this one saved, a part what it began.
 """
 
 from __future__ import annotations
@@ -11,23 +11,28 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
+from thunderdl.daemon.claims import is_claimed
 from thunderdl.daemon.jobs import Job, State
 from thunderdl.daemon.places import folder_of, inside
-from thunderdl.daemon.queue import NotNow, Queue
-from thunderdl.errors import printable
+from thunderdl.daemon.queue import MOST_ENDED, NotNow, Queue
+from thunderdl.engine.offers import METALINK_PREFIX
+from thunderdl.errors import JournalUnusable, StorageError, UsageError, printable, without_userinfo
+from thunderdl.formats.links import is_magnet
 from thunderdl.storage.files import journal_path, lock, part_path, storage_fault
+from thunderdl.storage.journal import read_header
 
 
 class _Found(NamedTuple):
     """``saved``: files under their final names; ``folder``: the one they are in, None for a single file; ``begun``: the
-    final name of what is not whole, None where it is."""
+    final name of what is not whole, None where it is; ``names``: what its journal may call it, empty for anything."""
 
     saved: Sequence[str] = ()
     folder: str | None = None
     begun: str | None = None
+    names: Set[str] = frozenset()
 
 
 async def remove_with_files(queue: Queue, job: Job) -> None:
@@ -45,17 +50,52 @@ async def remove_with_files(queue: Queue, job: Job) -> None:
 
 
 async def _found(queue: Queue, job: Job) -> _Found:
-    task = queue.task(job)
+    task, outcome = queue.task(job), job.outcome
     if task is not None:
-        return _Found(begun=task.progress().path)
-    outcome = job.outcome
+        return _begun(queue, job, task.progress().path)
     if outcome is None or not outcome.name:
         return _Found()
     if job.state is not State.COMPLETE or outcome.path is None:
-        return _Found(begun=os.path.join(folder_of(job.wish, queue.rules), outcome.name))
-    if not await asyncio.to_thread(os.path.isdir, outcome.path):
+        return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
+    inside(os.path.dirname(outcome.path), queue.rules.roots)
+    is_folder = await asyncio.to_thread(os.path.isdir, outcome.path)
+    if not await _is_its_own(queue, job, outcome.path, is_folder=is_folder):
+        return _Found()
+    if not is_folder:
         return _Found(saved=[outcome.path])
     return _Found(await _listed(queue, job, outcome.path), outcome.path)
+
+
+async def _is_its_own(queue: Queue, job: Job, path: str, *, is_folder: bool) -> bool:
+    """Whether what is there is what this task saved, not what another one did after somebody had moved it away."""
+    if job.claim is not None and await asyncio.to_thread(is_claimed, job.claim, path):
+        return True
+    if job.claim is not None and not is_folder:
+        return False
+    # A folder changes with each file that somebody puts into it, and may have been there before.
+    known = [*queue.ended(), *await queue.history(os.path.basename(path), most=MOST_ENDED)]
+    return not any(other.gid != job.gid and other.outcome and other.outcome.path == path for other in known)
+
+
+def _begun(queue: Queue, job: Job, path: str | None) -> _Found:
+    if path is None or any(_is_at(queue, other, path) for other in (*queue.active(), *queue.waiting()) if other != job):
+        return _Found()
+    urls = job.wish.urls
+    # Of a document what it names is begun, and of a magnet what it stands for.
+    is_named = not queue.store.is_document(job.wish.url) and not is_magnet(job.wish.url)
+    return _Found(begun=path, names=frozenset(map(without_userinfo, urls)) if is_named else frozenset())
+
+
+def _is_at(queue: Queue, other: Job, path: str) -> bool:
+    """Whether that one, which has not ended, is at work on that file, or goes on with it."""
+    if (task := queue.task(other)) is not None:
+        return task.progress().path == path
+    if other.outcome is None or other.outcome.name != os.path.basename(path):
+        return False
+    try:
+        return os.path.join(folder_of(other.wish, queue.rules), other.outcome.name) == path
+    except UsageError:
+        return False
 
 
 async def _listed(queue: Queue, job: Job, folder: str) -> Sequence[str]:
@@ -76,9 +116,18 @@ def _remove(found: _Found, roots: Sequence[str]) -> None:
         if _is_folder(part):
             inside(part, roots)
             _locked_folder_removed(part)
-        else:
+        elif _is_called(journal_path(part), found.names):
             _unlink(part, roots, is_locked=True)
             _unlink(journal_path(part), roots)
+
+
+def _is_called(journal: str, names: Set[str]) -> bool:
+    """Whether it tells of a download of those names; also where it tells nothing."""
+    try:
+        told = read_header(journal)
+    except (JournalUnusable, StorageError):
+        return True
+    return not names or not names.isdisjoint((told.url.removeprefix(METALINK_PREFIX), *told.mirrors))
 
 
 def _unlink(path: str, roots: Sequence[str], *, is_locked: bool = False) -> None:
