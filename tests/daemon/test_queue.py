@@ -281,6 +281,30 @@ def test_of_two_that_try_one_of_long_ago_again_one_does(
     asyncio.run(run())
 
 
+def test_what_is_being_forgotten_is_not_tried_again_and_not_written_any_more(
+    tmp_path: Path, server: LoopbackServer
+) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            hold(queue)
+            job, other = await lined_up(queue, server, 2)
+            await queue.remove(job)
+            await queue.remove(other)
+            # As if the disk had been full.
+            queue.store._unsaved.update((job, other))
+            forgetting = asyncio.ensure_future(queue.forget([job]))
+            await asyncio.sleep(0)
+            with pytest.raises(NotNow, match="forgotten"):
+                await queue.retry(job)
+            queue.store.save_soon()
+            await asyncio.gather(forgetting, queue.forget([job]))
+            queue.store.save_soon()
+            assert [found.gid for found in await queue.history()] == [other.gid]
+            assert list(queue.ended()) == [other]
+
+    asyncio.run(run())
+
+
 def test_settings_last_and_hold(tmp_path: Path, server: LoopbackServer) -> None:
     async def before() -> None:
         async with running(tmp_path) as queue:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,9 @@ from tests.engine.swarm import CONTENT, NAME, made_torrent
 from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
+from thunderdl.daemon.database import Database
 from thunderdl.daemon.jobs import Job
+from thunderdl.errors import StorageError
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
 from thunderdl.rpc.api.routes import Route
@@ -357,6 +361,37 @@ def test_a_part_that_another_task_began_stays(tmp_path: Path, server: LoopbackSe
             await served.queue.forget([other])
         assert (await served.client.delete(f"/api/v1/tasks/{first.gid}?files=1")).status_code == 204
         assert sorted(os.listdir(out)) == ["x.bin.part", "x.bin.part.journal"]
+
+    over(tmp_path, use)
+
+
+def test_on_a_full_disk_files_go_and_the_task_stays_until_that_is_written(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.resources["/half"] = server.resources["/more"] = Resource(
+        body=b"x" * (1 << 20), behaviour=stall_after(1 << 18)
+    )
+
+    async def use(served: Served) -> None:
+        job, running = [await begun(served, server.url(path)) for path in ("/half", "/more")]
+        full: Future[None] = Future()
+        full.set_exception(StorageError("queue.sqlite", "the disk is full"))
+        monkeypatch.setattr(Database, "write", lambda *_: full)
+        with contextlib.suppress(StorageError):
+            await served.queue.remove(job)
+        await ended(job)
+        for each in (job, job, running, running):
+            answer = await served.client.delete(f"/api/v1/tasks/{each.gid}?files=1")
+            assert (answer.status_code, answer.json()["error"]["kind"]) == (500, "StorageError")
+        assert os.listdir(tmp_path / "out") == []
+        assert {each.gid for each in served.queue.ended()} == {job.gid, running.gid}
+        # What it ran as is on the disk still.
+        assert await served.queue.store.job(job.gid) is None
+        monkeypatch.undo()
+        for each in (job, running):
+            assert (await served.client.delete(f"/api/v1/tasks/{each.gid}?files=1")).status_code == 204
+        served.queue.store.save_soon()
+        assert await served.queue.store.open_jobs() == await served.queue.history() == []
 
     over(tmp_path, use)
 

@@ -37,16 +37,32 @@ class _Found(NamedTuple):
 
 async def remove_with_files(queue: Queue, job: Job) -> None:
     """Stop it for good, or forget it where it has ended, and remove what is there. Raises NotNow for a folder of which
-    nobody knows any more what belongs to it (nothing happens then), StorageError."""
+    nobody knows any more what belongs to it (nothing happens then), StorageError.
+
+    The files first: where the disk is full there is no room before for what is to be written.
+    """
     found = await _found(queue, job)
-    if job.state.has_ended:
-        await queue.forget([job])
-    else:
-        task = queue.task(job)
+    with queue.reserving([job.gid]):
+        has_ended = job.state.has_ended
+        is_written = has_ended or await _stop(queue, job)
+        await asyncio.to_thread(_remove, found, tuple(queue.rules.roots))
+        if has_ended:
+            await queue.forget([job])
+        elif not is_written:
+            await queue.store.save([job])
+
+
+async def _stop(queue: Queue, job: Job) -> bool:
+    """Stop it for good; whether that is on the disk."""
+    task = queue.task(job)
+    is_written = True
+    try:
         await queue.remove(job)
-        if task is not None:
-            await task.outcome()
-    await asyncio.to_thread(_remove, found, tuple(queue.rules.roots))
+    except StorageError:
+        is_written = False
+    if task is not None:
+        await task.outcome()
+    return is_written
 
 
 async def _found(queue: Queue, job: Job) -> _Found:

@@ -68,7 +68,6 @@ class Queue:
         self.events = Bus()
         self._clock = clock
         self._jobs: dict[str, Job] = {}
-        # Gids of which something is on the way to the disk that nothing else may come between.
         self._reserved: set[str] = set()
         self._line = Line()
         self._running: dict[Job, Task] = {}
@@ -166,18 +165,16 @@ class Queue:
         """
         if len(set(gids)) < len(gids) or any(gid in self._jobs or gid in self._reserved for gid in gids):
             raise UsageError(_GID_TAKEN)
-        with self._reserving(gids):
+        with self.reserving(gids):
             return await self._add(wishes, at, State.PAUSED if paused else State.WAITING, gids)
 
     async def _add(self, wishes: Sequence[Wish], at: int | None, state: State, gids: Sequence[str]) -> list[Job]:
-        now = self._clock()
-        jobs = []
+        now, jobs = self._clock(), list[Job]()
         for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
             jobs.append(Job(gid, self._checked(wish), state, added_at=now))
             if number % MOST_IN_A_ROW == 0:
                 await asyncio.sleep(0)
-        if at is None and jobs and jobs[0].wish.priority.weight != 1:
-            weight = jobs[0].wish.priority.weight
+        if at is None and jobs and (weight := jobs[0].wish.priority.weight) != 1:
             at = self._line.end_of(lambda other: other.wish.priority.weight >= weight)
         touched = set(self._line.insert(jobs, at)).difference(jobs)
         try:
@@ -196,7 +193,7 @@ class Queue:
         return jobs
 
     @contextlib.contextmanager
-    def _reserving(self, gids: Iterable[str]) -> Iterator[None]:
+    def reserving(self, gids: Iterable[str]) -> Iterator[None]:
         """Nobody else adds, retries or forgets what has those names meanwhile."""
         mine = set(gids) - self._reserved
         self._reserved |= mine
@@ -254,6 +251,8 @@ class Queue:
         if job.state not in (State.FAILED, State.REMOVED):
             raise NotNow(f"{job.gid}: it is {job.state.value}; only what failed or was removed is tried again.")
         self._check_one(job)
+        if job.gid in self._reserved:
+            raise NotNow(f"{job.gid}: it is being forgotten.")
         self._ended.pop(job.gid, None)
         self._jobs[job.gid] = job
         job.state, job.ended_at, job.outcome, job.claim = State.WAITING, None, None, None
@@ -264,8 +263,8 @@ class Queue:
 
     def _check_one(self, job: Job) -> None:
         """Raises NotNow for one of long ago that is another object by now: two of one gid would run."""
-        if self._jobs.get(job.gid, job) is not job or job.gid in self._reserved:
-            raise NotNow(f"{job.gid}: it was tried again, or forgotten, at the same time.")
+        if self._jobs.get(job.gid, job) is not job:
+            raise NotNow(f"{job.gid}: it was tried again at the same time.")
 
     async def forget(self, jobs: Iterable[Job]) -> None:
         """Strike ended ones from the list; their files stay. Raises NotNow for one that has not ended."""
@@ -274,19 +273,23 @@ class Queue:
             if not job.state.has_ended:
                 raise NotNow(f"{job.gid}: it has not ended; remove it first.")
             self._check_one(job)
-        for job in jobs:
-            self._ended.pop(job.gid, None)
-            self._jobs.pop(job.gid, None)
-            self.events.publish(What.FORGOTTEN, job)
-        await self.store.forget(jobs)
+        with self.reserving(job.gid for job in jobs):
+            await self.store.forget(jobs)
+            self._strike(jobs)
 
     async def forget_ended(self) -> None:
         """Strike all that ended from the list, those of long ago, too; their files stay. Raises StorageError."""
-        for job in list(self._ended.values()):
-            self._jobs.pop(job.gid, None)
+        jobs = list(self._ended.values())
+        with self.reserving(job.gid for job in jobs):
+            await self.store.forget_ended()
+            self._strike(jobs)
+
+    def _strike(self, jobs: Iterable[Job]) -> None:  # once the disk has: a full one would keep what nobody could name
+        for job in jobs:
+            if self._jobs.get(job.gid) is job:
+                del self._jobs[job.gid]
+                self._ended.pop(job.gid, None)
             self.events.publish(What.FORGOTTEN, job)
-        self._ended.clear()
-        await self.store.forget_ended()
 
     async def move(self, job: Job, position: int, whence: Whence = Whence.START) -> int:
         """Change its place in line; the index that it has then. Raises NotNow for one that is not in line."""

@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from concurrent.futures import Future
 from typing import Any
 
@@ -79,8 +79,11 @@ class Store:
         return await self._read(sql, before, pattern, pattern, named, named, most)
 
     async def job(self, gid: str) -> Job | None:
-        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError."""
-        return next(iter(await self._read(records.ONE, gid)), None)
+        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError.
+
+        None for one that has not ended there: its end could not be written yet, and nothing runs of what would be made.
+        """
+        return next((job for job in await self._read(records.ONE, gid) if job.state.has_ended), None)
 
     async def count_ended(self) -> int:
         """How many have ended and are not forgotten. Raises StorageError."""
@@ -118,8 +121,19 @@ class Store:
     async def forget(self, jobs: Iterable[Job]) -> None:
         """Strike them out. Raises StorageError."""
         jobs = list(jobs)
-        self._unsaved.difference_update(jobs)
-        await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
+        await self._struck(set(jobs), Statement(records.FORGET, [(job.gid,) for job in jobs]))
+
+    async def _struck(self, jobs: Set[Job], statement: Statement) -> None:
+        """Those are not written meanwhile, and afterwards only where they could not be struck out."""
+        held = self._unsaved & jobs
+        self._unsaved -= held
+        try:
+            await asyncio.wrap_future(self._database.write(statement))
+        except StorageError:
+            self._unsaved |= held
+            raise
+        # A write that was on the way may have failed, too.
+        self._unsaved -= jobs
 
     def take_back(self, jobs: Iterable[Job]) -> None:
         """Strike out those that nobody was told are there, whether they are on the disk or on the way to it."""
@@ -130,8 +144,8 @@ class Store:
 
     async def forget_ended(self) -> None:
         """Strike out all that ended. Raises StorageError."""
-        self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
-        await asyncio.wrap_future(self._database.write(Statement(records.FORGET_ENDED, [()])))
+        jobs = {job for job in self._unsaved if job.state.has_ended}
+        await self._struck(jobs, Statement(records.FORGET_ENDED, [()]))
 
     def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
         """The same options as one object for all that have them."""
