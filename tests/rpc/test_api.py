@@ -24,7 +24,7 @@ from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.daemon.database import Database
-from thunderdl.daemon.jobs import Job
+from thunderdl.daemon.jobs import Job, Outcome
 from thunderdl.errors import StorageError
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
@@ -361,6 +361,19 @@ def test_a_part_that_another_task_began_stays(tmp_path: Path, server: LoopbackSe
             await served.queue.forget([other])
         assert (await served.client.delete(f"/api/v1/tasks/{first.gid}?files=1")).status_code == 204
         assert sorted(os.listdir(out)) == ["x.bin.part", "x.bin.part.journal"]
+
+    over(tmp_path, use)
+
+
+def test_a_part_goes_with_who_began_it_whoever_would_have_that_name(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/a/x.bin"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+
+    async def use(served: Served) -> None:
+        job = await begun(served, server.url("/a/x.bin"))
+        other = await served.add(server.url("/b/x.bin"), paused=True)
+        served.queue.find(other["gid"]).outcome = Outcome(name="x.bin")
+        assert (await served.client.delete(f"/api/v1/tasks/{job.gid}?files=1")).status_code == 204
+        assert os.listdir(tmp_path / "out") == []
 
     over(tmp_path, use)
 

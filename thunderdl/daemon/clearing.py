@@ -27,12 +27,14 @@ from thunderdl.storage.journal import read_header
 
 class _Found(NamedTuple):
     """``saved``: files under their final names; ``folder``: the one they are in, None for a single file; ``begun``: the
-    final name of what is not whole, None where it is; ``names``: what its journal may call it, empty for anything."""
+    final name of what is not whole, None where it is; ``names``: what its journal may call it, empty for anything;
+    ``is_wanted``: whether others would have that name, too, so that only what is known to be this one's goes."""
 
     saved: Sequence[str] = ()
     folder: str | None = None
     begun: str | None = None
     names: Set[str] = frozenset()
+    is_wanted: bool = False
 
 
 async def remove_with_files(queue: Queue, job: Job) -> None:
@@ -94,12 +96,17 @@ async def _is_its_own(queue: Queue, job: Job, path: str, *, is_folder: bool) -> 
 
 
 def _begun(queue: Queue, job: Job, path: str | None) -> _Found:
-    if path is None or any(_is_at(queue, other, path) for other in (*queue.active(), *queue.waiting()) if other != job):
+    if path is None:
         return _Found()
-    urls = job.wish.urls
+    others = [each for each in (*queue.active(), *queue.waiting()) if each != job and _is_at(queue, each, path)]
     # Of a document what it names is begun, and of a magnet what it stands for.
     is_named = not queue.store.is_document(job.wish.url) and not is_magnet(job.wish.url)
-    return _Found(begun=path, names=frozenset(map(without_userinfo, urls)) if is_named else frozenset())
+    names = _names(job) - {name for other in others for name in _names(other)} if is_named else set()
+    return _Found(begun=path, names=names, is_wanted=bool(others))
+
+
+def _names(job: Job) -> Set[str]:
+    return set(map(without_userinfo, job.wish.urls))
 
 
 def _is_at(queue: Queue, other: Job, path: str) -> bool:
@@ -130,20 +137,23 @@ def _remove(found: _Found, roots: Sequence[str]) -> None:
     if found.begun is not None:
         part = part_path(found.begun)
         if _is_folder(part):
+            if found.is_wanted:
+                return
             inside(part, roots)
             _locked_folder_removed(part)
-        elif _is_called(journal_path(part), found.names):
+        elif _is_begun_by(found, journal_path(part)):
             _unlink(part, roots, is_locked=True)
             _unlink(journal_path(part), roots)
 
 
-def _is_called(journal: str, names: Set[str]) -> bool:
-    """Whether it tells of a download of those names; also where it tells nothing."""
+def _is_begun_by(found: _Found, journal: str) -> bool:
     try:
         told = read_header(journal)
     except (JournalUnusable, StorageError):
-        return True
-    return not names or not names.isdisjoint((told.url.removeprefix(METALINK_PREFIX), *told.mirrors))
+        return not found.is_wanted
+    if not found.names:
+        return not found.is_wanted
+    return not found.names.isdisjoint((told.url.removeprefix(METALINK_PREFIX), *told.mirrors))
 
 
 def _unlink(path: str, roots: Sequence[str], *, is_locked: bool = False) -> None:
