@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon.runs import ended, running, until
+from tests.daemon.runs import ended, hold, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.daemon.documents import wishes_of
@@ -268,6 +268,90 @@ def test_a_task_is_found_by_the_beginning_of_its_gid(tmp_path: Path, server: Loo
     asyncio.run(run())
 
 
+def test_a_gid_is_given_once_whoever_asks_at_the_same_time(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            gid = "5" * 16
+            adding = [queue.add([wish(server, f"/{number}")], paused=True, gids=[gid]) for number in range(3)]
+            first, *others = await asyncio.gather(*adding, return_exceptions=True)
+            assert [str(other) for other in others] == ["a task of that gid is there already."] * 2
+            assert first == list(queue.waiting())
+            with pytest.raises(UsageError, match="is there already"):
+                await queue.add([wish(server), wish(server)], gids=["6" * 16] * 2)
+            assert [job.wish.url for job in await queue.store.open_jobs()] == [server.url("/0")]
+
+    asyncio.run(run())
+
+
+def test_a_gid_of_long_ago_is_not_given_again(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 1)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            jobs = await lined_up(queue, server, 2)
+            for job in jobs:
+                await queue.remove(job)
+            assert queue.at_hand(jobs[0].gid) is None
+            with pytest.raises(UsageError, match="is there already"):
+                await queue.add([wish(server), wish(server)], gids=["7" * 16, jobs[0].gid])
+            assert queue.waiting() == await queue.store.open_jobs() == []
+            queue.store.save_soon()
+            kept = await queue.store.job(jobs[0].gid)
+            assert kept is not None
+            assert (kept.state, kept.wish.url) == (State.REMOVED, server.url("/0"))
+
+    asyncio.run(run())
+
+
+def test_of_two_that_try_one_of_long_ago_again_one_does(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 0)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            hold(queue)
+            (job,) = await lined_up(queue, server, 1)
+            await queue.remove(job)
+            one, other = await queue.store.job(job.gid), await queue.store.job(job.gid)
+            assert one is not None
+            assert other is not None
+            await queue.retry(one)
+            for again in (queue.retry(other), queue.forget([other])):
+                with pytest.raises(NotNow):
+                    await again
+            assert list(queue.waiting()) == [one]
+            assert queue.find(job.gid) is one
+
+    asyncio.run(run())
+
+
+def test_what_is_being_forgotten_is_not_tried_again_and_not_written_any_more(
+    tmp_path: Path, server: LoopbackServer
+) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            hold(queue)
+            job, other = await lined_up(queue, server, 2)
+            await queue.remove(job)
+            await queue.remove(other)
+            # As if the disk had been full.
+            queue.store._unsaved.update((job, other))
+            forgetting = asyncio.ensure_future(queue.forget([job]))
+            await asyncio.sleep(0)
+            with pytest.raises(NotNow, match="forgotten"):
+                await queue.retry(job)
+            queue.store.save_soon()
+            await asyncio.gather(forgetting, queue.forget([job]))
+            queue.store.save_soon()
+            assert [found.gid for found in await queue.history()] == [other.gid]
+            assert list(queue.ended()) == [other]
+
+    asyncio.run(run())
+
+
 def test_settings_last_and_hold(tmp_path: Path, server: LoopbackServer) -> None:
     async def before() -> None:
         async with running(tmp_path) as queue:
@@ -332,7 +416,7 @@ def test_what_was_refused_for_a_full_disk_is_not_written_later(
             failed: Future[None] = Future()
             failed.set_exception(full)
             with monkeypatch.context() as patched:
-                patched.setattr(queue.store, "write", lambda jobs: failed)
+                patched.setattr(queue.store, "write", lambda *jobs: failed)
                 with pytest.raises(StorageError, match="full"):
                     await lined_up(queue, server, 1)
             queue.store.save_soon()

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import itertools
 import json
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.daemon.runs import ended, until
+from tests.daemon.runs import ended, hold, until
 from tests.engine.swarm import CONTENT, NAME, made_torrent
 from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
+from thunderdl.daemon.database import Database
+from thunderdl.daemon.jobs import Job, Outcome
+from thunderdl.errors import StorageError
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
 from thunderdl.rpc.api.routes import Route
@@ -128,6 +133,29 @@ def test_a_failure_is_told_with_its_sentence_and_found_again(tmp_path: Path, ser
         assert (await served.client.delete("/api/v1/history")).status_code == 204
         assert (await served.client.get("/api/v1/history")).json()["tasks"] == []
         assert await names(served, "ended") == []
+
+    over(tmp_path, use)
+
+
+def test_one_of_long_ago_is_tried_again_once_however_many_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.MOST_ENDED", 0)
+
+    async def use(served: Served) -> None:
+        hold(served.queue)
+        (gid,) = await lined_up(served, 1)
+        await served.client.delete(f"/api/v1/tasks/{gid}")
+        read, together = served.queue.store.job, asyncio.Barrier(5)
+
+        async def read_together(gid: str) -> Job | None:
+            found = await read(gid)
+            await together.wait()
+            return found
+
+        monkeypatch.setattr(served.queue.store, "job", read_together)
+        asked = [served.client.post(f"/api/v1/tasks/{gid}/retry") for _ in range(5)]
+        answers = await asyncio.gather(*asked)
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409]
+        assert served.queue.counts() == (0, 1, 0)
 
     over(tmp_path, use)
 
@@ -283,6 +311,100 @@ def test_files_go_with_their_task_where_that_is_wanted(tmp_path: Path, server: L
         await until(lambda: jobs[3].state.value == "paused")
         assert (await served.client.delete(f"/api/v1/tasks/{gids[3]}?files=1")).status_code == 204
         assert sorted(os.listdir(out)) == ["kept", "other"]
+
+    over(tmp_path, use)
+
+
+def test_a_file_that_another_task_saved_under_that_name_stays(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/a/x.bin"] = server.resources["/b/x.bin"] = Resource(body=b"x" * 1000)
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        gids = []
+        for path in ("/a/x.bin", "/b/x.bin"):
+            gids.append((await served.add(server.url(path)))["gid"])
+            await ended(served.queue.find(gids[-1]))
+            if path == "/a/x.bin":
+                (out / "x.bin").rename(out / "moved.bin")
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[0]}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["moved.bin", "x.bin"]
+        assert (await served.client.delete(f"/api/v1/tasks/{gids[1]}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["moved.bin"]
+
+    over(tmp_path, use)
+
+
+async def begun(served: Served, url: str) -> Job:
+    """A task that runs, of which something is there."""
+    job = served.queue.find((await served.add(url))["gid"])
+    await until(lambda: (seen := served.queue.progress(job)) and seen.done_bytes)
+    return job
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_part_that_another_task_began_stays(tmp_path: Path, server: LoopbackServer, is_known: bool) -> None:
+    stalled = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    server.resources["/a/x.bin"] = server.resources["/b/x.bin"] = stalled
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        first = await begun(served, server.url("/a/x.bin"))
+        await served.queue.remove(first)
+        await until(lambda: served.queue.progress(first) is None)
+        for left in ("x.bin.part", "x.bin.part.journal"):
+            (out / left).unlink()
+        other = await begun(served, server.url("/b/x.bin"))
+        await served.queue.pause([other])
+        await until(lambda: served.queue.progress(other) is None)
+        if not is_known:
+            await served.queue.remove(other)
+            await served.queue.forget([other])
+        assert (await served.client.delete(f"/api/v1/tasks/{first.gid}?files=1")).status_code == 204
+        assert sorted(os.listdir(out)) == ["x.bin.part", "x.bin.part.journal"]
+
+    over(tmp_path, use)
+
+
+def test_a_part_goes_with_who_began_it_whoever_would_have_that_name(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/a/x.bin"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+
+    async def use(served: Served) -> None:
+        job = await begun(served, server.url("/a/x.bin"))
+        other = await served.add(server.url("/b/x.bin"), paused=True)
+        served.queue.find(other["gid"]).outcome = Outcome(name="x.bin")
+        assert (await served.client.delete(f"/api/v1/tasks/{job.gid}?files=1")).status_code == 204
+        assert os.listdir(tmp_path / "out") == []
+
+    over(tmp_path, use)
+
+
+def test_on_a_full_disk_files_go_and_the_task_stays_until_that_is_written(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.resources["/half"] = server.resources["/more"] = Resource(
+        body=b"x" * (1 << 20), behaviour=stall_after(1 << 18)
+    )
+
+    async def use(served: Served) -> None:
+        job, running = [await begun(served, server.url(path)) for path in ("/half", "/more")]
+        full: Future[None] = Future()
+        full.set_exception(StorageError("queue.sqlite", "the disk is full"))
+        monkeypatch.setattr(Database, "write", lambda *_: full)
+        with contextlib.suppress(StorageError):
+            await served.queue.remove(job)
+        await ended(job)
+        for each in (job, job, running, running):
+            answer = await served.client.delete(f"/api/v1/tasks/{each.gid}?files=1")
+            assert (answer.status_code, answer.json()["error"]["kind"]) == (500, "StorageError")
+        assert os.listdir(tmp_path / "out") == []
+        assert {each.gid for each in served.queue.ended()} == {job.gid, running.gid}
+        # What it ran as is on the disk still.
+        assert await served.queue.store.job(job.gid) is None
+        monkeypatch.undo()
+        for each in (job, running):
+            assert (await served.client.delete(f"/api/v1/tasks/{each.gid}?files=1")).status_code == 204
+        served.queue.store.save_soon()
+        assert await served.queue.store.open_jobs() == await served.queue.history() == []
 
     over(tmp_path, use)
 

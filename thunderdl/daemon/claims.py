@@ -16,6 +16,17 @@ def claim_of(fd: int, folder: str) -> Claim:
     return Claim(device=found.st_dev, inode=found.st_ino, folder=folder, size_bytes=size, modified_ns=found.st_mtime_ns)
 
 
+def is_claimed(claim: Claim, path: str) -> bool:
+    """Whether what has that name is what was claimed, and has not been changed since."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    if (found.st_dev, found.st_ino, found.st_mtime_ns) != (claim.device, claim.inode, claim.modified_ns):
+        return False
+    return not stat.S_ISREG(found.st_mode) or found.st_size == claim.size_bytes
+
+
 def finished_by(claim: Claim) -> str | None:
     """The final path of what was claimed; None where it has none yet. Clears away what the crash left beside it."""
     try:
@@ -24,15 +35,7 @@ def finished_by(claim: Claim) -> str | None:
     except OSError:
         return None
     for path in paths:
-        try:
-            found = os.lstat(path)
-        except OSError:
-            continue
-        is_part = path == part_path(path.removesuffix(part_path("")))
-        known = (claim.device, claim.inode, claim.modified_ns)
-        if (found.st_dev, found.st_ino, found.st_mtime_ns) != known or is_part:
-            continue
-        if stat.S_ISREG(found.st_mode) and found.st_size != claim.size_bytes:
+        if path == part_path(path.removesuffix(part_path(""))) or not is_claimed(claim, path):
             continue
         remove_leftover(path)
         if not os.path.lexists(part_path(path)) and os.path.lexists(part_path(path) + JOURNAL_SUFFIX):

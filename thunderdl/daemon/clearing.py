@@ -1,7 +1,7 @@
 """A task removed together with what is there of its file: what it has saved, or the part and journal of it.
 
 Invariants: only files below the roots, through no link; of a folder only what the torrent names, and the folder itself
-where nothing else is in it; what another task is at work on stays.
+where nothing else is in it; what is another task's stays: a file is what this one saved, a part what it began.
 """
 
 from __future__ import annotations
@@ -11,51 +11,114 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import NamedTuple
 
+from thunderdl.daemon.claims import is_claimed
 from thunderdl.daemon.jobs import Job, State
 from thunderdl.daemon.places import folder_of, inside
-from thunderdl.daemon.queue import NotNow, Queue
-from thunderdl.errors import printable
+from thunderdl.daemon.queue import MOST_ENDED, NotNow, Queue
+from thunderdl.engine.offers import METALINK_PREFIX
+from thunderdl.errors import JournalUnusable, StorageError, UsageError, printable, without_userinfo
+from thunderdl.formats.links import is_magnet
 from thunderdl.storage.files import journal_path, lock, part_path, storage_fault
+from thunderdl.storage.journal import read_header
 
 
 class _Found(NamedTuple):
     """``saved``: files under their final names; ``folder``: the one they are in, None for a single file; ``begun``: the
-    final name of what is not whole, None where it is."""
+    final name of what is not whole, None where it is; ``names``: what its journal may call it, empty for anything;
+    ``is_wanted``: whether others would have that name, too, so that only what is known to be this one's goes."""
 
     saved: Sequence[str] = ()
     folder: str | None = None
     begun: str | None = None
+    names: Set[str] = frozenset()
+    is_wanted: bool = False
 
 
 async def remove_with_files(queue: Queue, job: Job) -> None:
     """Stop it for good, or forget it where it has ended, and remove what is there. Raises NotNow for a folder of which
-    nobody knows any more what belongs to it (nothing happens then), StorageError."""
+    nobody knows any more what belongs to it (nothing happens then), StorageError.
+
+    The files first: where the disk is full there is no room before for what is to be written.
+    """
     found = await _found(queue, job)
-    if job.state.has_ended:
-        await queue.forget([job])
-    else:
-        task = queue.task(job)
+    with queue.reserving([job.gid]):
+        has_ended = job.state.has_ended
+        is_written = has_ended or await _stop(queue, job)
+        await asyncio.to_thread(_remove, found, tuple(queue.rules.roots))
+        if has_ended:
+            await queue.forget([job])
+        elif not is_written:
+            await queue.store.save([job])
+
+
+async def _stop(queue: Queue, job: Job) -> bool:
+    """Stop it for good; whether that is on the disk."""
+    task = queue.task(job)
+    is_written = True
+    try:
         await queue.remove(job)
-        if task is not None:
-            await task.outcome()
-    await asyncio.to_thread(_remove, found, tuple(queue.rules.roots))
+    except StorageError:
+        is_written = False
+    if task is not None:
+        await task.outcome()
+    return is_written
 
 
 async def _found(queue: Queue, job: Job) -> _Found:
-    task = queue.task(job)
+    task, outcome = queue.task(job), job.outcome
     if task is not None:
-        return _Found(begun=task.progress().path)
-    outcome = job.outcome
+        return _begun(queue, job, task.progress().path)
     if outcome is None or not outcome.name:
         return _Found()
     if job.state is not State.COMPLETE or outcome.path is None:
-        return _Found(begun=os.path.join(folder_of(job.wish, queue.rules), outcome.name))
-    if not await asyncio.to_thread(os.path.isdir, outcome.path):
+        return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
+    inside(os.path.dirname(outcome.path), queue.rules.roots)
+    is_folder = await asyncio.to_thread(os.path.isdir, outcome.path)
+    if not await _is_its_own(queue, job, outcome.path, is_folder=is_folder):
+        return _Found()
+    if not is_folder:
         return _Found(saved=[outcome.path])
     return _Found(await _listed(queue, job, outcome.path), outcome.path)
+
+
+async def _is_its_own(queue: Queue, job: Job, path: str, *, is_folder: bool) -> bool:
+    """Whether what is there is what this task saved, not what another one did after somebody had moved it away."""
+    if job.claim is not None and await asyncio.to_thread(is_claimed, job.claim, path):
+        return True
+    if job.claim is not None and not is_folder:
+        return False
+    # A folder changes with each file that somebody puts into it, and may have been there before.
+    known = [*queue.ended(), *await queue.history(os.path.basename(path), most=MOST_ENDED)]
+    return not any(other.gid != job.gid and other.outcome and other.outcome.path == path for other in known)
+
+
+def _begun(queue: Queue, job: Job, path: str | None) -> _Found:
+    if path is None:
+        return _Found()
+    others = [each for each in (*queue.active(), *queue.waiting()) if each != job and _is_at(queue, each, path)]
+    # Of a document what it names is begun, and of a magnet what it stands for.
+    is_named = not queue.store.is_document(job.wish.url) and not is_magnet(job.wish.url)
+    names = _names(job) - {name for other in others for name in _names(other)} if is_named else set()
+    return _Found(begun=path, names=names, is_wanted=bool(others))
+
+
+def _names(job: Job) -> Set[str]:
+    return set(map(without_userinfo, job.wish.urls))
+
+
+def _is_at(queue: Queue, other: Job, path: str) -> bool:
+    """Whether that one, which has not ended, is at work on that file, or goes on with it."""
+    if (task := queue.task(other)) is not None:
+        return task.progress().path == path
+    if other.outcome is None or other.outcome.name != os.path.basename(path):
+        return False
+    try:
+        return os.path.join(folder_of(other.wish, queue.rules), other.outcome.name) == path
+    except UsageError:
+        return False
 
 
 async def _listed(queue: Queue, job: Job, folder: str) -> Sequence[str]:
@@ -74,11 +137,23 @@ def _remove(found: _Found, roots: Sequence[str]) -> None:
     if found.begun is not None:
         part = part_path(found.begun)
         if _is_folder(part):
+            if found.is_wanted:
+                return
             inside(part, roots)
             _locked_folder_removed(part)
-        else:
+        elif _is_begun_by(found, journal_path(part)):
             _unlink(part, roots, is_locked=True)
             _unlink(journal_path(part), roots)
+
+
+def _is_begun_by(found: _Found, journal: str) -> bool:
+    try:
+        told = read_header(journal)
+    except (JournalUnusable, StorageError):
+        return not found.is_wanted
+    if not found.names:
+        return not found.is_wanted
+    return not found.names.isdisjoint((told.url.removeprefix(METALINK_PREFIX), *told.mirrors))
 
 
 def _unlink(path: str, roots: Sequence[str], *, is_locked: bool = False) -> None:

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from thunderdl.client import Client
@@ -38,6 +38,7 @@ MOST_ENDED = 1000
 TICK_S = 1.0
 # So many are looked at before others have their turn: downloads wait for no list of 10,000.
 MOST_IN_A_ROW = 200
+_GID_TAKEN = "a task of that gid is there already."
 
 
 class NoSuchTask(UsageError):
@@ -67,6 +68,7 @@ class Queue:
         self.events = Bus()
         self._clock = clock
         self._jobs: dict[str, Job] = {}
+        self._reserved: set[str] = set()
         self._line = Line()
         self._running: dict[Job, Task] = {}
         self._sharing: set[Job] = set()
@@ -161,30 +163,44 @@ class Queue:
 
         Raises UsageError, and then nothing is added; StorageError.
         """
-        if any(gid in self._jobs for gid in gids):
-            raise UsageError("a task of that gid is there already.")
-        now, state = self._clock(), State.PAUSED if paused else State.WAITING
-        jobs = []
+        if len(set(gids)) < len(gids) or any(gid in self._jobs or gid in self._reserved for gid in gids):
+            raise UsageError(_GID_TAKEN)
+        with self.reserving(gids):
+            return await self._add(wishes, at, State.PAUSED if paused else State.WAITING, gids)
+
+    async def _add(self, wishes: Sequence[Wish], at: int | None, state: State, gids: Sequence[str]) -> list[Job]:
+        now, jobs = self._clock(), list[Job]()
         for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
             jobs.append(Job(gid, self._checked(wish), state, added_at=now))
             if number % MOST_IN_A_ROW == 0:
                 await asyncio.sleep(0)
-        if at is None and jobs and jobs[0].wish.priority.weight != 1:
-            weight = jobs[0].wish.priority.weight
+        if at is None and jobs and (weight := jobs[0].wish.priority.weight) != 1:
             at = self._line.end_of(lambda other: other.wish.priority.weight >= weight)
-        touched = set(self._line.insert(jobs, at)) | set(jobs)
+        touched = set(self._line.insert(jobs, at)).difference(jobs)
         try:
-            await self.store.save(touched)
-        except BaseException:
+            await self.store.save(touched, jobs)
+        except BaseException as error:
             for job in jobs:
                 self._line.remove(job)
             self.store.take_back(jobs)
+            if isinstance(error, StorageError) and gids and await self.store.has_any(gids):
+                raise UsageError(_GID_TAKEN) from None
             raise
         for job in jobs:
             self._jobs[job.gid] = job
             self.events.publish(What.ADDED, job)
         self._fill()
         return jobs
+
+    @contextlib.contextmanager
+    def reserving(self, gids: Iterable[str]) -> Iterator[None]:
+        """Nobody else adds, retries or forgets what has those names meanwhile."""
+        mine = set(gids) - self._reserved
+        self._reserved |= mine
+        try:
+            yield
+        finally:
+            self._reserved -= mine
 
     async def pause(self, jobs: Iterable[Job]) -> None:
         """Stop them for now. Raises NotNow for one that has ended or is paused."""
@@ -234,6 +250,9 @@ class Queue:
         """Let one that failed or was removed wait again. Raises NotNow for others."""
         if job.state not in (State.FAILED, State.REMOVED):
             raise NotNow(f"{job.gid}: it is {job.state.value}; only what failed or was removed is tried again.")
+        self._check_one(job)
+        if job.gid in self._reserved:
+            raise NotNow(f"{job.gid}: it is being forgotten.")
         self._ended.pop(job.gid, None)
         self._jobs[job.gid] = job
         job.state, job.ended_at, job.outcome, job.claim = State.WAITING, None, None, None
@@ -242,25 +261,35 @@ class Queue:
         await self.store.save(touched)
         self._fill()
 
+    def _check_one(self, job: Job) -> None:
+        """Raises NotNow for one of long ago that is another object by now: two of one gid would run."""
+        if self._jobs.get(job.gid, job) is not job:
+            raise NotNow(f"{job.gid}: it was tried again at the same time.")
+
     async def forget(self, jobs: Iterable[Job]) -> None:
         """Strike ended ones from the list; their files stay. Raises NotNow for one that has not ended."""
         jobs = list(jobs)
         for job in jobs:
             if not job.state.has_ended:
                 raise NotNow(f"{job.gid}: it has not ended; remove it first.")
-        for job in jobs:
-            self._ended.pop(job.gid, None)
-            self._jobs.pop(job.gid, None)
-            self.events.publish(What.FORGOTTEN, job)
-        await self.store.forget(jobs)
+            self._check_one(job)
+        with self.reserving(job.gid for job in jobs):
+            await self.store.forget(jobs)
+            self._strike(jobs)
 
     async def forget_ended(self) -> None:
         """Strike all that ended from the list, those of long ago, too; their files stay. Raises StorageError."""
-        for job in list(self._ended.values()):
-            self._jobs.pop(job.gid, None)
+        jobs = list(self._ended.values())
+        with self.reserving(job.gid for job in jobs):
+            await self.store.forget_ended()
+            self._strike(jobs)
+
+    def _strike(self, jobs: Iterable[Job]) -> None:  # once the disk has: a full one would keep what nobody could name
+        for job in jobs:
+            if self._jobs.get(job.gid) is job:
+                del self._jobs[job.gid]
+                self._ended.pop(job.gid, None)
             self.events.publish(What.FORGOTTEN, job)
-        self._ended.clear()
-        await self.store.forget_ended()
 
     async def move(self, job: Job, position: int, whence: Whence = Whence.START) -> int:
         """Change its place in line; the index that it has then. Raises NotNow for one that is not in line."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from concurrent.futures import Future
 from typing import Any
 
@@ -20,6 +21,11 @@ from thunderdl.errors import StorageError, TargetLocked, printable
 from thunderdl.options import Exists
 from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
 
+# Fails where the gid is there already, be it one of long ago that nobody has at hand; to ask before each add would cost
+# those with gids of our own, too.
+_ADD = f"INSERT INTO job ({','.join(records.COLUMNS)}) VALUES ({','.join('?' * len(records.COLUMNS))})"
+_TAKE_BACK = "DELETE FROM job WHERE gid = ? AND added_at = ?"
+_ARE_THERE = "SELECT count(*) FROM job WHERE gid IN (SELECT value FROM json_each(?))"
 _SET = "INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 
 
@@ -73,25 +79,35 @@ class Store:
         return await self._read(sql, before, pattern, pattern, named, named, most)
 
     async def job(self, gid: str) -> Job | None:
-        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError."""
-        return next(iter(await self._read(records.ONE, gid)), None)
+        """The task of that name as it is on the disk, for one that ended long ago. Raises StorageError.
+
+        None for one that has not ended there: its end could not be written yet, and nothing runs of what would be made.
+        """
+        return next((job for job in await self._read(records.ONE, gid) if job.state.has_ended), None)
 
     async def count_ended(self) -> int:
         """How many have ended and are not forgotten. Raises StorageError."""
         (count,) = (await asyncio.wrap_future(self._database.read(records.COUNT_ENDED)))[0]
         return int(count)
 
-    def write(self, jobs: Iterable[Job]) -> Future[None]:
-        """Done once they are on the disk; for any thread. Fails with StorageError."""
-        return self._database.write(Statement(records.SAVE, [records.row_of(job) for job in jobs]))
+    async def has_any(self, gids: Iterable[str]) -> bool:
+        """Whether a task of one of those names is on the disk. Raises StorageError."""
+        (count,) = (await asyncio.wrap_future(self._database.read(_ARE_THERE, json.dumps(list(gids)))))[0]
+        return bool(count)
 
-    async def save(self, jobs: Iterable[Job]) -> None:
+    def write(self, jobs: Iterable[Job], new: Iterable[Job] = ()) -> Future[None]:
+        """Done once they are on the disk; for any thread. ``new``: those whose gids nothing on the disk has, else
+        nothing is written. Fails with StorageError."""
+        changed, added = ([records.row_of(job) for job in each] for each in (jobs, new))
+        return self._database.write(Statement(_ADD, added), Statement(records.SAVE, changed))
+
+    async def save(self, jobs: Iterable[Job], new: Iterable[Job] = ()) -> None:
         """They are on the disk when this returns. Raises StorageError; they are written again later then."""
-        jobs = list(jobs)
+        jobs, new = list(jobs), list(new)
         try:
-            await asyncio.wrap_future(self.write(jobs))
+            await asyncio.wrap_future(self.write(jobs, new))
         except StorageError:
-            self._unsaved.update(jobs)
+            self._unsaved.update(jobs, new)
             raise
 
     def save_soon(self, jobs: Iterable[Job] = ()) -> None:
@@ -105,19 +121,31 @@ class Store:
     async def forget(self, jobs: Iterable[Job]) -> None:
         """Strike them out. Raises StorageError."""
         jobs = list(jobs)
-        self._unsaved.difference_update(jobs)
-        await asyncio.wrap_future(self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs])))
+        await self._struck(set(jobs), Statement(records.FORGET, [(job.gid,) for job in jobs]))
+
+    async def _struck(self, jobs: Set[Job], statement: Statement) -> None:
+        """Those are not written meanwhile, and afterwards only where they could not be struck out."""
+        held = self._unsaved & jobs
+        self._unsaved -= held
+        try:
+            await asyncio.wrap_future(self._database.write(statement))
+        except StorageError:
+            self._unsaved |= held
+            raise
+        # A write that was on the way may have failed, too.
+        self._unsaved -= jobs
 
     def take_back(self, jobs: Iterable[Job]) -> None:
         """Strike out those that nobody was told are there, whether they are on the disk or on the way to it."""
         jobs = list(jobs)
         self._unsaved.difference_update(jobs)
-        self._database.write(Statement(records.FORGET, [(job.gid,) for job in jobs]))
+        # Not the task of long ago whose gid they were refused for.
+        self._database.write(Statement(_TAKE_BACK, [(job.gid, job.added_at) for job in jobs]))
 
     async def forget_ended(self) -> None:
         """Strike out all that ended. Raises StorageError."""
-        self._unsaved = {job for job in self._unsaved if not job.state.has_ended}
-        await asyncio.wrap_future(self._database.write(Statement(records.FORGET_ENDED, [()])))
+        jobs = {job for job in self._unsaved if job.state.has_ended}
+        await self._struck(jobs, Statement(records.FORGET_ENDED, [()]))
 
     def share(self, options: Mapping[str, Text]) -> Mapping[str, Text]:
         """The same options as one object for all that have them."""

@@ -89,8 +89,11 @@ class Api:
         NoSuchTask, UsageError where several do, StorageError."""
         if not GID.fullmatch(gid):
             return self.queue.find(gid)
-        job = self.queue.at_hand(gid) or await self.queue.store.job(gid)
-        if job is None:
+        if (job := self.queue.at_hand(gid)) is not None:
+            return job
+        old = await self.queue.store.job(gid)
+        # Meanwhile another request may have brought it back: two tasks of one gid would run.
+        if (job := self.queue.at_hand(gid) or old) is None:
             raise NoSuchTask(gid)
         return job
 
