@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from tests.daemon.runs import hold, until
 from tests.rpc.aria2.service import SECRET, Service, serving
 from tests.servers.loopback import LoopbackServer
+from thunderdl.daemon.jobs import Job
 from thunderdl.daemon.store import Store
 from thunderdl.rpc.aria2.methods import METHODS
 
@@ -91,10 +92,10 @@ def test_thousands_that_are_added_in_a_row_share_their_writes(
     writes: list[int] = []
     save = Store.save
 
-    async def counted(self: Store, jobs: object) -> None:
-        listed = list(jobs)  # type: ignore[call-overload]
-        writes.append(len(listed))
-        await save(self, listed)
+    async def counted(self: Store, *jobs: Iterable[Job]) -> None:
+        listed = [list(each) for each in jobs]
+        writes.append(sum(map(len, listed)))
+        await save(self, *listed)
 
     monkeypatch.setattr(Store, "save", counted)
 
