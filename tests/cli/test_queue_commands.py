@@ -47,7 +47,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "THUNDERDL_CONFIG": str(folder / "none.toml")}
     with LoopbackServer() as server:
         server.resources["/file"] = Resource(body=b"x" * 1000)
-        server.resources["/slow"] = Resource(body=b"x" * 2_000_000, behaviour=stall_after(1_000_000))
+        server.resources["/slow"] = Resource(body=b"x" * 20_000_000, behaviour=stall_after(900_000))
         with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

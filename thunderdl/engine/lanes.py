@@ -397,6 +397,8 @@ class Lanes:
             self._by_lease.pop(lease, None)
             del lane.transfers[lease]
             self._tell(Failed(lease, transfer.position, kind, wait))
+        # Its last connection was found closed before that was told: another one is on its way, for nobody.
+        self._drop_connecting(lane)
         # Its slot goes, and caps fall, after the scheduler knows of the end: else that would cost another lane.
         self._retire(lane)
         if isinstance(error, ServerBusy):
