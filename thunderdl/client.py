@@ -102,10 +102,12 @@ class Client:
     async def files_of(self, request: Request) -> list[Request]:
         """A request for each file that a metalink names. Raises UsageError for what is no metalink, ThunderdlError."""
         from thunderdl.engine.metalinks import metalink_of
+        from thunderdl.engine.opening import for_document
 
         session, options = self._running_session(), request.options or self.options
         reference = metalink_named(request.url, options) or request.url
-        return _requests_of(await metalink_of(session, reference, options), reference, request, options)
+        found = await metalink_of(session, reference, for_document(options, reference, request.url))
+        return _requests_of(found, reference, request, options)
 
     async def _each_file(self, requests: Iterable[Request] | AsyncIterable[Request]) -> AsyncIterator[Request]:
         """The requests, a metalink's files in its place."""

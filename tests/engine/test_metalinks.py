@@ -272,6 +272,18 @@ def test_a_mirror_that_turns_out_to_be_a_metalink_gets_no_login(tmp_path: Path, 
     assert not any(request.header("Authorization") for request in pair[1].requests)
 
 
+def test_a_document_of_another_server_gets_no_login(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    document = metalink(a_file([pair[0].url("/f")])).encode()
+    guarded = Resource(body=document, behaviour=m.needs_basic("me", "s3cret"))
+    pair[1].resources["/m.meta4"] = guarded
+    fetch(pair[0].url("/f"), tmp_path, metalink=pair[1].url("/m.meta4"), user="me", password="s3cret")
+    assert pair[1].requests
+    assert not any(request.header("Authorization") for request in pair[1].requests)
+    pair[0].resources["/m.meta4"] = guarded
+    result = fetch(pair[0].url("/m.meta4"), tmp_path / "own", user="me", password="s3cret")
+    assert content_of(result) == CONTENT
+
+
 def test_nor_do_other_mirrors_of_its_server(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     document = metalink(a_file([dead()])).encode()
     pair[1].resources |= {

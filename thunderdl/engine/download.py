@@ -20,7 +20,7 @@ from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
-from thunderdl.engine.opening import Opening, for_url, origin_of
+from thunderdl.engine.opening import Opening, for_document, for_url, origin_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -332,7 +332,7 @@ class Download:
 
     async def _begin_offer(self, metalink: str) -> None:
         """Read the metalink where nobody has; its peers come when they come, unless nobody else has the file."""
-        offer = self.offer or await self._read_offer(metalink, self.options)
+        offer = self.offer or await self._read_offer(metalink, for_document(self.options, metalink, self.url))
         references = offer.torrents
         if references and not self.candidates.all and self.torrent is None and self.options.torrent is None:
             self.options = replace(self.options, torrent=references[0])

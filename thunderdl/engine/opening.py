@@ -215,6 +215,12 @@ def for_url(options: Options, url: str, home: str) -> Options:
     return options if origin_of(url) in (None, origin_of(home)) else of_mirror(options)
 
 
+def for_document(options: Options, document: str, url: str) -> Options:
+    """What the document of a download is asked with: password and token were given for its ``url``, where it has one
+    beside the document."""
+    return options if origin_of(url) is None else for_url(options, document, url)
+
+
 def release(session: Session, opening: Opening) -> None:
     """Give an opening's slot back, and its connection: kept where all of the answer is here, else closed."""
     connection, opening.connection = opening.connection, None
