@@ -66,6 +66,20 @@ async def cancelled_at(task: Task, reached: Callable[[Progress], bool]) -> Resul
     return await task.outcome()
 
 
+def shared_until(finished: Callable[[], object]) -> Callable[[Task], Awaitable[Result]]:
+    """A script for :func:`drive`: share until ``finished``, which blocks, returns.
+
+    What is cut off at a ratio is not all at the other end: bytes count as soon as they are sent.
+    """
+
+    async def script(task: Task) -> Result:
+        await asyncio.to_thread(finished)
+        task.cancel()
+        return await task.outcome()
+
+    return script
+
+
 def stopped_after(count: int) -> Callable[[Task], Awaitable[Result]]:
     """A script for :func:`drive`: cancel once ``count`` bytes are there."""
     return lambda task: cancelled_at(task, lambda progress: progress.done_bytes >= count)

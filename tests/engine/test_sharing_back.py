@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import drive
+from tests.engine.runs import drive, shared_until
 from tests.engine.test_seeding import free_port
 from tests.servers.leecher import Leecher, leecher
 from tests.servers.loopback import LoopbackServer, Resource
@@ -59,11 +59,11 @@ def test_pieces_of_a_mirror_are_shared_under_the_final_name(
     torrent: str, server: LoopbackServer, other: Leecher, tmp_path: Path, name: str
 ) -> None:
     handle = other.add(Path(torrent).read_bytes())
-    result = shared(torrent, server, other, tmp_path / "ours", ratio=1.0, out=name)
+    until = shared_until(lambda: other.finish(handle))
+    result = shared(torrent, server, other, tmp_path / "ours", ratio=9.0, out=name, script=until)
     assert result.status is Status.COMPLETE
     assert result.path == str(tmp_path / "ours" / name)
     assert result.uploaded_bytes >= len(CONTENT)
-    other.finish(handle)
     assert (tmp_path / "theirs" / "f.bin").read_bytes() == CONTENT
     assert (tmp_path / "ours" / name).read_bytes() == CONTENT
     assert [path.name for path in (tmp_path / "ours").iterdir()] == [name]
@@ -118,12 +118,12 @@ def test_a_peer_that_came_while_downloading_goes_on_at_once(
     handle = other.add(Path(torrent).read_bytes(), ("127.0.0.1", port))
     # The leecher tries again each second; we are slow enough to be found.
     began = time.monotonic()
+    until = shared_until(lambda: other.finish(handle))
     result = shared(
-        torrent, server, other, tmp_path / "ours", ratio=1.0, port=port, peers=(), limit=1_000_000
+        torrent, server, other, tmp_path / "ours", ratio=9.0, port=port, peers=(), limit=1_000_000, script=until
     )  # fmt: skip
     assert result.uploaded_bytes >= len(CONTENT)
     assert time.monotonic() - began < 12
-    other.finish(handle)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.runs import fetch
+from tests.engine.runs import drive, shared_until
 from tests.engine.test_collections import ALONE, FILES, SIZE, scene_of
 from tests.engine.test_seeding import free_port
 from tests.servers.leecher import Leecher, leecher
@@ -41,12 +41,13 @@ def test_a_folder_is_shared_under_its_final_name(tmp_path: Path, other: Leecher,
     (scene.target / "Set").mkdir()
     handle = other.add(scene.metainfo)
     with scene.seeding() as seed:
-        result = scene.fetch(**peers_of(seed.peer[1], other.port), ratio=0.5, exists=Exists.RENAME)
+        until = shared_until(lambda: other.finish(handle))
+        known = peers_of(seed.peer[1], other.port)
+        result = drive(until, scene.torrent, scene.target, **known, ratio=9.0, exists=Exists.RENAME)
     assert result.status is Status.COMPLETE, result.error
     assert result.path == str(scene.target / "Set (1)")
-    assert result.uploaded_bytes >= SIZE * 0.5
+    assert result.uploaded_bytes >= SIZE
     assert result.notes == ()
-    other.finish(handle)
     assert tree_of(tmp_path / "theirs") == FILES
 
 
@@ -59,10 +60,10 @@ def test_a_magnet_link_is_shared_with_the_hashes_that_came_with_the_pieces(
     with scene.seeding() as seed:
         # It knows us alone, and has the hashes from us.
         handle = other.add(link)
-        result = fetch(link, scene.target, ratio=0.9, **peers_of(seed.peer[1], other.port))
+        until = shared_until(lambda: other.finish(handle))
+        result = drive(until, link, scene.target, ratio=9.0, **peers_of(seed.peer[1], other.port))
     assert result.status is Status.COMPLETE, result.error
-    assert result.uploaded_bytes >= SIZE * 0.9
-    other.finish(handle)
+    assert result.uploaded_bytes >= SIZE
     assert tree_of(tmp_path / "theirs") == FILES
 
 

@@ -1,4 +1,4 @@
-"""Torrents made from what lies on the disk: libtorrent hashes, here is decided what goes in and what it is called.
+"""Torrents made from what lies on the disk: libtorrent lays out, here is decided what goes in and what it is called.
 
 Nothing is written. Symbolic links inside a folder, and what is neither file nor folder, stay out and are told of: a
 link would lead readers of the torrent somewhere else on each machine. A name that a loader would change is refused,
@@ -8,9 +8,10 @@ since the one who downloads it would get another name.
 from __future__ import annotations
 
 import enum
+import functools
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
@@ -18,11 +19,15 @@ from urllib.parse import quote
 import libtorrent as lt
 
 from thunderdl.errors import StorageError, UsageError, printable
+from thunderdl.sources.swarm.hashing import Stretch, Tree, hash_stretches
 from thunderdl.sources.swarm.torrent import Torrent, load
 
 MIN_PIECE_BYTES = 16 * 1024
 # libtorrent refuses larger ones.
 MAX_PIECE_BYTES = 128 * 1024 * 1024
+_SHA1 = 20
+# libtorrent takes zeros for a hash that is missing.
+_NO_SHA1 = b"-" * _SHA1
 _CANONICAL_PIECES = 4096
 _CANONICAL_LEAST, _CANONICAL_MOST = 64 * 1024, 16 * 1024 * 1024
 
@@ -36,10 +41,6 @@ class Format(enum.Enum):
     V1 = "v1"
     V2 = "v2"
     HYBRID = "hybrid"
-
-    @property
-    def flags(self) -> int:
-        return {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}[self.value]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +76,13 @@ class _Entry:
 
 
 def make(path: str, recipe: Recipe) -> Made:
-    """The torrent of a file or folder. Blocking, with a quick look of other threads at each piece. Raises UsageError,
-    StorageError."""
+    """The torrent of a file or folder. Blocking. Raises UsageError, StorageError."""
     check_piece_length(recipe.piece_length)
     left_out: list[str] = []
     entries = _entries(path, recipe, left_out)
     metainfo = _hashed(path, entries, recipe)
     torrent = load(metainfo, path)
-    _check_names(torrent, entries)
+    _check_names({file.path for file in torrent.files}, entries)
     return Made(torrent=torrent, left_out=tuple(left_out))
 
 
@@ -131,7 +131,8 @@ def _entries(path: str, recipe: Recipe, left_out: list[str]) -> list[_Entry]:
     if not os.path.isdir(root):
         entries = [_Entry(root, name, _mark(path))]
     else:
-        found = sorted(_files_below(root, recipe.leave_out, left_out), key=os.fsencode)
+        # As the tree of v2 has them.
+        found = sorted(_files_below(root, recipe.leave_out, left_out), key=lambda each: os.fsencode(each).split(b"/"))
         entries = [_Entry(each, _utf8(f"{name}{each[len(root) :]}", each), _mark(each)) for each in found]
     if not sum(entry.mark[0] for entry in entries):
         what = "no file in it" if not entries else "nothing but empty files" if os.path.isdir(root) else "it is empty"
@@ -184,9 +185,8 @@ def _utf8(name: str, path: str) -> str:
     return name
 
 
-def _check_names(torrent: Torrent, entries: Sequence[_Entry]) -> None:
+def _check_names(there: Set[str], entries: Sequence[_Entry]) -> None:
     """Those who load it must get the names that are here."""
-    there = {file.path for file in torrent.files}
     for entry in entries:
         if entry.name not in there:
             raise UsageError(f"{printable(entry.path)}: its name cannot be kept in a torrent; rename it.")
@@ -197,22 +197,70 @@ def _check_names(torrent: Torrent, entries: Sequence[_Entry]) -> None:
 
 def _hashed(path: str, entries: Sequence[_Entry], recipe: Recipe) -> bytes:
     """The .torrent, bencoded."""
+    v1, v2 = recipe.format is not Format.V2, recipe.format is not Format.V1
+    files = [lt.create_file_entry(entry.name, entry.mark[0]) for entry in entries]
+    length = _laid_out(path, files, recipe.piece_length, lt.create_torrent.v1_only if not v2 else 0).piece_length()
+    # libtorrent would put "a.txt" before "a/x" in the list of v1, where the tree of v2 has it behind, and then loads
+    # no such torrent (2.1.1): pieces are filled up here, and it takes the list as it comes.
+    stretches = _stretches(entries, length if v2 else 0)
+    making = _laid_out(path, _as_files(stretches), length, lt.create_torrent.v1_only)
+    _fill_in(making, recipe)
     try:
-        making = lt.create_torrent(
-            [lt.create_file_entry(entry.name, entry.mark[0]) for entry in entries], recipe.piece_length,
-            recipe.format.flags,
-        )  # fmt: skip
-        _fill_in(making, recipe)
-        whole, length = sum(entry.mark[0] for entry in entries), making.piece_length()
-        folder = os.path.dirname(os.path.abspath(path))
-        lt.set_piece_hashes(making, folder, lambda piece: recipe.on_hashed(min((piece + 1) * length, whole), whole))
-        # Not generate_buf: it reads the bytes as text (2.1.1).
-        metainfo = lt.bencode(cast(Any, making.generate()))
-    except RuntimeError as error:
+        hashes = hash_stretches(stretches, length, recipe.on_hashed, v1=v1, v2=v2)
+    except OSError as error:
         _check_unchanged(entries)
-        raise StorageError(path, f"cannot be made a torrent: {str(error).partition(' [')[0].lower()}") from None
+        raise _unreadable(error.filename or path, error) from None
     _check_unchanged(entries)
-    return metainfo
+    for piece in range(making.num_pieces()):
+        making.set_hash(piece, hashes.pieces[piece * _SHA1 : (piece + 1) * _SHA1] if v1 else _NO_SHA1)
+    # Not generate_buf: it reads the bytes as text (2.1.1).
+    made = cast(dict[bytes, Any], making.generate())
+    if v2:
+        _add_trees(made, entries, hashes.trees, length)
+    if not v1:
+        for key in (b"pieces", b"files", b"length"):
+            made[b"info"].pop(key, None)
+    return lt.bencode(cast(Any, made))
+
+
+def _laid_out(path: str, files: list[lt.create_file_entry], piece_length: int, flags: int) -> lt.create_torrent:
+    try:
+        return lt.create_torrent(files, piece_length, flags)
+    except RuntimeError as error:
+        raise StorageError(path, f"cannot be made a torrent: {str(error).partition(' [')[0].lower()}") from None
+
+
+def _stretches(entries: Sequence[_Entry], length: int) -> list[Stretch]:
+    """In the order of the torrent. ``length``: of the pieces that are filled up behind each file of a folder, 0 where
+    none is."""
+    stretches = []
+    for entry in entries:
+        stretches.append(Stretch(entry.name, entry.path, entry.mark[0]))
+        if length and "/" in entry.name and (fill := -entry.mark[0] % length):
+            stretches.append(Stretch(f"{entry.name.partition('/')[0]}/.pad/{fill}", None, fill))
+    return stretches
+
+
+def _as_files(stretches: Sequence[Stretch]) -> list[lt.create_file_entry]:
+    fill = lt.file_flags_t.flag_pad_file
+    return [lt.create_file_entry(each.name, each.size, cast(Any, 0 if each.path else fill)) for each in stretches]
+
+
+def _add_trees(made: dict[bytes, Any], entries: Sequence[_Entry], trees: Mapping[str, Tree], length: int) -> None:
+    """What BEP 52 wants, and libtorrent takes from Python of its own hashing alone (2.1.1)."""
+    tree: dict[bytes, Any] = {}
+    layers: dict[bytes, bytes] = {}
+    for entry in entries:
+        folders = entry.name.encode().split(b"/")
+        # The first names a folder that is shared whole.
+        inside = functools.reduce(lambda above, name: above.setdefault(name, {}), folders[1:] or folders, tree)
+        inside[b""] = {b"length": entry.mark[0]}
+        if found := trees.get(entry.path):
+            inside[b""][b"pieces root"] = found.root
+            if entry.mark[0] > length:
+                layers[found.root] = found.layer
+    made[b"info"] |= {b"file tree": tree, b"meta version": 2}
+    made[b"piece layers"] = layers
 
 
 def _fill_in(making: lt.create_torrent, recipe: Recipe) -> None:

@@ -80,7 +80,7 @@ export class TaskView {
     this.nowDown = h("span", { class: "legend down" });
     this.nowUp = h("span", { class: "legend up" });
     this.slider = new LimitSlider({ label: t("task_limit"), commit: (text) => this.patch({ options: { task_limit: text } }) });
-    this.priority = ["low", "normal", "high"].map((one) => h("input", { type: "radio", name: "priority", value: one, on: { change: () => this.patch({ priority: one }) } }));
+    this.priority = ["low", "normal", "high"].map((one) => h("input", { type: "radio", name: "priority", value: one, on: { change: () => this.prioritize(one) } }));
     this.controls = h("div", { class: "controls" }, this.slider.element,
       h("fieldset", { class: "segments" }, h("legend", {}, t("priority")), this.priority.map((input) => h("label", {}, input, h("span", {}, t(`priority_${input.value}`))))));
     this.side = h("section", { class: "panel" },
@@ -101,6 +101,13 @@ export class TaskView {
 
   patch(json) {
     return this.context.attempt(api.change(this.gid, json));
+  }
+
+  // Until the daemon has answered, what it told before the click is no reason to take the choice back.
+  async prioritize(priority) {
+    this.isPrioritizing = true;
+    await this.patch({ priority });
+    this.isPrioritizing = false;
   }
 
   togglePause() {
@@ -175,7 +182,7 @@ export class TaskView {
     setText(this.nowUp, `${t("upload")} ${rate(task.upload_rate_bytes_per_s)}`);
     this.side.hidden = isEnded(task);
     this.slider.show(task.limit);
-    for (const input of this.priority) input.checked = input.value === task.priority;
+    if (!this.isPrioritizing) for (const input of this.priority) input.checked = input.value === task.priority;
     setAttr(this.side, "data-live", live);
   }
 
