@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from thunderdl.engine.seeding import Seeding, SeedProgress
     from thunderdl.errors import ThunderdlError
     from thunderdl.mirroring import Mirror, Mirrored, mirror
-    from thunderdl.model import ContentKey, Digest, ExpiredLink, PieceHashes, Progress, Result, Status
+    from thunderdl.model import ContentKey, Digest, ExpiredLink, PieceHashes, Progress, Result, Status, Whole
     from thunderdl.options import Exists, Options, Priority
     from thunderdl.timetable import Timetable
 
@@ -31,7 +31,7 @@ _HOME = {
     "engine.seeding": ("SeedProgress", "Seeding"),
     "errors": ("ThunderdlError",),
     "mirroring": ("Mirror", "Mirrored", "mirror"),
-    "model": ("ContentKey", "Digest", "ExpiredLink", "PieceHashes", "Progress", "Result", "Status"),
+    "model": ("ContentKey", "Digest", "ExpiredLink", "PieceHashes", "Progress", "Result", "Status", "Whole"),
     "options": ("Exists", "Options", "Priority"),
     "timetable": ("Timetable",),
 }
@@ -39,7 +39,7 @@ _HOME = {
 __all__ = [
     "Client", "ContentKey", "Created", "Digest", "Exists", "ExpiredLink", "Mirror", "Mirrored", "Options",
     "PieceHashes", "Priority", "Progress", "Request", "Result", "SeedProgress", "Seeding", "Status", "Task",
-    "ThunderdlError", "Timetable", "__version__", "create_torrent", "download", "get", "mirror",
+    "ThunderdlError", "Timetable", "Whole", "__version__", "create_torrent", "download", "get", "mirror",
 ]  # fmt: skip
 
 

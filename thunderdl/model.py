@@ -311,3 +311,20 @@ class Result:
     validators: Validators = Validators()  # frozen
     notes: tuple[str, ...] = field(default=())
     error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A download that is whole and shared, for who goes on with it after a restart.
+
+    ``path``: of the file or folder; ``size_bytes``: of the files that were wanted; ``torrent``: path of the .torrent
+    that it is shared by; ``since``: when it was known to be whole, in Unix time; ``sent_bytes`` to peers and
+    ``shared_s`` of sharing, of all earlier runs.
+    """
+
+    path: str
+    size_bytes: int
+    torrent: str
+    since: float
+    sent_bytes: int = 0
+    shared_s: float = 0.0

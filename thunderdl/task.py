@@ -14,10 +14,21 @@ from thunderdl.engine.live import LIVE, change_urls, take, urls_of
 from thunderdl.engine.offers import Offer, metalink_named
 from thunderdl.engine.opening import for_url, origin_of
 from thunderdl.engine.session import Session
+from thunderdl.engine.whole import SharedAgain
 from thunderdl.errors import Cancelled, ThunderdlError, UsageError, shown_url
 from thunderdl.formats.links import REMOTE_SCHEMES, names_torrent, scheme_of
 from thunderdl.formats.old_links import is_ed2k, is_wrapped, opened, parse_ed2k
-from thunderdl.model import Explanation, FileProgress, PeerProgress, PieceTable, Progress, Result, Status, SwarmFacts
+from thunderdl.model import (
+    Explanation,
+    FileProgress,
+    PeerProgress,
+    PieceTable,
+    Progress,
+    Result,
+    Status,
+    SwarmFacts,
+    Whole,
+)
 from thunderdl.options import Options, Priority
 
 if TYPE_CHECKING:
@@ -36,7 +47,8 @@ class Request:
     URL has expired since it was begun, another link of the same file; ``renewed_url``: the one that an earlier run had
     got in its place, which gets nothing of what is for ``url`` unless both are of one server. ``size_bytes``: how long
     it is, where that is known: who has a file of another length is not used. ``on_commit``: called in a thread with the
-    finished file open, right before it gets its final name.
+    finished file open, right before it gets its final name. ``whole``: an earlier run of the program has brought all of
+    it, and was sharing it (:meth:`Task.whole`): it goes on with that, and fetches nothing.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -50,6 +62,7 @@ class Request:
     size_bytes: int | None = None
     renewed_url: str | None = None
     on_commit: Callable[[int], None] | None = None
+    whole: Whole | None = None
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -124,6 +137,23 @@ class Task:
     def is_sharing(self) -> bool:
         """Whether it is whole, and goes on only to be shared with peers."""
         return self._download.status is Status.SHARING
+
+    def whole(self, torrent: str) -> Whole | None:
+        """How its sharing stands, or stood when it was stopped, for a later :class:`Request`; None where it was not
+        shared. ``torrent``: where the caller keeps what :attr:`metainfo` is."""
+        sharing, path = self._download.sharing, self._download.path
+        if sharing is None or path is None:
+            return None
+        return Whole(
+            path=path, size_bytes=sharing.size_bytes, torrent=torrent, since=sharing.since,
+            sent_bytes=sharing.sent_bytes, shared_s=sharing.shared_s,
+        )  # fmt: skip
+
+    @property
+    def metainfo(self) -> bytes | None:
+        """The .torrent that it is shared by; None before it is."""
+        sharing = self._download.sharing
+        return sharing.shared.torrent.metainfo if sharing is not None else None
 
     @property
     def over(self) -> asyncio.Future[Result]:
@@ -294,6 +324,8 @@ class Task:
 
     def _new_download(self) -> Download:
         request, options, removed = self._request, self._options, self._removed
+        if request.whole is not None:
+            return SharedAgain(self._session, options, request.url, request.whole)
         if self._is_to_recheck:
             self._is_to_recheck, options = False, replace(options, verify_resumed=True)
         by_torrent = names_torrent(request.url) and options.follow

@@ -31,7 +31,8 @@ AGAIN_S = 0.3
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shareable:
     """What is shared. ``names``: of the files below ``folder``, by number in the torrent; ``files``: the numbers of
-    those that are there, None for all; ``peers``: who may want it; ``sent_bytes``: what peers had of it already."""
+    those that are there, None for all; ``peers``: who may want it; ``sent_bytes``: what peers had of it already;
+    ``shared_s``: how long it was shared already."""
 
     torrent: Torrent
     folder: str
@@ -39,6 +40,7 @@ class Shareable:
     files: frozenset[int] | None = None
     peers: tuple[tuple[str, int], ...] = ()
     sent_bytes: int = 0
+    shared_s: float = 0.0
 
     @property
     def size_bytes(self) -> int:
@@ -106,7 +108,9 @@ class SharingBack:
         self.uploads: Uploads | None = None
         self.goal = goal_of(options)
         self._fault: ThunderdlError | None = None
-        self._began = time.monotonic()
+        self._began: float | None = None
+        # What was whole then has not been changed before.
+        self.since = time.time()
 
     @property
     def last(self) -> Look:
@@ -120,6 +124,11 @@ class SharingBack:
     @property
     def size_bytes(self) -> int:
         return self.shared.size_bytes
+
+    @property
+    def shared_s(self) -> float:
+        """How long it was shared, earlier runs included."""
+        return self.shared.shared_s + (time.monotonic() - self._began if self._began is not None else 0.0)
 
     async def start(self) -> None:
         """Join the swarm as one who has it. Raises SwarmFault, UsageError."""
@@ -142,8 +151,7 @@ class SharingBack:
             await self._member.look()
             if self._fault is not None:
                 raise self._fault
-            shared_s = time.monotonic() - self._began
-            goal = self.goal
+            goal, shared_s = self.goal, self.shared_s
             if reached := goal.reached(self.sent_bytes, self.size_bytes, shared_s):
                 return reached
             left_s = LOOK_S if goal.seconds is None else min(LOOK_S, goal.seconds - shared_s)
