@@ -18,6 +18,7 @@ from typing import Any
 
 from thunderdl.daemon.events import Event, Subscription, What
 from thunderdl.daemon.jobs import Job
+from thunderdl.daemon.unwaited import unwaited
 from thunderdl.errors import printable, shown_url
 
 # So long a program may run, so long an address may take to answer, so many run at once.
@@ -113,7 +114,7 @@ async def _run_program(argv: Sequence[str], facts: Mapping[str, str], notes: lis
 async def _tell(webhook: str, facts: Mapping[str, str], notes: list[str]) -> None:
     for attempt in range(_TRIES):
         try:
-            await asyncio.to_thread(_post, webhook, facts)
+            await unwaited("thunderdl-webhook", partial(_post, webhook, facts))
         except (OSError, ValueError) as error:
             reason = printable(str(error))
         else:
