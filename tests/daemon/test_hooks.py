@@ -185,3 +185,21 @@ def test_the_end_waits_for_no_webhook_that_does_not_answer(monkeypatch: pytest.M
         assert time.monotonic() - began < module.WEBHOOK_S / 2
         for each in accepted:
             each.close()
+
+
+def test_a_webhook_that_does_not_speak_http_costs_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TRIES", 1)
+
+    def answer(listening: socket.socket) -> None:
+        connection = listening.accept()[0]
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"\x1b[31mgarbage\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=answer, args=(listening,))
+        thread.start()
+        (note,) = attended(Hooks(webhook=f"http://127.0.0.1:{listening.getsockname()[1]}/"), What.COMPLETED)
+        thread.join()
+    assert "was not reached" in note
+    assert "\x1b" not in note

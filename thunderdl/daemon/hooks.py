@@ -7,6 +7,7 @@ fails, hangs or is missing costs a note and nothing else.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import urllib.error
@@ -115,7 +116,8 @@ async def _tell(webhook: str, facts: Mapping[str, str], notes: list[str]) -> Non
     for attempt in range(_TRIES):
         try:
             await unwaited("thunderdl-webhook", partial(_post, webhook, facts))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # The last for an answer that is no HTTP.
             reason = printable(str(error))
         else:
             return
