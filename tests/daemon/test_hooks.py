@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import gc
 import json
+import socket
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -165,3 +167,39 @@ def test_a_webhook_is_told_again_after_a_fault_and_nowhere_else(
         thread.join()
     assert {json.loads(body)["gid"] for body in handler.bodies} == {GID}
     assert not any("secret" in note for note in notes)
+
+
+def test_the_end_waits_for_no_webhook_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LAST_S", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        deaf.setblocking(False)
+        accepted: list[socket.socket] = []
+
+        def is_asked() -> bool:
+            with contextlib.suppress(BlockingIOError):
+                accepted.append(deaf.accept()[0])
+            return bool(accepted)
+
+        began = time.monotonic()
+        attended(Hooks(webhook=f"http://127.0.0.1:{deaf.getsockname()[1]}/"), What.COMPLETED, done=is_asked)
+        assert time.monotonic() - began < module.WEBHOOK_S / 2
+        for each in accepted:
+            each.close()
+
+
+def test_a_webhook_that_does_not_speak_http_costs_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TRIES", 1)
+
+    def answer(listening: socket.socket) -> None:
+        connection = listening.accept()[0]
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"\x1b[31mgarbage\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=answer, args=(listening,))
+        thread.start()
+        (note,) = attended(Hooks(webhook=f"http://127.0.0.1:{listening.getsockname()[1]}/"), What.COMPLETED)
+        thread.join()
+    assert "was not reached" in note
+    assert "\x1b" not in note

@@ -155,6 +155,23 @@ def test_the_line_is_moved_and_a_priority_takes_its_place(tmp_path: Path, server
     asyncio.run(run())
 
 
+def test_the_order_that_priorities_make_is_there_after_a_restart(tmp_path: Path, server: LoopbackServer) -> None:
+    """Each takes half of what is left between two ranks, so that all are numbered anew at some time."""
+
+    async def before() -> list[str]:
+        async with running(tmp_path) as queue:
+            first, *others = await lined_up(queue, server, 70)
+            for job in (first, *reversed(others[9:])):
+                await queue.change(job, replace(job.wish, priority=Priority.HIGH))
+            return names(queue)
+
+    async def after() -> list[str]:
+        async with running(tmp_path) as queue:
+            return names(queue)
+
+    assert asyncio.run(before()) == asyncio.run(after())
+
+
 @pytest.mark.parametrize(
     ("urls", "options", "told"),
     [

@@ -7,5 +7,5 @@ records.py    tasks as rows, pure                claims.py      files that were 
 places.py     where a task may be saved          documents.py   torrents and metalinks from outside
 events.py     what happens, to who listens       hooks.py       programs and a webhook that hear of it
 watching.py   folders that are looked into       clearing.py    files that go with their task
-rechecking.py what is there, checked again
+rechecking.py what is there, checked again        unwaited.py   calls that the stop does not wait for
 """

@@ -7,6 +7,7 @@ fails, hangs or is missing costs a note and nothing else.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import urllib.error
@@ -18,6 +19,7 @@ from typing import Any
 
 from thunderdl.daemon.events import Event, Subscription, What
 from thunderdl.daemon.jobs import Job
+from thunderdl.daemon.unwaited import unwaited
 from thunderdl.errors import printable, shown_url
 
 # So long a program may run, so long an address may take to answer, so many run at once.
@@ -113,8 +115,9 @@ async def _run_program(argv: Sequence[str], facts: Mapping[str, str], notes: lis
 async def _tell(webhook: str, facts: Mapping[str, str], notes: list[str]) -> None:
     for attempt in range(_TRIES):
         try:
-            await asyncio.to_thread(_post, webhook, facts)
-        except (OSError, ValueError) as error:
+            await unwaited("thunderdl-webhook", partial(_post, webhook, facts))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # The last for an answer that is no HTTP.
             reason = printable(str(error))
         else:
             return

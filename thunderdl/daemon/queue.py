@@ -310,18 +310,18 @@ class Queue:
         task = self._running.get(job)
         if task is not None and job.leaving is None and wish != before:
             self._change_running(task, before, wish)
-        job.wish = wish
+        job.wish, touched = wish, list[Job]()
         if wish.priority is not before.priority and job.state.is_in_line:
             weight = wish.priority.weight
             self._line.remove(job)
-            self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
+            touched += self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
             self.events.publish(What.MOVED, job)
-        await self.tell_changed(job)
+        await self.tell_changed(job, *touched)
 
-    async def tell_changed(self, job: Job) -> None:
-        """Write it down, and tell whoever listens: what is known of it is another now. Raises StorageError."""
+    async def tell_changed(self, job: Job, *touched: Job) -> None:
+        """Write it and those down, and tell whoever listens that something of it is another now. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
-        await self.store.save([job])
+        await self.store.save({job, *touched})
 
     async def change_rules(self, settings: Mapping[str, object]) -> None:
         """Settings that hold for the whole queue, from now on and after a restart. Raises UsageError."""

@@ -3,11 +3,12 @@ is complete by the checksum that it was found right by."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
+from functools import partial
 
 from thunderdl.daemon.jobs import Job, State
 from thunderdl.daemon.queue import NotNow, Queue
+from thunderdl.daemon.unwaited import unwaited
 from thunderdl.errors import BadContent, UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
 from thunderdl.model import Digest
@@ -38,7 +39,7 @@ async def _recheck_file(queue: Queue, job: Job) -> None:
     digest = next(filter(None, map(_digest, outcome.verified)), None) if outcome else None
     if outcome is None or outcome.path is None or digest is None:
         raise NotNow(f"{job.gid}: no checksum of the whole file was known, so there is nothing to check it with.")
-    found = await asyncio.to_thread(hash_file, outcome.path, digest.algorithm)
+    found = await unwaited("thunderdl-recheck", partial(hash_file, outcome.path, digest.algorithm))
     if not digest.covers(found):
         raise BadContent(outcome.path, str(digest), printable(str(found)))
     if _UNCHANGED not in outcome.notes:
