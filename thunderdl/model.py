@@ -319,7 +319,7 @@ class Whole:
 
     ``path``: of the file or folder; ``size_bytes``: of the files that were wanted; ``torrent``: path of the .torrent
     that it is shared by; ``since``: when it was known to be whole, in Unix time; ``sent_bytes`` to peers and
-    ``shared_s`` of sharing, of all earlier runs.
+    ``shared_s`` of sharing, of all earlier runs; the others as in the :class:`Result` of the download.
     """
 
     path: str
@@ -328,3 +328,6 @@ class Whole:
     since: float
     sent_bytes: int = 0
     shared_s: float = 0.0
+    seconds: float = 0.0
+    verified: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -146,7 +146,8 @@ class Task:
             return None
         return Whole(
             path=path, size_bytes=sharing.size_bytes, torrent=torrent, since=sharing.since,
-            sent_bytes=sharing.sent_bytes, shared_s=sharing.shared_s,
+            sent_bytes=sharing.sent_bytes, shared_s=sharing.shared_s, seconds=self._download.seconds,
+            verified=self._download.verified, notes=tuple(self._download.notes),
         )  # fmt: skip
 
     @property
@@ -191,7 +192,7 @@ class Task:
             await check_place(self._session, offer, self._options)
         except ThunderdlError as error:
             download.status = Status.FAILED
-            return download.result(None, (), error)
+            return download.result(None, error)
         return await download.run()
 
     def cancel(self) -> None:
@@ -309,7 +310,7 @@ class Task:
         if not run.cancelled():
             # A bug in one download is that download's failure alone.
             bug = run.exception()
-            failed = self._download.result(None, (), bug if isinstance(bug, Exception) else Cancelled())
+            failed = self._download.result(None, bug if isinstance(bug, Exception) else Cancelled())
             self._over.set_result(run.result() if bug is None else replace(failed, status=Status.FAILED))
         elif wanted is Status.PAUSED:
             self._download.status = Status.PAUSED
@@ -320,7 +321,7 @@ class Task:
 
     def _stopped(self) -> Result:
         self._download.status = Status.CANCELLED
-        return self._download.result(None, (), Cancelled())
+        return self._download.result(None, Cancelled())
 
     def _new_download(self) -> Download:
         request, options, removed = self._request, self._options, self._removed

@@ -14,7 +14,7 @@ from thunderdl.daemon.rules import Rules
 from thunderdl.options import Options
 from thunderdl.timetable import Timetable
 
-LIMIT_S = 15.0
+LIMIT_S = 30.0
 
 
 def rules_of(folder: Path, **changes: object) -> Rules:

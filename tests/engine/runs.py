@@ -18,7 +18,7 @@ from thunderdl.model import PieceHashes, Progress, Result, Status
 from thunderdl.options import Options
 
 # No run of a test may take longer: a hang is a failure with a name.
-LIMIT_S = 15.0
+LIMIT_S = 30.0
 # Silence that a server may show where a test waits for the give-up.
 SHORT_S = 0.3
 _SENTENCE = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e]+\.")

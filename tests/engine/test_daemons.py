@@ -10,7 +10,7 @@ import pytest
 
 from thunderdl.sources.http.daemons import DaemonThreads
 
-LIMIT_S = 10
+LIMIT_S = 30
 
 
 def test_results_and_errors_come_through_the_future() -> None:

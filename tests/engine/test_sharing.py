@@ -13,6 +13,7 @@ import pytest
 from tests.servers import misbehave as m
 from tests.servers.exchange import Reply, Request, generated, plain
 from tests.servers.loopback import Limits, LoopbackServer, Resource
+from tests.stopwatch import Stopwatch
 from thunderdl import Client, Options, Priority, Status
 from thunderdl import Request as Wanted
 from thunderdl.client import Task
@@ -23,7 +24,7 @@ from thunderdl.engine.opening import back_off_s
 from thunderdl.errors import ThunderdlError
 
 KIB, MIB = 1024, 1024 * 1024
-LIMIT_S = 20.0
+LIMIT_S = 30.0
 OTHER = generated(256 * MIB, seed=2)
 
 
@@ -64,11 +65,11 @@ def test_a_small_file_does_not_wait_behind_a_big_one(tmp_path: Path, monkeypatch
         async def script(client: Client) -> None:
             big = client.add(server.url("/big"))
             await until(lambda: lanes(big) >= 3)
-            began = time.monotonic()
+            watch = Stopwatch()
             for number in range(5):
                 result = await client.add(server.url("/small"), out=f"small{number}")
                 assert result.status is Status.COMPLETE
-            assert time.monotonic() - began < 1.0
+            assert watch.took_s < 1.0
             assert lanes(big) >= 2
             assert server.peak_connections <= 4 + 1
 
@@ -241,12 +242,12 @@ def test_a_broken_url_does_not_slow_down_its_host(tmp_path: Path) -> None:
     with LoopbackServer(files) as server:
 
         async def script(client: Client) -> None:
-            began = time.monotonic()
+            watch = Stopwatch()
             done = 0
             async for result in client.run(Wanted(server.url(path)) for path in files):
                 done += result.error is None
                 if done == 99:
                     break
-            assert time.monotonic() - began < 1.0
+            assert watch.took_s < 1.0
 
         with_client(tmp_path, script)

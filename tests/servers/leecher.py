@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import libtorrent as lt
 
-_LIMIT_S = 20.0
+_LIMIT_S = 30.0
 SETTINGS: Mapping[str, Any] = {
     "listen_interfaces": "127.0.0.1:0", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
     "enable_natpmp": False, "enable_outgoing_utp": False, "allow_multiple_connections_per_ip": True,

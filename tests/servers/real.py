@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.servers.certificates import Identity
 from tests.servers.programs import need
 
-_START_LIMIT_S = 10.0
+_START_LIMIT_S = 30.0
 _ATTEMPTS = 3
 
 

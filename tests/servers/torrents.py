@@ -12,7 +12,7 @@ from typing import Any, cast
 import libtorrent as lt
 
 KINDS = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only, "hybrid": 0}
-_LIMIT_S = 10.0
+_LIMIT_S = 30.0
 _FLAGS_OFF = lt.torrent_flags.auto_managed | lt.torrent_flags.paused
 
 

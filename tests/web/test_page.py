@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytest.importorskip("playwright.sync_api", reason="the page's tests want playwright")
 from playwright.sync_api import expect
 
-expect.set_options(timeout=8000)
+expect.set_options(timeout=20_000)
 
 
 def names(page: Page, area: str = "#waiting") -> list[str]:

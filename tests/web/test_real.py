@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytest.importorskip("playwright.sync_api", reason="the page's tests want playwright")
 from playwright.sync_api import expect
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=20_000)
 MIB = 1 << 20
 DROP = """([name, bytes]) => {
   const data = new DataTransfer();

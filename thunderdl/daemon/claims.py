@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
+from collections.abc import Callable
 
-from thunderdl.daemon.jobs import Claim
+from thunderdl.daemon.jobs import Claim, Job
+from thunderdl.daemon.store import Store
+from thunderdl.errors import StorageError
 from thunderdl.storage.files import JOURNAL_SUFFIX, part_path, remove_leftover
 
 
@@ -14,6 +18,18 @@ def claim_of(fd: int, folder: str) -> Claim:
     found = os.fstat(fd)
     size = found.st_size if stat.S_ISREG(found.st_mode) else 0
     return Claim(device=found.st_dev, inode=found.st_ino, folder=folder, size_bytes=size, modified_ns=found.st_mtime_ns)
+
+
+def claiming(job: Job, folder: str, store: Store) -> Callable[[int], None]:
+    """What claims the job's file, open and about to get its final name in ``folder``, for a thread of the disk's."""
+
+    def claim(fd: int) -> None:
+        job.claim = claim_of(fd, folder)
+        # It waits until the claim is on the disk.
+        with contextlib.suppress(StorageError):
+            store.write([job]).result()
+
+    return claim
 
 
 def is_claimed(claim: Claim, path: str) -> bool:

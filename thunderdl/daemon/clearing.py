@@ -43,12 +43,11 @@ async def remove_with_files(queue: Queue, job: Job) -> None:
 
     The files first: where the disk is full there is no room before for what is to be written.
     """
-    found = await _found(queue, job)
+    found, has_ended = await _found(queue, job), job.state.has_ended
     with queue.reserving([job.gid]):
-        has_ended = job.state.has_ended
-        is_written = has_ended or await _stop(queue, job)
+        is_written = job.state.has_ended or await _stop(queue, job)
         await asyncio.to_thread(_remove, found, tuple(queue.rules.roots))
-        if has_ended:
+        if has_ended or (job.state is State.COMPLETE and found.begun is None):
             await queue.forget([job])
         elif not is_written:
             await queue.store.save([job])
@@ -69,19 +68,29 @@ async def _stop(queue: Queue, job: Job) -> bool:
 
 async def _found(queue: Queue, job: Job) -> _Found:
     task, outcome = queue.task(job), job.outcome
-    if task is not None:
+    if task is not None and not task.is_sharing:
         return _begun(queue, job, task.progress().path)
-    if outcome is None or not outcome.name:
+    if task is not None:
+        path = task.progress().path
+    elif job.whole is not None:
+        path = job.whole.path
+    elif outcome is None or not outcome.name:
         return _Found()
-    if job.state is not State.COMPLETE or outcome.path is None:
+    elif job.state is not State.COMPLETE or outcome.path is None:
         return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
-    inside(os.path.dirname(outcome.path), queue.rules.roots)
-    is_folder = await asyncio.to_thread(os.path.isdir, outcome.path)
-    if not await _is_its_own(queue, job, outcome.path, is_folder=is_folder):
+    else:
+        path = outcome.path
+    return await _saved(queue, job, path) if path is not None else _Found()
+
+
+async def _saved(queue: Queue, job: Job, path: str) -> _Found:
+    inside(os.path.dirname(path), queue.rules.roots)
+    is_folder = await asyncio.to_thread(os.path.isdir, path)
+    if not await _is_its_own(queue, job, path, is_folder=is_folder):
         return _Found()
     if not is_folder:
-        return _Found(saved=[outcome.path])
-    return _Found(await _listed(queue, job, outcome.path), outcome.path)
+        return _Found(saved=[path])
+    return _Found(await _listed(queue, job, path), path)
 
 
 async def _is_its_own(queue: Queue, job: Job, path: str, *, is_folder: bool) -> bool:
@@ -123,9 +132,10 @@ def _is_at(queue: Queue, other: Job, path: str) -> bool:
 
 async def _listed(queue: Queue, job: Job, folder: str) -> Sequence[str]:
     """The files of a folder, by the torrent that is kept of it."""
-    if not queue.store.is_document(job.wish.url):
+    document = job.whole.torrent if job.whole is not None else job.wish.url
+    if not queue.store.is_document(document):
         raise NotNow(f"{printable(folder)} is a folder whose list of files is not kept; remove it by hand.")
-    torrent = await queue.client.torrent(job.wish.url)
+    torrent = await queue.client.torrent(document)
     return [os.path.join(folder, file.path.partition("/")[2] or file.path) for file in torrent.files]
 
 

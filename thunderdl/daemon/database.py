@@ -35,6 +35,7 @@ MIGRATIONS = (
     CREATE INDEX job_by_state ON job (state) WHERE ended_at IS NULL;
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
     """,
+    "ALTER TABLE job ADD COLUMN whole TEXT;",
 )
 # So many writes share a commit at most: nobody waits long for those that came after it.
 MOST_TOGETHER = 1000

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import enum
+import os
 import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from thunderdl.model import Result, Status
+from thunderdl.errors import ThunderdlError
+from thunderdl.model import Progress, Result, Status, Whole
 from thunderdl.options import Priority
 
 # One value of an option as it was written; several where the option repeats.
@@ -91,7 +93,8 @@ class Claim:
 @dataclass(slots=True, eq=False)
 class Job:
     """One task. ``rank``: its place among those in line, smaller is sooner; kept while it is active. ``leaving``: the
-    state that one that runs is being stopped for; on the disk it has that already."""
+    state that one that runs is being stopped for; on the disk it has that already. ``whole``: of one that has not ended
+    and is whole: it goes on being shared."""
 
     gid: str
     wish: Wish
@@ -103,6 +106,7 @@ class Job:
     outcome: Outcome | None = None
     claim: Claim | None = None
     leaving: State | None = None
+    whole: Whole | None = None
 
 
 def new_gid() -> str:
@@ -115,3 +119,18 @@ def state_of(result: Result) -> State:
     if result.status in (Status.COMPLETE, Status.SKIPPED):
         return State.COMPLETE
     return State.REMOVED if result.status is Status.CANCELLED else State.FAILED
+
+
+def outcome_of(result: Result, seen: Progress) -> Outcome:
+    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds. That somebody
+    stopped it is nothing that is wrong with it."""
+    error, path = result.error, result.path
+    told = str(error) if error is not None and result.status is not Status.CANCELLED else ""
+    return Outcome(
+        name=os.path.basename(path or seen.path or ""), path=path,
+        size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
+        uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
+        notes=result.notes, error=told,
+        kind=type(error).__name__ if error is not None else "",
+        exit_code=error.exit_code if isinstance(error, ThunderdlError) else int(error is not None),
+    )  # fmt: skip

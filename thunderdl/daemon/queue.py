@@ -18,12 +18,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from thunderdl.client import Client
-from thunderdl.daemon.claims import claim_of, finished_by
+from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
-from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, state_of
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, outcome_of, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
 from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
+from thunderdl.daemon.shares import Shares
 from thunderdl.daemon.store import Store
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen, printable
@@ -71,7 +72,7 @@ class Queue:
         self._reserved: set[str] = set()
         self._line = Line()
         self._running: dict[Job, Task] = {}
-        self._sharing: set[Job] = set()
+        self._shares = Shares(self.store)
         self._ended: dict[str, Job] = {}
         self._is_closing = False
         self._judged: tuple[Rules, int, str] | None = None
@@ -228,6 +229,7 @@ class Queue:
             if job.state is State.PAUSED:
                 job.state = State.WAITING
                 self._line.wake()
+                self._shares.await_turn(job)
                 self.events.publish(What.CHANGED, job)
             else:
                 job.leaving = State.WAITING
@@ -242,7 +244,8 @@ class Queue:
             self._leave(job, State.REMOVED)
         else:
             self._line.remove(job)
-            self._end(job, State.REMOVED, job.outcome or Outcome(kind="Cancelled"))
+            state = State.REMOVED if job.whole is None else State.COMPLETE
+            self._end(job, state, job.outcome or Outcome(kind="Cancelled"))
         await self.store.save([job])
         self._fill()
 
@@ -319,7 +322,7 @@ class Queue:
         await self.tell_changed(job, *touched)
 
     async def tell_changed(self, job: Job, *touched: Job) -> None:
-        """Write it and those down, and tell whoever listens that something of it is another now. Raises StorageError."""
+        """Write it and those down, and tell whoever listens that something of it has changed. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
         await self.store.save({job, *touched})
 
@@ -364,16 +367,21 @@ class Queue:
 
     def _fill(self) -> None:
         """Begin as many as may run."""
-        if self._is_closing or not self.rules.runs_at(second_of_week()):
+        if self._is_closing:
             return
-        now = self._clock()
-        while len(self._running) - len(self._sharing) < self.rules.options.jobs:
-            # Not those that are not on the disk yet: nobody has been told that they are there.
-            job = self._line.first(lambda job: job.wish.not_before <= now and job.gid in self._jobs)
-            if job is None:
-                return
+        for job in self._shares.due():
             self._line.remove(job)
             self._begin(job)
+        if not self.rules.runs_at(second_of_week()):
+            return
+        now = self._clock()
+        while len(self._running) - len(self._shares) < self.rules.options.jobs:
+            # Not those that are not on the disk yet: nobody has been told that they are there.
+            found = self._line.first(lambda job: job.wish.not_before <= now and job.gid in self._jobs)
+            if found is None:
+                return
+            self._line.remove(found)
+            self._begin(found)
 
     def _begin(self, job: Job) -> None:
         try:
@@ -385,20 +393,15 @@ class Queue:
             return
         job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), None
         self._running[job] = task
+        if job.whole is not None:
+            self._shares.add(job)
         task.over.add_done_callback(lambda over: self._is_over(job, over.result()))
         self.events.publish(What.STARTED, job)
         self.store.save_soon([job])
 
     def _request(self, job: Job, options: Options) -> Request:
         first, *others = job.wish.urls
-
-        def claim(fd: int) -> None:
-            # In a thread of the disk's: it waits until the claim is on the disk.
-            job.claim = claim_of(fd, options.dir)
-            with contextlib.suppress(StorageError):
-                self.store.write([job]).result()
-
-        return Request(first, tuple(others), options, on_commit=claim)
+        return Request(first, tuple(others), options, on_commit=claiming(job, options.dir, self.store), whole=job.whole)
 
     def _change_running(self, task: Task, before: Wish, wish: Wish) -> None:
         """What can change while it runs changes at once, for the rest the task begins again. Raises UsageError."""
@@ -418,22 +421,26 @@ class Queue:
         self._running[job].cancel()
 
     def _is_over(self, job: Job, result: Result) -> None:
-        seen = self._running.pop(job).progress()
-        self._sharing.discard(job)
-        if self._is_closing and result.status is Status.CANCELLED:
+        task = self._running.pop(job)
+        whole = self._shares.ended(job, task)
+        # Of what is whole only the sharing was stopped.
+        is_stopped = result.status is Status.CANCELLED or (whole is not None and (self._is_closing or job.leaving))
+        job.whole = whole if is_stopped else None
+        if self._is_closing and is_stopped:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
+            self.store.save_soon([job] if whole is not None else [])
             return
         state, job.leaving = job.leaving, None
-        outcome = _outcome_of(result, seen)
+        outcome = outcome_of(result, task.progress())
         touched: Iterable[Job] = ()
-        if result.status is not Status.CANCELLED:
+        if not is_stopped:
             self._end(job, state_of(result), outcome)
         elif state in (State.PAUSED, State.WAITING):
             job.state, job.outcome = state, outcome
             touched = self._line.come_back(job)
             self.events.publish(What.PAUSED if state is State.PAUSED else What.CHANGED, job)
         else:
-            self._end(job, State.REMOVED, outcome)
+            self._end(job, State.REMOVED if whole is None else State.COMPLETE, outcome)
         self.store.save_soon([job, *touched])
         self._fill()
 
@@ -443,7 +450,7 @@ class Queue:
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:
-        job.state, job.outcome, job.ended_at = state, outcome, self._clock()
+        job.state, job.outcome, job.ended_at, job.whole = state, outcome, self._clock(), None
         self._ended[job.gid] = job
         while len(self._ended) > MOST_ENDED:
             oldest = next(iter(self._ended))
@@ -457,11 +464,12 @@ class Queue:
         while True:
             await asyncio.sleep(TICK_S)
             for job, task in list(self._running.items()):
-                if job not in self._sharing and task.is_sharing:
-                    self._sharing.add(job)
+                if job not in self._shares and task.is_sharing:
+                    self._shares.add(job)
                     self.events.publish(What.SHARED, job)
+            await self._shares.keep(self._running)
             if not self.rules.runs_at(second_of_week()):
-                for job in self._running.keys() - self._sharing:
+                for job in [job for job in self._running if job not in self._shares]:
                     if job.leaving is None:
                         self._leave(job, State.WAITING)
             self.store.save_soon()
@@ -473,28 +481,14 @@ class Queue:
         for job in reversed(await self.store.ended_jobs(most=MOST_ENDED)):
             self._jobs[job.gid] = self._ended[job.gid] = job
         found = await self.store.open_jobs()
-        ran = {job for job in found if job.state is State.ACTIVE or job.claim is not None}
+        ran = {job for job in found if job.state is State.ACTIVE or job.claim is not None or job.whole is not None}
         for job in ran:
             job.state = State.PAUSED if job.state is State.PAUSED else State.WAITING
-            if job.claim and (path := await asyncio.to_thread(finished_by, job.claim)) is not None:
-                size = job.claim.size_bytes
-                name = os.path.basename(path)
+            claim = job.claim if job.whole is None else None
+            if claim is not None and (path := await asyncio.to_thread(finished_by, claim)) is not None:
+                name, size = os.path.basename(path), claim.size_bytes
                 self._end(job, State.COMPLETE, Outcome(name=name, path=path, size_bytes=size, done_bytes=size))
+            self._shares.await_turn(job)
         self._line = Line(job for job in found if not job.state.has_ended)
         self._jobs.update((job.gid, job) for job in found)
         await self.store.save(ran.union(self._line.changed))
-
-
-def _outcome_of(result: Result, seen: Progress) -> Outcome:
-    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds. That somebody
-    stopped it is nothing that is wrong with it."""
-    error, path = result.error, result.path
-    told = str(error) if error is not None and result.status is not Status.CANCELLED else ""
-    return Outcome(
-        name=os.path.basename(path or seen.path or ""), path=path,
-        size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
-        uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
-        notes=result.notes, error=told,
-        kind=type(error).__name__ if error is not None else "",
-        exit_code=error.exit_code if isinstance(error, ThunderdlError) else int(error is not None),
-    )  # fmt: skip

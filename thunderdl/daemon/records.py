@@ -12,9 +12,23 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from thunderdl.daemon.jobs import GID, Claim, Job, Outcome, State, Text, Wish
+from thunderdl.model import Whole
 from thunderdl.options import Priority
 
-COLUMNS = ("gid", "state", "rank", "name", "url", "added_at", "began_at", "ended_at", "wish", "outcome", "claim")
+COLUMNS = (
+    "gid",
+    "state",
+    "rank",
+    "name",
+    "url",
+    "added_at",
+    "began_at",
+    "ended_at",
+    "wish",
+    "outcome",
+    "claim",
+    "whole",
+)
 SAVE = (
     f"INSERT INTO job ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (gid) DO UPDATE SET "
     + ",".join(f"{column}=excluded.{column}" for column in COLUMNS[1:])
@@ -36,11 +50,12 @@ def row_of(job: Job) -> tuple[object, ...]:
     """In the order of COLUMNS."""
     outcome = _compact(_told(job.outcome)) if job.outcome else None
     claim = _compact(_told(job.claim)) if job.claim else None
+    whole = _compact(_told(job.whole)) if job.whole else None
     name = (job.outcome.name if job.outcome else "") or job.wish.name
     return (
         job.gid, (job.leaving or job.state).value, job.rank,
         name, job.wish.url, job.added_at, job.began_at, job.ended_at,
-        _compact(_told_wish(job.wish)), outcome, claim,
+        _compact(_told_wish(job.wish)), outcome, claim, whole,
     )  # fmt: skip
 
 
@@ -52,13 +67,13 @@ class Reader:
 
     def job_of(self, row: Sequence[Any]) -> Job:
         """Of a row that OPEN, ENDED or ONE found. Raises ValueError for what is no task."""
-        gid, state, rank, added_at, began_at, ended_at, wish, outcome, claim = row
+        gid, state, rank, added_at, began_at, ended_at, wish, outcome, claim, whole = row
         try:
             if not GID.fullmatch(gid):
                 raise ValueError("no gid")
             return Job(
                 gid, self._wish_of(json.loads(wish)), _STATES[state], float(rank), float(added_at), began_at, ended_at,
-                _made(Outcome, outcome), _made(Claim, claim),
+                _made(Outcome, outcome), _made(Claim, claim), whole=_made(Whole, whole),
             )  # fmt: skip
         except (TypeError, KeyError, RecursionError) as error:
             raise ValueError(f"not a task: {error}") from None
@@ -99,7 +114,7 @@ def _told_wish(wish: Wish) -> dict[str, object]:
     return told
 
 
-def _told(value: Outcome | Claim) -> dict[str, object]:
+def _told(value: Outcome | Claim | Whole) -> dict[str, object]:
     return {each.name: getattr(value, each.name) for each in fields(value)}
 
 

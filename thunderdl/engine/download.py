@@ -90,6 +90,7 @@ class Download:
         self.target: Target | None = None
         # What it got, which may be another name, once all is there.
         self.saved_path: str | None = None
+        self.verified: tuple[str, ...] = ()
         self.version = Version()
         self.content_key: ContentKey | None = None
         self.single_bytes = 0
@@ -124,10 +125,9 @@ class Download:
         """Download it; how it ended. Raises only CancelledError."""
         self.status, self.started = Status.ACTIVE, time.monotonic()
         path: str | None = None
-        verified: tuple[str, ...] = ()
         error: ThunderdlError | None = None
         try:
-            path, verified = await self._download()
+            path, self.verified = await self._download()
             self.saved_path, self.status = path, Status.COMPLETE
         except Skipped as skipped:
             path, self.status = skipped.path, Status.SKIPPED
@@ -153,20 +153,25 @@ class Download:
         self.ended = time.monotonic()
         if self.status is Status.COMPLETE and path is not None:
             await self._share(path)
-        return self.result(path, verified, error)
+        return self.result(path, error)
 
-    def result(self, path: str | None, verified: tuple[str, ...] = (), error: Exception | None = None) -> Result:
+    def result(self, path: str | None, error: Exception | None = None) -> Result:
         """The Result as things stand."""
         sources = source_progress(self)
         size = self.version.size if self.version.size is not None else self.single_bytes
         return Result(
             url=self.url, path=path, bytes=size if path else 0,
-            seconds=(self.ended or time.monotonic()) - self.started, status=self.status, verified=verified,
+            seconds=self.seconds, status=self.status, verified=self.verified if path else (),
             resumed_bytes=self.ranged.resumed_bytes if self.ranged else 0,
             wasted_bytes=sum(source.wasted_bytes for source in sources), sources=sources,
             uploaded_bytes=self.uploaded_bytes, content_key=self.content_key,
             validators=self.version.validators, notes=tuple(self.notes), error=error,
         )  # fmt: skip
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or takes so far; sharing is no part of it."""
+        return (self.ended or time.monotonic()) - self.started
 
     def marker(self) -> Mark | None:
         """What is done with the finished file before it gets its final name: marks that tell of where it came from,
@@ -459,14 +464,9 @@ class Download:
         self.target = choose_target(self.candidates.origin.url, opening.head, self.options)
         signed = await self.signed(self.target.path, body) if self._signed is not None else ()
         path, verified, self.content_key = await save_small(
-            self.session,
-            self.options,
-            self.target,
-            body,
-            self.marker(),
-            begun_as=self.begun_as,
+            self.session, self.options, self.target, body, self.marker(), begun_as=self.begun_as,
             waits=self.on_commit is not None,
-        )
+        )  # fmt: skip
         return path, (*verified, *signed)
 
     def _losses_of_a_small_one(self) -> Iterator[str]:

@@ -21,7 +21,12 @@ class SharedAgain(Download):
     def __init__(self, session: Session, options: Options, url: str, whole: Whole) -> None:
         super().__init__(session, (), options, url)
         self._whole, self.saved_path, self.target = whole, whole.path, Target(whole.path)
+        self.notes += whole.notes
         self.version, self.single_bytes = Version(size=whole.size_bytes), whole.size_bytes
+
+    @property
+    def seconds(self) -> float:
+        return self._whole.seconds
 
     async def _download(self) -> tuple[str, tuple[str, ...]]:
         """Look whether it can be shared; it is whole in any case."""
@@ -37,4 +42,4 @@ class SharedAgain(Download):
             self.notes.append(f"not shared any more: {str(error).rstrip('.')}")
         else:
             self.ranged = shared
-        return whole.path, ()
+        return whole.path, whole.verified

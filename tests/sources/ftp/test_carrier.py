@@ -16,7 +16,7 @@ from thunderdl.sources.http.events import Broke, Finished
 from thunderdl.sources.http.mover import Mover
 from thunderdl.sources.http.transfer import Transfer
 
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 
 
 class _Waiting:
