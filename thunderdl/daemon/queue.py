@@ -316,10 +316,6 @@ class Queue:
             self._line.remove(job)
             touched += self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
             self.events.publish(What.MOVED, job)
-        await self.tell_changed(job, *touched)
-
-    async def tell_changed(self, job: Job, *touched: Job) -> None:
-        """Write it and those down, and tell whoever listens that something of it is another now. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
         await self.store.save({job, *touched})
 
