@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -24,7 +25,9 @@ from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.daemon.database import Database
-from thunderdl.daemon.jobs import Job, Outcome
+from thunderdl.daemon.jobs import Job, Outcome, Wish
+from thunderdl.daemon.queue import NotNow
+from thunderdl.engine.ledger import Ledger
 from thunderdl.errors import StorageError
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
@@ -332,6 +335,57 @@ def test_a_file_that_another_task_saved_under_that_name_stays(tmp_path: Path, se
         assert sorted(os.listdir(out)) == ["moved.bin"]
 
     over(tmp_path, use)
+
+
+def test_files_go_with_a_task_that_just_gets_them(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its part is begun, or becomes the whole file, while it is being stopped."""
+    server.resources["/file"] = Resource(body=b"x" * 1000)
+    server.resources["/half"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        queue, stop = served.queue, served.queue.remove
+        for url, name in (("/half", "half.part.journal"), ("/file", "file")):
+            (job,) = await queue.add([Wish(urls=(server.url(url),))])
+
+            async def late(job: Job, name: str = name) -> None:
+                await until((out / name).exists)
+                with contextlib.suppress(NotNow):
+                    await stop(job)
+
+            with monkeypatch.context() as patched:
+                patched.setattr(queue, "remove", late)
+                assert (await served.client.delete(f"/api/v1/tasks/{job.gid}?files=1")).status_code == 204
+            assert os.listdir(out) == []
+
+    over(tmp_path, use)
+
+
+@pytest.mark.parametrize("step", ["open", "begin"])
+def test_files_go_that_a_thread_is_just_making(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    server.resources["/half"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    is_at_it, goes_on = threading.Event(), threading.Event()
+    make = getattr(Ledger, step)
+
+    def slow(*args: object, **more: object) -> object:
+        is_at_it.set()
+        goes_on.wait(10)
+        return make(*args, **more)
+
+    monkeypatch.setattr(Ledger, step, slow)
+
+    async def use(served: Served) -> None:
+        gid = (await served.add(server.url("/half")))["gid"]
+        await until(is_at_it.is_set)
+        asyncio.get_running_loop().call_later(0.1, goes_on.set)
+        assert (await served.client.delete(f"/api/v1/tasks/{gid}?files=1")).status_code == 204
+
+    over(tmp_path, use)
+    assert os.listdir(tmp_path / "out") == []
 
 
 async def begun(served: Served, url: str) -> Job:
