@@ -11,6 +11,7 @@ import json
 import os
 import re
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -33,6 +34,7 @@ from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
 from thunderdl.rpc.api.routes import Route
 from thunderdl.rpc.api.tasks import TASK_FIELDS
+from thunderdl.timetable import DAYS
 
 GID = "0123456789abcdef"
 
@@ -386,6 +388,35 @@ def test_files_go_that_a_thread_is_just_making(
 
     over(tmp_path, use)
     assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_part_goes_with_a_task_that_waits_again(tmp_path: Path, server: LoopbackServer) -> None:
+    """It is tried again, or ran when the daemon was stopped: what it began has its name still."""
+    stalled = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    server.resources["/half"] = server.resources["/more"] = stalled
+
+    async def before(served: Served) -> None:
+        job, other = [await begun(served, server.url(path)) for path in ("/half", "/more")]
+        await served.queue.remove(job)
+        await ended(job)
+        hold(served.queue)
+        await served.queue.retry(job)
+        await remove(served, job)
+        another_day = DAYS[(time.localtime().tm_wday + 3) % 7]
+        await served.queue.store.save_settings({"hours": json.dumps(another_day)})
+        assert served.queue.active() == [other]
+
+    async def after(served: Served) -> None:
+        await remove(served, *served.queue.waiting())
+        assert os.listdir(tmp_path / "out") == []
+
+    async def remove(served: Served, job: Job) -> None:
+        task = f"/api/v1/tasks/{job.gid}"
+        assert (await served.client.get(task)).json()["done_bytes"] > 0
+        assert (await served.client.delete(f"{task}?files=1")).status_code == 204
+
+    over(tmp_path, before)
+    over(tmp_path, after)
 
 
 async def begun(served: Served, url: str) -> Job:

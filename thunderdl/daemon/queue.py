@@ -255,7 +255,8 @@ class Queue:
             raise NotNow(f"{job.gid}: it is being forgotten.")
         self._ended.pop(job.gid, None)
         self._jobs[job.gid] = job
-        job.state, job.ended_at, job.outcome, job.claim = State.WAITING, None, None, None
+        job.state, job.ended_at, job.claim = State.WAITING, None, None
+        job.outcome = job.outcome and job.outcome.how_far()
         touched = {job, *self._line.insert([job])}
         self.events.publish(What.ADDED, job)
         await self.store.save(touched)
@@ -418,6 +419,8 @@ class Queue:
         self._sharing.discard(job)
         if self._is_closing and result.status is Status.CANCELLED:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
+            job.outcome = _outcome_of(result, seen)
+            self.store.save_soon([job])
             return
         state, job.leaving = job.leaving, None
         outcome = _outcome_of(result, seen)
