@@ -15,7 +15,7 @@ from tests.daemon.runs import ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.daemon import rechecking as module
 from thunderdl.daemon.jobs import Job, Wish
-from thunderdl.daemon.queue import Queue
+from thunderdl.daemon.queue import NoSuchTask, Queue
 from thunderdl.daemon.rechecking import recheck
 from thunderdl.model import Digest
 from thunderdl.verify import hash_file
@@ -59,3 +59,24 @@ def test_the_end_does_not_wait_until_it_is_checked(
     asyncio.run(run())
     assert time.monotonic() - began < 5
     slow.goes_on.set()
+
+
+def test_what_is_forgotten_while_it_is_checked_does_not_come_back(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Slow(monkeypatch)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            job = await completed(queue, server)
+            checking = asyncio.create_task(recheck(queue, job))
+            await until(slow.begun.is_set)
+            await queue.forget([job])
+            with queue.events.listening() as heard:
+                slow.goes_on.set()
+                with pytest.raises(NoSuchTask):
+                    await checking
+                assert list(heard.waiting()) == []
+            assert await queue.history() == []
+
+    asyncio.run(run())

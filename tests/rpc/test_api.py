@@ -10,6 +10,8 @@ import itertools
 import json
 import os
 import re
+import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
@@ -24,12 +26,15 @@ from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.daemon.database import Database
-from thunderdl.daemon.jobs import Job, Outcome
+from thunderdl.daemon.jobs import Job, Outcome, Wish
+from thunderdl.daemon.queue import NotNow
+from thunderdl.engine.ledger import Ledger
 from thunderdl.errors import StorageError
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
 from thunderdl.rpc.api.routes import Route
 from thunderdl.rpc.api.tasks import TASK_FIELDS
+from thunderdl.timetable import DAYS
 
 GID = "0123456789abcdef"
 
@@ -332,6 +337,86 @@ def test_a_file_that_another_task_saved_under_that_name_stays(tmp_path: Path, se
         assert sorted(os.listdir(out)) == ["moved.bin"]
 
     over(tmp_path, use)
+
+
+def test_files_go_with_a_task_that_just_gets_them(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its part is begun, or becomes the whole file, while it is being stopped."""
+    server.resources["/file"] = Resource(body=b"x" * 1000)
+    server.resources["/half"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    out = tmp_path / "out"
+
+    async def use(served: Served) -> None:
+        queue, stop = served.queue, served.queue.remove
+        for url, name in (("/half", "half.part.journal"), ("/file", "file")):
+            (job,) = await queue.add([Wish(urls=(server.url(url),))])
+
+            async def late(job: Job, name: str = name) -> None:
+                await until((out / name).exists)
+                with contextlib.suppress(NotNow):
+                    await stop(job)
+
+            with monkeypatch.context() as patched:
+                patched.setattr(queue, "remove", late)
+                assert (await served.client.delete(f"/api/v1/tasks/{job.gid}?files=1")).status_code == 204
+            assert os.listdir(out) == []
+
+    over(tmp_path, use)
+
+
+@pytest.mark.parametrize("step", ["open", "begin"])
+def test_files_go_that_a_thread_is_just_making(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    server.resources["/half"] = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    is_at_it, goes_on = threading.Event(), threading.Event()
+    make = getattr(Ledger, step)
+
+    def slow(*args: object, **more: object) -> object:
+        is_at_it.set()
+        goes_on.wait(10)
+        return make(*args, **more)
+
+    monkeypatch.setattr(Ledger, step, slow)
+
+    async def use(served: Served) -> None:
+        gid = (await served.add(server.url("/half")))["gid"]
+        await until(is_at_it.is_set)
+        asyncio.get_running_loop().call_later(0.1, goes_on.set)
+        assert (await served.client.delete(f"/api/v1/tasks/{gid}?files=1")).status_code == 204
+
+    over(tmp_path, use)
+    assert os.listdir(tmp_path / "out") == []
+
+
+def test_a_part_goes_with_a_task_that_waits_again(tmp_path: Path, server: LoopbackServer) -> None:
+    """It is tried again, or ran when the daemon was stopped: what it began has its name still."""
+    stalled = Resource(body=b"x" * (1 << 20), behaviour=stall_after(1 << 18))
+    server.resources["/half"] = server.resources["/more"] = stalled
+
+    async def before(served: Served) -> None:
+        job, other = [await begun(served, server.url(path)) for path in ("/half", "/more")]
+        await served.queue.remove(job)
+        await ended(job)
+        hold(served.queue)
+        await served.queue.retry(job)
+        await remove(served, job)
+        another_day = DAYS[(time.localtime().tm_wday + 3) % 7]
+        await served.queue.store.save_settings({"hours": json.dumps(another_day)})
+        assert served.queue.active() == [other]
+
+    async def after(served: Served) -> None:
+        await remove(served, *served.queue.waiting())
+        assert os.listdir(tmp_path / "out") == []
+
+    async def remove(served: Served, job: Job) -> None:
+        task = f"/api/v1/tasks/{job.gid}"
+        assert (await served.client.get(task)).json()["done_bytes"] > 0
+        assert (await served.client.delete(f"{task}?files=1")).status_code == 204
+
+    over(tmp_path, before)
+    over(tmp_path, after)
 
 
 async def begun(served: Served, url: str) -> Job:

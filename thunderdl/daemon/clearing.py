@@ -23,6 +23,7 @@ from thunderdl.errors import JournalUnusable, StorageError, UsageError, printabl
 from thunderdl.formats.links import is_magnet
 from thunderdl.storage.files import journal_path, lock, part_path, storage_fault
 from thunderdl.storage.journal import read_header
+from thunderdl.task import Task
 
 
 class _Found(NamedTuple):
@@ -43,11 +44,16 @@ async def remove_with_files(queue: Queue, job: Job) -> None:
 
     The files first: where the disk is full there is no room before for what is to be written.
     """
-    found, has_ended = await _found(queue, job), job.state.has_ended
+    task = queue.task(job)
+    # Of one that runs it is known when it has stopped: until then it may get its name, or become whole.
+    found = await _found(queue, job) if task is None or task.is_sharing else None
     with queue.reserving([job.gid]):
-        is_written = job.state.has_ended or await _stop(queue, job)
+        has_ended = job.state.has_ended
+        is_written = has_ended or await _stop(queue, job)
+        if found is None:
+            found = await _found(queue, job, task)
         await asyncio.to_thread(_remove, found, tuple(queue.rules.roots))
-        if has_ended or (job.state is State.COMPLETE and found.begun is None):
+        if has_ended or job.state is State.COMPLETE:
             await queue.forget([job])
         elif not is_written:
             await queue.store.save([job])
@@ -66,21 +72,19 @@ async def _stop(queue: Queue, job: Job) -> bool:
     return is_written
 
 
-async def _found(queue: Queue, job: Job) -> _Found:
-    task, outcome = queue.task(job), job.outcome
-    if task is not None and not task.is_sharing:
-        return _begun(queue, job, task.progress().path)
-    if task is not None:
+async def _found(queue: Queue, job: Job, ran: Task | None = None) -> _Found:
+    """``ran``: what ran of it until now."""
+    task, outcome = ran or queue.task(job), job.outcome
+    if task is not None and job.state is not State.COMPLETE:
         path = task.progress().path
-    elif job.whole is not None:
-        path = job.whole.path
-    elif outcome is None or not outcome.name:
+        return await _saved(queue, job, path) if task.is_sharing and path else _begun(queue, job, path)
+    if job.whole is not None:
+        return await _saved(queue, job, job.whole.path)
+    if outcome is None or not outcome.name:
         return _Found()
-    elif job.state is not State.COMPLETE or outcome.path is None:
-        return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
-    else:
-        path = outcome.path
-    return await _saved(queue, job, path) if path is not None else _Found()
+    if job.state is State.COMPLETE and outcome.path is not None:
+        return await _saved(queue, job, outcome.path)
+    return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
 
 
 async def _saved(queue: Queue, job: Job, path: str) -> _Found:

@@ -77,6 +77,10 @@ class Outcome:
     kind: str = ""
     exit_code: int = 0
 
+    def how_far(self) -> Outcome:
+        """What of it still holds while it waits again: the name is what its part is found by."""
+        return Outcome(name=self.name, size_bytes=self.size_bytes, done_bytes=self.done_bytes)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:

@@ -258,7 +258,8 @@ class Queue:
             raise NotNow(f"{job.gid}: it is being forgotten.")
         self._ended.pop(job.gid, None)
         self._jobs[job.gid] = job
-        job.state, job.ended_at, job.outcome, job.claim = State.WAITING, None, None, None
+        job.state, job.ended_at, job.claim = State.WAITING, None, None
+        job.outcome = job.outcome and job.outcome.how_far()
         touched = {job, *self._line.insert([job])}
         self.events.publish(What.ADDED, job)
         await self.store.save(touched)
@@ -319,10 +320,6 @@ class Queue:
             self._line.remove(job)
             touched += self._line.insert([job], self._line.end_of(lambda other: other.wish.priority.weight >= weight))
             self.events.publish(What.MOVED, job)
-        await self.tell_changed(job, *touched)
-
-    async def tell_changed(self, job: Job, *touched: Job) -> None:
-        """Write it and those down, and tell whoever listens that something of it has changed. Raises StorageError."""
         self.events.publish(What.CHANGED, job)
         await self.store.save({job, *touched})
 
@@ -425,13 +422,13 @@ class Queue:
         whole = self._shares.ended(job, task)
         # Of what is whole only the sharing was stopped.
         is_stopped = result.status is Status.CANCELLED or (whole is not None and (self._is_closing or job.leaving))
-        job.whole = whole if is_stopped else None
+        job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress())
         if self._is_closing and is_stopped:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
-            self.store.save_soon([job] if whole is not None else [])
+            job.outcome = outcome
+            self.store.save_soon([job])
             return
         state, job.leaving = job.leaving, None
-        outcome = outcome_of(result, task.progress())
         touched: Iterable[Job] = ()
         if not is_stopped:
             self._end(job, state_of(result), outcome)

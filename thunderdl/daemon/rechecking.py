@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from thunderdl.daemon.jobs import Job, State
-from thunderdl.daemon.queue import NotNow, Queue
+from thunderdl.daemon.events import What
+from thunderdl.daemon.jobs import Job, Outcome, State
+from thunderdl.daemon.queue import NoSuchTask, NotNow, Queue
 from thunderdl.daemon.unwaited import unwaited
 from thunderdl.errors import BadContent, UsageError, printable
 from thunderdl.formats.hashes import parse_checksum
@@ -19,7 +20,7 @@ _UNCHANGED = "checked again: it is as it was"
 
 async def recheck(queue: Queue, job: Job) -> None:
     """Check it again. Raises NotNow where nothing can be checked, BadContent where a complete file is another one now,
-    StorageError."""
+    NoSuchTask where it was forgotten meanwhile, StorageError."""
     task = queue.task(job)
     if task is not None:
         if not task.recheck():
@@ -42,9 +43,17 @@ async def _recheck_file(queue: Queue, job: Job) -> None:
     found = await unwaited("thunderdl-recheck", partial(hash_file, outcome.path, digest.algorithm))
     if not digest.covers(found):
         raise BadContent(outcome.path, str(digest), printable(str(found)))
-    if _UNCHANGED not in outcome.notes:
-        job.outcome = replace(outcome, notes=(*outcome.notes, _UNCHANGED))
-    await queue.tell_changed(job)
+    notes = outcome.notes if _UNCHANGED in outcome.notes else (*outcome.notes, _UNCHANGED)
+    await _amend(queue, job, replace(outcome, notes=notes))
+
+
+async def _amend(queue: Queue, job: Job, outcome: Outcome) -> None:
+    """More is known of how it ended. It may have been forgotten meanwhile: then nobody is told."""
+    job.outcome = outcome
+    await queue.store.amend(job)
+    if not await queue.store.has_any([job.gid]):
+        raise NoSuchTask(job.gid)
+    queue.events.publish(What.CHANGED, job)
 
 
 def _digest(text: str) -> Digest | None:

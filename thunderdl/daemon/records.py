@@ -16,23 +16,13 @@ from thunderdl.model import Whole
 from thunderdl.options import Priority
 
 COLUMNS = (
-    "gid",
-    "state",
-    "rank",
-    "name",
-    "url",
-    "added_at",
-    "began_at",
-    "ended_at",
-    "wish",
-    "outcome",
-    "claim",
-    "whole",
-)
+    "gid", "state", "rank", "name", "url", "added_at", "began_at", "ended_at", "wish", "outcome", "claim", "whole",
+)  # fmt: skip
 SAVE = (
     f"INSERT INTO job ({','.join(COLUMNS)}) VALUES ({','.join('?' * len(COLUMNS))}) ON CONFLICT (gid) DO UPDATE SET "
     + ",".join(f"{column}=excluded.{column}" for column in COLUMNS[1:])
 )
+AMEND = "UPDATE job SET outcome = ? WHERE gid = ?"
 FORGET_ENDED = "DELETE FROM job WHERE ended_at IS NOT NULL"
 FORGET = "DELETE FROM job WHERE gid = ?"
 # The others are there to be searched.
@@ -48,15 +38,23 @@ _STATES = {state.value: state for state in State}
 
 def row_of(job: Job) -> tuple[object, ...]:
     """In the order of COLUMNS."""
-    outcome = _compact(_told(job.outcome)) if job.outcome else None
     claim = _compact(_told(job.claim)) if job.claim else None
     whole = _compact(_told(job.whole)) if job.whole else None
     name = (job.outcome.name if job.outcome else "") or job.wish.name
     return (
         job.gid, (job.leaving or job.state).value, job.rank,
         name, job.wish.url, job.added_at, job.began_at, job.ended_at,
-        _compact(_told_wish(job.wish)), outcome, claim, whole,
+        _compact(_told_wish(job.wish)), _outcome_of(job), claim, whole,
     )  # fmt: skip
+
+
+def amended(job: Job) -> tuple[object, ...]:
+    """What AMEND is carried out with."""
+    return _outcome_of(job), job.gid
+
+
+def _outcome_of(job: Job) -> str | None:
+    return _compact(_told(job.outcome)) if job.outcome else None
 
 
 class Reader:

@@ -110,6 +110,10 @@ class Store:
             self._unsaved.update(jobs, new)
             raise
 
+    async def amend(self, job: Job) -> None:
+        """Write its outcome where it is on the disk still: one that was forgotten stays so. Raises StorageError."""
+        await asyncio.wrap_future(self._database.write(Statement(records.AMEND, [records.amended(job)])))
+
     def save_soon(self, jobs: Iterable[Job] = ()) -> None:
         """Write them, and what could not be written before; nobody waits for it."""
         jobs = {*jobs, *self._unsaved}

@@ -128,7 +128,7 @@ class Joint(Ranged):
         urls = tuple(candidate.url for candidate in self._candidates.all)
         name = os.path.basename(ledger.part.target)
         identity = Identity(url=self._download.url, mirrors=urls, name=name, version=version)
-        await self._session.on_disk(ledger.begin, identity)
+        await self._session.to_its_end(ledger.begin, identity)
         return ledger
 
     async def _from_all(self, ledger: Ledger, version: Version) -> None:

@@ -218,7 +218,7 @@ class Ranged:
             offer, given = self._download.offer, [c.url for c in self._candidates.all if not c.is_foreign]
             name = offer.name if offer else os.path.basename(ledger.part.target)
             identity = Identity(url=self._download.lasting_name, mirrors=tuple(given), name=name, version=version)
-            await self._session.on_disk(ledger.begin, identity)
+            await self._session.to_its_end(ledger.begin, identity)
         driver = self._new_driver(ledger)
         driver.start_open(self.first_range)
         return await self._until_right(driver, ledger)
@@ -285,10 +285,15 @@ class Ranged:
             opened_at_a_name, partial(Ledger.open, session, self._options), target.path, self._options.exists,
             self._is_ours, goes_on=not anew, takes_up=not anew,
         )  # fmt: skip
-        ledger = self.ledger = await session.opened(Ledger.let_go, named)
+        ledger = self.ledger = await session.opened(self._let_go, named)
         self._download.target = Target(ledger.part.target)
         ledger.on_fault, ledger.on_verified = self._fault, self._look
         return ledger
+
+    def _let_go(self, ledger: Ledger) -> None:
+        """It was stopped meanwhile: what is there has a name all the same, for who clears it away."""
+        self._download.target = Target(ledger.part.target)
+        ledger.let_go()
 
     def _is_ours(self, path: str) -> bool:
         return is_part_of(self._download.begun_as, path)

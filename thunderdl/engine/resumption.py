@@ -83,7 +83,7 @@ class Resumption:
             name=os.path.basename(self.ledger.part.target),
             version=version,
         )
-        await self._session.on_disk(self.ledger.begin, identity)
+        await self._session.to_its_end(self.ledger.begin, identity)
         return opening, version
 
     async def _why_not(self, before: Version, now: Version, opening: Opening, ask: Ask) -> str:

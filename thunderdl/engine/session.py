@@ -115,6 +115,11 @@ class Session:
                 let_go(await opening)
             raise
 
+    async def to_its_end(self, work: Callable[..., T], *args: object) -> T:
+        """:meth:`on_disk`, waited for where the wait is cancelled, too: what it makes would come after who clears away
+        what is there."""
+        return await self.opened(lambda _: None, work, *args)
+
     async def on_quick_disk(self, work: Callable[..., T], *args: object) -> T:
         """Run short work on files: right here while the disk is quick, in a thread where it is not.
 
