@@ -29,7 +29,7 @@ from thunderdl.errors import (
     UsageError,
 )
 from thunderdl.model import Result, Status
-from thunderdl.options import Options
+from thunderdl.options import Exists, Options
 
 SIZE = 4 * 1024 * 1024
 CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
@@ -203,6 +203,25 @@ def test_a_metalink_that_lies_of_the_size(tmp_path: Path, pair: list[LoopbackSer
     failed(result, ContentChanged, 8, "another version")
     assert f"its file has {SIZE} bytes, the others' {SIZE + 1}" in " ".join(result.notes)
     assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("digest", ["", f'<hash type="sha-256">{hashlib.sha256(b"small").hexdigest()}</hash>'])
+def test_a_small_file_of_another_length_is_another_file(
+    tmp_path: Path, pair: list[LoopbackServer], digest: str
+) -> None:
+    pair[1].resources["/s"] = Resource(body=b"small")
+    for other in (b"<html>This mirror has moved.", good()):
+        pair[0].resources["/s"] = other if isinstance(other, Resource) else Resource(body=other)
+        wrong, right = (server.url("/s") for server in pair)
+        one = f"<size>5</size>{digest}<url>{wrong}</url>"
+        document = write(tmp_path, metalink(f'<file name="s">{one}<url>{right}</url></file>'))
+        result = fetch(document, tmp_path / "out", exists=Exists.OVERWRITE)
+        assert content_of(result) == b"small"
+        assert any(note.startswith(f"{wrong} is not used: its file has ") for note in result.notes)
+        document = write(tmp_path, metalink(f'<file name="s">{one}</file>'))
+        result = fetch(document, tmp_path / "alone")
+        failed(result, BadContent, 7, f"{wrong}: expected 5 bytes (as {document} says), found ")
+        assert not (tmp_path / "alone" / "s").exists()
 
 
 def test_a_name_that_leads_outside_stays_inside(tmp_path: Path, pair: list[LoopbackServer]) -> None:
