@@ -172,6 +172,19 @@ def test_several_files(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     assert (tmp_path / "out" / "f.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("others", [[], ["g.bin"]])
+@pytest.mark.parametrize("bad", ["F.bin", ""])
+def test_a_file_that_is_left_out_is_told_once(
+    tmp_path: Path, pair: list[LoopbackServer], others: list[str], bad: str
+) -> None:
+    entries = [a_file([pair[0].url("/f")], name=name) for name in ("f.bin", *others, bad)]
+    document = write(tmp_path, metalink(*entries))
+    results = run_all(document, tmp_path / "out")
+    assert names(tmp_path / "out") == ["f.bin", *others]
+    (told,) = (note for result in results for note in result.notes if "left out" in note)
+    assert told.startswith(f"{document}: a file has ")
+
+
 def test_one_of_several(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     pair[0].resources["/g"] = Resource(body=b"small")
     small = a_file([pair[0].url("/g")], name="g.txt", size=5, content=b"small")

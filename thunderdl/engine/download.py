@@ -319,6 +319,7 @@ class Download:
         return several or scheme_of(self.candidates.origin.url) in REMOTE_SCHEMES[2:]
 
     def _take_offer(self, offer: Offer) -> None:
+        self.notes += offer.left_out
         self.enriched_by(offer)
         self.candidates.add_foreign(offer.urls, offer.told_by)
         if offer.name and self.options.out is None:
