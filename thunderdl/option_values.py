@@ -22,13 +22,18 @@ def value_of(row: Row, given: object, origin: str) -> object:
 
     Raises UsageError that begins with ``origin``.
     """
+    # The text that is at fault, where there is a fault.
+    said = given
     try:
         if isinstance(given, bool | Exists):
             return given
         if row.kind.repeats:
             lines = (given,) if isinstance(given, str) else given
             assert isinstance(lines, tuple)
-            return tuple(parse_value(row, line) for line in lines)
+            values = []
+            for said in lines:
+                values.append(parse_value(row, said))
+            return tuple(values)
         if not isinstance(given, str):
             raise ValueError("given more than once")
         if row.kind is Kind.DIGEST:
@@ -42,7 +47,7 @@ def value_of(row: Row, given: object, origin: str) -> object:
         raise UsageError(f"{origin}: {error}") from error
     except ValueError as error:
         # A header or a proxy URL may be a secret; what is wrong with it is enough.
-        shown = "" if row.kind in _SECRET_KINDS else f"{printable(str(given))[:80]!r}: "
+        shown = "" if row.kind in _SECRET_KINDS else f"{printable(str(said))[:80]!r}: "
         raise UsageError(f"{origin}: {shown}{error}.") from error
 
 

@@ -92,6 +92,13 @@ def test_a_secret_that_is_none_is_not_shown(
     assert name in heard.err
 
 
+@pytest.mark.parametrize("flag", ["--resolve", "--peer", "--tracker"])
+def test_of_what_may_be_repeated_the_one_at_fault_is_shown(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    good = {"--resolve": "h:1:192.0.2.1", "--peer": "192.0.2.1:1", "--tracker": "udp://h:1"}[flag]
+    assert main(["get", "http://127.0.0.1:1/f", flag, good, flag, "x"]) == 2
+    assert capsys.readouterr().err.startswith(f"thunderdl: {flag}: 'x': ")
+
+
 def test_kinds_of_addresses() -> None:
     from thunderdl.cli.commands import COMMANDS
     from thunderdl.cli.grammar import read

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import gzip
 import itertools
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import SHORT_S, content_of, failed, fetch, names, sha256
+from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, sha256
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Reply, Request, generated, plain
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.errors import BadContent, BadResponse, ConnectionLost, ThunderdlError, TimedOut
-from thunderdl.model import Status
+from thunderdl.model import Progress, Result, Status
+from thunderdl.task import Task
 
 SMALL = b"0123456789" * 100
 KEPT = ["f.part", "f.part.journal"]
@@ -263,6 +265,29 @@ def test_a_stall(tmp_path: Path, server: LoopbackServer, body: bytes, at: int, *
     assert "f" not in names(tmp_path)
     if not ranges or at == 0:
         assert names(tmp_path) in ([], KEPT if at else [])
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_a_body_of_unknown_length_is_seen_at_work_and_falls_silent(
+    tmp_path: Path, server: LoopbackServer, *, coded: bool
+) -> None:
+    content = random.Random(1).randbytes(2 * 1024 * 1024)
+    content = gzip.compress(content) if coded else content
+    shape = m.headers(("Content-Encoding", "gzip")) if coded else m.close_delimited
+    url = serve(server, content, m.no_ranges, shape, m.stall_after(len(content) // 2))
+    seen: list[Progress] = []
+
+    async def watch(task: Task) -> Result:
+        async for progress in task:
+            seen.append(progress)
+            fastest = max(each.rate_bytes_per_s for each in seen)
+            if fastest > 100_000 and (coded or progress.rate_bytes_per_s < fastest / 2):
+                task.cancel()
+        return await task.outcome()
+
+    assert drive(watch, url, tmp_path).status is Status.CANCELLED
+    running = [each for each in seen if each.status is Status.ACTIVE and each.done_bytes]
+    assert {(each.connections, each.sources[0].lanes) for each in running} == {(1, 1)}
 
 
 @pytest.mark.parametrize("early", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"])

@@ -29,7 +29,7 @@ from thunderdl.errors import (
     UsageError,
 )
 from thunderdl.model import Result, Status
-from thunderdl.options import Options
+from thunderdl.options import Exists, Options
 
 SIZE = 4 * 1024 * 1024
 CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
@@ -172,6 +172,19 @@ def test_several_files(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     assert (tmp_path / "out" / "f.bin").read_bytes() == CONTENT
 
 
+@pytest.mark.parametrize("others", [[], ["g.bin"]])
+@pytest.mark.parametrize("bad", ["F.bin", ""])
+def test_a_file_that_is_left_out_is_told_once(
+    tmp_path: Path, pair: list[LoopbackServer], others: list[str], bad: str
+) -> None:
+    entries = [a_file([pair[0].url("/f")], name=name) for name in ("f.bin", *others, bad)]
+    document = write(tmp_path, metalink(*entries))
+    results = run_all(document, tmp_path / "out")
+    assert names(tmp_path / "out") == ["f.bin", *others]
+    (told,) = (note for result in results for note in result.notes if "left out" in note)
+    assert told.startswith(f"{document}: a file has ")
+
+
 def test_one_of_several(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     pair[0].resources["/g"] = Resource(body=b"small")
     small = a_file([pair[0].url("/g")], name="g.txt", size=5, content=b"small")
@@ -203,6 +216,25 @@ def test_a_metalink_that_lies_of_the_size(tmp_path: Path, pair: list[LoopbackSer
     failed(result, ContentChanged, 8, "another version")
     assert f"its file has {SIZE} bytes, the others' {SIZE + 1}" in " ".join(result.notes)
     assert names(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("digest", ["", f'<hash type="sha-256">{hashlib.sha256(b"small").hexdigest()}</hash>'])
+def test_a_small_file_of_another_length_is_another_file(
+    tmp_path: Path, pair: list[LoopbackServer], digest: str
+) -> None:
+    pair[1].resources["/s"] = Resource(body=b"small")
+    for other in (b"<html>This mirror has moved.", good()):
+        pair[0].resources["/s"] = other if isinstance(other, Resource) else Resource(body=other)
+        wrong, right = (server.url("/s") for server in pair)
+        one = f"<size>5</size>{digest}<url>{wrong}</url>"
+        document = write(tmp_path, metalink(f'<file name="s">{one}<url>{right}</url></file>'))
+        result = fetch(document, tmp_path / "out", exists=Exists.OVERWRITE)
+        assert content_of(result) == b"small"
+        assert any(note.startswith(f"{wrong} is not used: its file has ") for note in result.notes)
+        document = write(tmp_path, metalink(f'<file name="s">{one}</file>'))
+        result = fetch(document, tmp_path / "alone")
+        failed(result, BadContent, 7, f"{wrong}: expected 5 bytes (as {document} says), found ")
+        assert not (tmp_path / "alone" / "s").exists()
 
 
 def test_a_name_that_leads_outside_stays_inside(tmp_path: Path, pair: list[LoopbackServer]) -> None:

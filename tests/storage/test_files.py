@@ -215,6 +215,18 @@ def test_only_a_regular_file_is_opened(target: str, make: Callable[[str], None],
     assert len(os.listdir("/dev/fd")) == before
 
 
+def test_what_is_no_file_is_not_replaced(target: str) -> None:
+    os.mkfifo(target)
+    part = PartFile.open(target)
+    with pytest.raises(StorageError, match="no regular file"):
+        part.commit(Exists.OVERWRITE)
+    part.discard()
+    with pytest.raises(StorageError, match="no regular file"):
+        write_small(target, b"x", Exists.OVERWRITE)
+    assert stat.S_ISFIFO(os.lstat(target).st_mode)
+    assert os.listdir(os.path.dirname(target)) == [os.path.basename(target)]
+
+
 def test_another_files_second_name_is_not_written_to(target: str, tmp_path: Path) -> None:
     (tmp_path / "victim").write_bytes(b"victim")
     os.link(tmp_path / "victim", part_path(target))

@@ -256,11 +256,12 @@ class Download:
 
     async def _first(self, first_range: FirstRange) -> Candidate:
         """The candidate that decides what it is."""
-        if self.said_bytes is None:
+        offer = Offer(told_by="the link", size=self.said_bytes) if self.said_bytes is not None else self.offer
+        if offer is None or offer.size is None:
             return await self.candidates.first(first_range)
         from thunderdl.engine.lengths import first_as_long
 
-        return await first_as_long(self.session, self.candidates, first_range, self.said_bytes, self.notes)
+        return await first_as_long(self.session, self.candidates, first_range, offer, offer.size, self.notes)
 
     async def _followed(self, first: Candidate) -> tuple[str, tuple[str, ...]]:
         """What answered is a metalink: what it names is wanted, from there and from the user's other URLs."""
@@ -323,6 +324,7 @@ class Download:
         return several or scheme_of(self.candidates.origin.url) in REMOTE_SCHEMES[2:]
 
     def _take_offer(self, offer: Offer) -> None:
+        self.notes += offer.left_out
         self.enriched_by(offer)
         self.candidates.add_foreign(offer.urls, offer.told_by)
         if offer.name and self.options.out is None:

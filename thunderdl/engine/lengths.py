@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange
+from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import Opening, release
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
@@ -11,15 +12,15 @@ from thunderdl.errors import BadContent, shown_url
 
 
 async def first_as_long(
-    session: Session, candidates: Candidates, first_range: FirstRange, said_bytes: int, notes: list[str]
+    session: Session, candidates: Candidates, first_range: FirstRange, offer: Offer, said_bytes: int, notes: list[str]
 ) -> Candidate:
-    """The first candidate that has a file of ``said_bytes``, or does not tell how long its file is. Raises as
-    :meth:`Candidates.first` does."""
+    """The first candidate that has a file of ``said_bytes``, as ``offer`` says, or does not tell how long its file is.
+    Raises as :meth:`Candidates.first` does."""
     first = await candidates.first(first_range)
     while (opening := first.opening) is not None and (found := _length(opening)) not in (None, said_bytes):
         release(session, opening)
         where = shown_url(first.url)
-        first.error = BadContent(where, f"{said_bytes} bytes (as the link says)", f"{found} bytes")
+        first.error = BadContent(where, f"{said_bytes} bytes{offer.said}", f"{found} bytes")
         candidates.attempts.append(first.error)
         first = await candidates.next_after(first)
         notes.append(f"{where} is not used: its file has {found} bytes, not {said_bytes}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.engine.documents import fetched, read
@@ -43,7 +44,10 @@ def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]
             files = [files[at] for at in sorted(selected(options.files, [file.name for file in files]))]
         except ValueError as error:
             raise UsageError(f"--files: {error}.") from None
-    return [_offer(file, told_by) for file in files]
+    offers = [_offer(file, told_by) for file in files]
+    # Told once, with the first: whoever reads "saved" for the others takes the set for complete.
+    left_out = tuple(f"{shown_url(told_by)}: {note}" for note in metalink.notes if note.startswith("a file "))
+    return [replace(offers[0], left_out=left_out), *offers[1:]] if left_out and offers else offers
 
 
 def sole(offers: Sequence[Offer], told_by: str) -> Offer:

@@ -32,7 +32,7 @@ class Offer:
     ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of detached ones; ``held_signatures``: those that a
     metalink holds. ``documents``: URLs of metalinks that say more. ``is_beside``: a checksum file, found because we
     looked for it. ``is_authentic``: the user named who says it, or the file's own server says it where nobody on the
-    way can have changed it."""
+    way can have changed it. ``left_out``: sentences on files beside this one that are not to be had."""
 
     told_by: str
     name: str = ""
@@ -47,6 +47,7 @@ class Offer:
     documents: tuple[str, ...] = ()
     is_beside: bool = False
     is_authentic: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def said(self) -> str:

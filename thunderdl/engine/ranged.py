@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from thunderdl.core.piecing import granule_bytes
 from thunderdl.core.protocol import PieceBad
 from thunderdl.core.ranges import RangeSet
+from thunderdl.core.ranking import RateEstimate
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
@@ -49,6 +50,8 @@ class Ranged:
         self.ledger: Ledger | None = None
         self._meant_path = ""
         self.driver: Driver | None = None
+        # Of a body of unknown length, which no driver brings.
+        self.stream_rate: RateEstimate | None = None
         self._blame: Blame | None = None
         self._restarts = 0
         # What failed when everything seemed to be there: libtorrent calls pieces finished before they are written.
@@ -326,8 +329,11 @@ class Ranged:
         """A body of unknown length, or coded: one connection, in order, nothing to resume."""
         self._notes.append(f"{shown_url(first.url)} tells no size: one connection, and no resume")
         source = first.source = source_of(first, opening, self.version, self._options.timeout)
+        rate = self.stream_rate = RateEstimate()
+        rate.begin(self._session.loop.time())
 
         def count(done_bytes: int) -> None:
+            rate.add(done_bytes - source.bytes, self._session.loop.time())
             self._download.single_bytes = source.bytes = done_bytes
 
         count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))

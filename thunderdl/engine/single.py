@@ -161,9 +161,10 @@ async def _proceeded(
             await asyncio.wait({ended}, timeout=POLL_S)
             if transfer.position > seen:
                 seen, moved_at = transfer.position, session.loop.time()
-                count(seen)
             elif session.loop.time() - moved_at > options.timeout:
                 connection.close(TimedOut(opening.url, "silent for too long"))
+            # Also where nothing came: its rate falls.
+            count(seen)
     except asyncio.CancelledError:
         # Until the mover has ended it writes to this descriptor, which would soon be another file's.
         connection.close(Cancelled())

@@ -40,12 +40,9 @@ def progress_of(download: Download) -> Progress:
 
 def _connections(download: Download, sources: tuple[SourceProgress, ...]) -> int:
     """Lanes at work, and peers and web seeds that are there."""
-    crowd, ranged = download.crowd, download.ranged
+    crowd = download.crowd
     peers = len(crowd.raw) + len(crowd.web) if crowd is not None else 0
-    lanes = sum(source.lanes for source in sources[: len(download.candidates.all)])
-    # A body of unknown length has a connection that the scheduler knows nothing of.
-    is_streaming = download.status is Status.ACTIVE and ranged is not None and ranged.driver is None
-    return lanes + peers + (1 if is_streaming and download.single_bytes and crowd is None else 0)
+    return peers + sum(source.lanes for source in sources[: len(download.candidates.all)])
 
 
 def done_bytes_of(download: Download) -> int:
@@ -121,13 +118,22 @@ def _one(download: Download, candidate: Candidate) -> SourceProgress:
     driver = download.ranged.driver if download.ranged else None
     known = driver.scheduler.roster.sources.get(candidate.id) if driver else None
     state, note = _state(download, candidate, known)
-    busy = [lane for lane in known.lanes.values() if lane.leases] if known else []
+    rates = [lane.rate.mean for lane in known.lanes.values() if lane.leases] if known else []
+    if candidate.source is not None and (streaming := _stream_rate(download)) is not None:
+        rates = [streaming]
     return SourceProgress(
         url=candidate.url, kind=SourceKind.of_scheme(scheme_of(candidate.url)), state=state,
         bytes=candidate.source.bytes if candidate.source else 0,
         wasted_bytes=candidate.source.wasted_bytes if candidate.source else 0,
-        rate_bytes_per_s=sum(lane.rate.mean for lane in busy), lanes=len(busy), note=printable(note),
+        rate_bytes_per_s=sum(rates), lanes=len(rates), note=printable(note),
     )  # fmt: skip
+
+
+def _stream_rate(download: Download) -> float | None:
+    """Of a body of unknown length while it comes: it has a connection that the scheduler knows nothing of."""
+    ranged = download.ranged
+    is_active = download.status is Status.ACTIVE and ranged is not None and ranged.driver is None
+    return ranged.stream_rate.mean if is_active and ranged is not None and ranged.stream_rate is not None else None
 
 
 def _state(download: Download, candidate: Candidate, known: Source | None) -> tuple[SourceState, str]:

@@ -393,7 +393,8 @@ def remove_leftover(target: str) -> None:
 
 
 def _narrow_mode(target: str, fd: int) -> None:
-    """A file that replaces another gives nobody more than that one did (the class of curl's CVE-2022-32207)."""
+    """A file that replaces another gives nobody more than that one did (the class of curl's CVE-2022-32207). Raises
+    StorageError for a device and its like: as root, ``-o /dev/null --overwrite`` would take it away from everybody."""
     try:
         old = os.stat(target, follow_symlinks=False)
     except FileNotFoundError:
@@ -402,6 +403,8 @@ def _narrow_mode(target: str, fd: int) -> None:
         mode = stat.S_IMODE(os.fstat(fd).st_mode)
         if mode & ~old.st_mode:
             os.fchmod(fd, mode & old.st_mode)
+    elif not stat.S_ISLNK(old.st_mode) and not stat.S_ISDIR(old.st_mode):
+        raise StorageError(target, "it is no regular file", "choose another name with --out")
 
 
 def _open_part(path: str) -> int:
