@@ -148,6 +148,30 @@ def test_a_file_that_is_there_whole_is_done(server: LoopbackServer, here: Path) 
     assert f"Download has already completed: {here}/big.bin" in ran.out
 
 
+@pytest.mark.parametrize("typed", ["-c", "-V", "-V -c", "-V --auto-file-renaming=false", "-V --allow-overwrite"])
+def test_a_file_that_is_there_whole_is_held_against_its_checksum(
+    typed: str, server: LoopbackServer, here: Path
+) -> None:
+    right = hashlib.sha1(SMALL).hexdigest()
+    for there, told in ((b"wrong", "Checksum error detected."), (SMALL, "Download has already completed")):
+        (here / "small.txt").write_bytes(there)
+        ran = run(here, *typed.split(), f"--checksum=sha-1={right}", f"{server.origin}/small.txt")
+        assert (ran.code, ran.files) == (0, {"small.txt": SMALL})
+        assert told in ran.out
+    # Where the server's own is as wrong, it is an error, and what was there stays.
+    ran = run(here, *typed.split(), f"--checksum=sha-1={'0' * 40}", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (32, {"small.txt": SMALL})
+
+
+def test_a_file_of_another_size_is_not_what_is_to_be_checked(server: LoopbackServer, here: Path) -> None:
+    (here / "small.txt").write_bytes(b"sma")
+    digest = f"--checksum=sha-1={hashlib.sha1(SMALL).hexdigest()}"
+    ran = run(here, "-V", digest, f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (0, {"small.txt": b"sma", "small (1).txt": SMALL})
+    ran = run(here, "-V", digest, f"{server.origin}/gone")
+    assert ran.code == 3
+
+
 def test_a_file_that_is_longer_is_left_alone(server: LoopbackServer, here: Path) -> None:
     (here / "small.txt").write_bytes(b"longer than five")
     ran = run(here, "-c", f"{server.origin}/small.txt")

@@ -20,6 +20,7 @@ from thunderdl.engine.naming import guess_target
 from thunderdl.errors import ThunderdlError, printable
 from thunderdl.options import Exists
 from thunderdl.storage.files import journal_path, part_path
+from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
     from thunderdl.client import Client
@@ -40,16 +41,21 @@ async def settled(client: Client, job: Job) -> str | None:
             _remove(journal_path(part_path(path)), part_path(path))
     has_control = _is_there(path + SUFFIX)
     goes_on = has_control or (_is_on(job, "continue") and job.options.exists is not Exists.OVERWRITE)
-    if not goes_on or not _is_there(path):
+    is_checked = _is_on(job, "check-integrity") and job.options.checksum is not None
+    if not (goes_on or is_checked) or not _is_there(path):
         return None
     try:
         info = await client.info(job.request.url)
     except ThunderdlError:
+        if not goes_on:
+            return None
         # An incomplete file is no reason to choose another name, and no complete one to be done with.
         job.request = replace(job.request, options=replace(job.options, exists=Exists.REFUSE))
         return None
     if has_control:
         return await asyncio.to_thread(_go_on_from_aria2, job, path, info)
+    if not goes_on and not _is_of_size(path, info.size_bytes):
+        return None  # aria2 checks what is there whole alone
     return await asyncio.to_thread(_go_on, job, path, info)
 
 
@@ -62,6 +68,12 @@ def cleared(job: Job) -> None:
 def _go_on(job: Job, path: str, info: Info) -> str | None:
     """A file that is there whole is done; a shorter one is the beginning."""
     size, there = info.size_bytes, os.path.getsize(path)
+    if there == size and (checksum := job.options.checksum) is not None:
+        # That it is there is no proof that it is right: what a broken transfer left is of the right size, too.
+        is_right = hash_file(path, checksum.algorithm) == checksum
+        exists = Exists.SKIP if is_right else Exists.OVERWRITE
+        job.request = replace(job.request, options=replace(job.options, exists=exists))
+        return None if is_right else f"Checksum error detected. file={printable(path)}"
     if size is None or there == size:
         return None  # --continue made it a skip
     if there > size:
@@ -94,6 +106,10 @@ def _is_on(job: Job, name: str) -> bool:
 
 def _is_there(path: str) -> bool:
     return os.path.lexists(path)
+
+
+def _is_of_size(path: str, size_bytes: int | None) -> bool:
+    return os.path.isfile(path) and os.path.getsize(path) == size_bytes
 
 
 def _remove(*paths: str) -> None:
