@@ -282,6 +282,16 @@ def test_where_the_configuration_is_looked_for(tmp_path: Path) -> None:
     assert load(read_command_line(["--no-conf", "u"]), home).options == {"no-conf": "true"}
 
 
+def test_cookies_that_are_not_there_cost_a_warning(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    conf = tmp_path / "aria2.conf"
+    conf.write_text(f"load-cookies={tmp_path / 'none'}\n")
+    ran = run(here, f"--conf-path={conf}", f"{server.origin}/small.txt", conf=True)
+    assert (ran.code, ran.files) == (0, {"small.txt": SMALL})
+    assert f"[WARN] Failed to load cookies from {tmp_path / 'none'}" in ran.out
+    ran = run(here, "--load-cookies=none", "--allow-overwrite", f"{server.origin}/small.txt")
+    assert (ran.code, "Failed to load cookies from none" in ran.out) == (0, True)
+
+
 def test_a_log_is_written(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
     log = tmp_path / "log"
     run(here, "-q", "-l", str(log), f"{server.origin}/small.txt")
