@@ -52,7 +52,9 @@ class Given(NamedTuple):
 
     def with_defaults(self, own: Options) -> Options:
         """Everything that holds for a download with these options of its own."""
-        return {**KEPT_DEFAULTS, "dir": os.getcwd(), **self.options, **own}
+        # A name, or a number, is one download's: of a list each would be saved under it.
+        of_all = {name: value for name, value in self.options.items() if name not in ("out", "gid")}
+        return {**KEPT_DEFAULTS, "dir": os.getcwd(), **of_all, **own}
 
 
 def load(line: CommandLine, environment: Mapping[str, str]) -> Given:
