@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.aria2c import link_in, run
+from tests.rpc.aria2.test_adding import TORRENT
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.__main__ import arguments_of
 from thunderdl.aria2.files import read_list
@@ -170,6 +171,33 @@ def test_a_file_of_another_size_is_not_what_is_to_be_checked(server: LoopbackSer
     assert (ran.code, ran.files) == (0, {"small.txt": b"sma", "small (1).txt": SMALL})
     ran = run(here, "-V", digest, f"{server.origin}/gone")
     assert ran.code == 3
+
+
+@pytest.mark.parametrize(
+    ("there", "left"), [(SMALL, SMALL), (b"sma", SMALL), (b"wrong", SMALL), (b"longer than five", None), (None, SMALL)]
+)
+def test_of_a_metalink_what_is_there_is_held_against_it(
+    there: bytes | None, left: bytes | None, server: LoopbackServer, here: Path
+) -> None:
+    digest = hashlib.sha1(SMALL).hexdigest()
+    (here / "m.meta4").write_text(
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="other.txt"><size>5</size>'
+        f'<hash type="sha-1">{digest}</hash><url>{server.origin}/small.txt</url></file></metalink>'
+    )
+    if there is not None:
+        (here / "other.txt").write_bytes(there)
+    ran = run(here, "-c", "-M", "m.meta4")
+    assert ran.code == (0 if left else 13)
+    assert ran.files == {"m.meta4": ran.files["m.meta4"], "other.txt": left or there}
+    assert ("has already completed" in ran.out) == (there == SMALL)
+
+
+def test_of_a_torrent_what_is_there_is_not_taken_for_done(here: Path) -> None:
+    (here / "abc").mkdir()
+    (here / "abc" / "1.txt").write_bytes(b"of something else")
+    (here / "t.torrent").write_bytes(TORRENT)
+    ran = run(here, "-c", "--enable-dht=false", "--stop=5", "t.torrent")
+    assert (ran.code, "has already completed" in ran.out) == (13, False)
 
 
 def test_a_file_that_is_longer_is_left_alone(server: LoopbackServer, here: Path) -> None:

@@ -33,6 +33,7 @@ async def settled(client: Client, job: Job) -> str | None:
     Faults of the server are left to the download, which tells them. Raises UsageError, StorageError.
     """
     if job.names_content:
+        await asyncio.to_thread(_settle_content, job)
         return None
     path = guess_target(job.request.url, job.options).path
     if _is_on(job, "remove-control-file"):
@@ -65,12 +66,32 @@ def cleared(job: Job) -> None:
         _remove(job.result.path + SUFFIX)
 
 
+def _settle_content(job: Job) -> None:
+    """--continue of what a document names: a file is done where it is what the metalink says; of a torrent aria2 takes
+    nothing that it has no control file of."""
+    offer = job.request.offer
+    is_followed = job.options.follow or job.options.torrent is not None or offer is not None
+    if job.options.exists is not Exists.SKIP or not is_followed:
+        return
+    exists = Exists.REFUSE
+    if offer is not None and offer.name:
+        path = guess_target(job.request.url, replace(job.options, out=job.options.out or offer.name)).path
+        size = os.path.getsize(path) if os.path.isfile(path) else 0
+        checksum = job.options.checksum or offer.checksum
+        if offer.size is not None and size < offer.size:
+            exists = Exists.OVERWRITE
+        elif size == offer.size or (offer.size is None and checksum is not None):
+            is_right = checksum is None or checksum.covers(hash_file(path, checksum.algorithm))
+            exists = Exists.SKIP if is_right else Exists.OVERWRITE
+    job.request = replace(job.request, options=replace(job.options, exists=exists))
+
+
 def _go_on(job: Job, path: str, info: Info) -> str | None:
     """A file that is there whole is done; a shorter one is the beginning."""
     size, there = info.size_bytes, os.path.getsize(path)
     if there == size and (checksum := job.options.checksum) is not None:
         # That it is there is no proof that it is right: what a broken transfer left is of the right size, too.
-        is_right = hash_file(path, checksum.algorithm) == checksum
+        is_right = checksum.covers(hash_file(path, checksum.algorithm))
         exists = Exists.SKIP if is_right else Exists.OVERWRITE
         job.request = replace(job.request, options=replace(job.options, exists=exists))
         return None if is_right else f"Checksum error detected. file={printable(path)}"
