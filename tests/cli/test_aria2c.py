@@ -280,6 +280,28 @@ def test_hooks_hear_of_each_download(server: LoopbackServer, here: Path, tmp_pat
     os.close(pipe)
 
 
+def test_of_a_torrent_that_is_not_shared_both_hooks_hear(
+    server: LoopbackServer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+
+    class Program:
+        def __init__(self, argv: list[str], **_: object) -> None:
+            told.append([argv[0], *argv[2:]])
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr("thunderdl.cli.aria2c.saving.subprocess.Popen", Program)
+    (here / "t.torrent").write_bytes(
+        b"d4:infod6:lengthi5e4:name9:small.txt12:piece lengthi16384e6:pieces20:" + hashlib.sha1(SMALL).digest() + b"ee"
+    )
+    hooks = ("--on-bt-download-complete=bt", "--on-download-complete=all")
+    ran = run(here, "-T", "t.torrent", f"{server.origin}/small.txt", "--seed-time=0", "--enable-dht=false", *hooks)
+    assert ran.code == 0
+    assert told == [[hook, "1", f"{here}/small.txt"] for hook in ("bt", "all")]
+
+
 def test_a_configuration_lies_below_the_command_line(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     conf.write_text(f"out=conf\ndir={here}/sub\nnosuch=1\n")
