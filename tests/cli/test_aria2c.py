@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.aria2c import link_in, run
+from tests.rpc.aria2.test_adding import TORRENT
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.__main__ import arguments_of
 from thunderdl.aria2.files import read_list
@@ -148,6 +149,57 @@ def test_a_file_that_is_there_whole_is_done(server: LoopbackServer, here: Path) 
     assert f"Download has already completed: {here}/big.bin" in ran.out
 
 
+@pytest.mark.parametrize("typed", ["-c", "-V", "-V -c", "-V --auto-file-renaming=false", "-V --allow-overwrite"])
+def test_a_file_that_is_there_whole_is_held_against_its_checksum(
+    typed: str, server: LoopbackServer, here: Path
+) -> None:
+    right = hashlib.sha1(SMALL).hexdigest()
+    for there, told in ((b"wrong", "Checksum error detected."), (SMALL, "Download has already completed")):
+        (here / "small.txt").write_bytes(there)
+        ran = run(here, *typed.split(), f"--checksum=sha-1={right}", f"{server.origin}/small.txt")
+        assert (ran.code, ran.files) == (0, {"small.txt": SMALL})
+        assert told in ran.out
+    # Where the server's own is as wrong, it is an error, and what was there stays.
+    ran = run(here, *typed.split(), f"--checksum=sha-1={'0' * 40}", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (32, {"small.txt": SMALL})
+
+
+def test_a_file_of_another_size_is_not_what_is_to_be_checked(server: LoopbackServer, here: Path) -> None:
+    (here / "small.txt").write_bytes(b"sma")
+    digest = f"--checksum=sha-1={hashlib.sha1(SMALL).hexdigest()}"
+    ran = run(here, "-V", digest, f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (0, {"small.txt": b"sma", "small (1).txt": SMALL})
+    ran = run(here, "-V", digest, f"{server.origin}/gone")
+    assert ran.code == 3
+
+
+@pytest.mark.parametrize(
+    ("there", "left"), [(SMALL, SMALL), (b"sma", SMALL), (b"wrong", SMALL), (b"longer than five", None), (None, SMALL)]
+)
+def test_of_a_metalink_what_is_there_is_held_against_it(
+    there: bytes | None, left: bytes | None, server: LoopbackServer, here: Path
+) -> None:
+    digest = hashlib.sha1(SMALL).hexdigest()
+    (here / "m.meta4").write_text(
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="other.txt"><size>5</size>'
+        f'<hash type="sha-1">{digest}</hash><url>{server.origin}/small.txt</url></file></metalink>'
+    )
+    if there is not None:
+        (here / "other.txt").write_bytes(there)
+    ran = run(here, "-c", "-M", "m.meta4")
+    assert ran.code == (0 if left else 13)
+    assert ran.files == {"m.meta4": ran.files["m.meta4"], "other.txt": left or there}
+    assert ("has already completed" in ran.out) == (there == SMALL)
+
+
+def test_of_a_torrent_what_is_there_is_not_taken_for_done(here: Path) -> None:
+    (here / "abc").mkdir()
+    (here / "abc" / "1.txt").write_bytes(b"of something else")
+    (here / "t.torrent").write_bytes(TORRENT)
+    ran = run(here, "-c", "--enable-dht=false", "--stop=5", "t.torrent")
+    assert (ran.code, "has already completed" in ran.out) == (13, False)
+
+
 def test_a_file_that_is_longer_is_left_alone(server: LoopbackServer, here: Path) -> None:
     (here / "small.txt").write_bytes(b"longer than five")
     ran = run(here, "-c", f"{server.origin}/small.txt")
@@ -228,6 +280,28 @@ def test_hooks_hear_of_each_download(server: LoopbackServer, here: Path, tmp_pat
     os.close(pipe)
 
 
+def test_of_a_torrent_that_is_not_shared_both_hooks_hear(
+    server: LoopbackServer, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[list[str]] = []
+
+    class Program:
+        def __init__(self, argv: list[str], **_: object) -> None:
+            told.append([argv[0], *argv[2:]])
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr("thunderdl.cli.aria2c.saving.subprocess.Popen", Program)
+    (here / "t.torrent").write_bytes(
+        b"d4:infod6:lengthi5e4:name9:small.txt12:piece lengthi16384e6:pieces20:" + hashlib.sha1(SMALL).digest() + b"ee"
+    )
+    hooks = ("--on-bt-download-complete=bt", "--on-download-complete=all")
+    ran = run(here, "-T", "t.torrent", f"{server.origin}/small.txt", "--seed-time=0", "--enable-dht=false", *hooks)
+    assert ran.code == 0
+    assert told == [[hook, "1", f"{here}/small.txt"] for hook in ("bt", "all")]
+
+
 def test_a_configuration_lies_below_the_command_line(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
     conf = tmp_path / "conf"
     conf.write_text(f"out=conf\ndir={here}/sub\nnosuch=1\n")
@@ -256,6 +330,16 @@ def test_where_the_configuration_is_looked_for(tmp_path: Path) -> None:
     (tmp_path / ".aria2" / "aria2.conf").write_text("split=4\n")
     assert load(line, home).options == {"split": "4"}
     assert load(read_command_line(["--no-conf", "u"]), home).options == {"no-conf": "true"}
+
+
+def test_cookies_that_are_not_there_cost_a_warning(server: LoopbackServer, here: Path, tmp_path: Path) -> None:
+    conf = tmp_path / "aria2.conf"
+    conf.write_text(f"load-cookies={tmp_path / 'none'}\n")
+    ran = run(here, f"--conf-path={conf}", f"{server.origin}/small.txt", conf=True)
+    assert (ran.code, ran.files) == (0, {"small.txt": SMALL})
+    assert f"[WARN] Failed to load cookies from {tmp_path / 'none'}" in ran.out
+    ran = run(here, "--load-cookies=none", "--allow-overwrite", f"{server.origin}/small.txt")
+    assert (ran.code, "Failed to load cookies from none" in ran.out) == (0, True)
 
 
 def test_a_log_is_written(server: LoopbackServer, here: Path, tmp_path: Path) -> None:

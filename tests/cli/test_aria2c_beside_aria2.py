@@ -71,6 +71,8 @@ LINES = [
     Line("-i list", (("list", LISTED),)),
     Line("-i list -j1 --download-result=full", (("list", LISTED),)),
     Line("-i list --download-result=hide --console-log-level=warn", (("list", LISTED),)),
+    Line("-i list -o x", (("list", b"U/small.txt\nU/big.bin\n out=y\n"),)),
+    Line("-Z -j1 U/small.txt U/big.bin -o x"),
     Line("-i nofile"),
     Line("-i empty", (("empty", b"# nothing\n"),)),
     Line("-i list", (("list", b"U/small.txt\n split=0\n"),)),

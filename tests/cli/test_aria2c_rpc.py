@@ -23,13 +23,13 @@ from tests.rpc.aria2.test_adding import METALINK, TORRENT
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.aria2.command_line import read_command_line
-from thunderdl.cli.aria2c.given import load
+from thunderdl.cli.aria2c.given import Given, load
 from thunderdl.cli.aria2c.jobs import Jobs
 from thunderdl.cli.aria2c.queued import queue_all, session_text
 from thunderdl.cli.aria2c.rpc import Aria2c
 from thunderdl.daemon.jobs import State, Wish
 from thunderdl.daemon.queue import Queue
-from thunderdl.options import Options
+from thunderdl.options import Exists, Options
 from thunderdl.rpc.aria2.adding import add_torrent, add_uri
 from thunderdl.rpc.aria2.session import Session
 
@@ -174,6 +174,20 @@ def test_what_it_refuses(tmp_path: Path, arguments: list[str], told: str) -> Non
     assert told in ran.err
     assert "Traceback" not in ran.err
     assert not list(tmp_path.glob("thunderdl-aria2c-*"))
+
+
+def test_a_file_that_is_there_is_not_done_because_it_may_be_gone_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Exists, bool]] = []
+
+    def serve(given: Given, options: Options) -> int:
+        seen.append((options.exists, given.is_on("continue")))
+        return 0
+
+    monkeypatch.setattr("thunderdl.cli.aria2c.rpc.serve", serve)
+    assert run(tmp_path, "--enable-rpc", "--continue").code == 0
+    assert seen == [(Exists.RENAME, True)]
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -46,6 +47,23 @@ def test_a_task_has_what_was_asked_for(tmp_path: Path) -> None:
         }  # fmt: skip
         status = await service.call("aria2.tellStatus", gid)
         assert (status["dir"], status["files"][0]["path"]) == (f"{tmp_path}/out/sub", f"{tmp_path}/out/sub/a/b")
+
+    ran(tmp_path, what)
+
+
+@pytest.mark.parametrize("of_all", [False, True], ids=["of one", "of all"])
+def test_a_file_that_is_there_is_not_done_because_it_may_be_gone_on_with(of_all: bool, tmp_path: Path) -> None:
+    async def what(service: Service) -> None:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / "f").write_bytes(b"begun by another program")
+        given = {"continue": "true"}
+        if of_all:
+            await service.call("aria2.changeGlobalOption", given)
+        gid = await service.call("aria2.addUri", [URI], {"max-tries": "1", **({} if of_all else given)})
+        while not (job := service.queue.find(gid)).state.has_ended:  # noqa: ASYNC110 - it sets no event
+            await asyncio.sleep(0.01)
+        assert job.state is State.FAILED
+        assert (await service.call("aria2.getOption", gid))["continue"] == "true"
 
     ran(tmp_path, what)
 

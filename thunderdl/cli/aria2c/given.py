@@ -29,7 +29,7 @@ class BadConf(UsageError):
 
 class Given(NamedTuple):
     """``options``: as aria2 keeps them, without defaults; ``warnings``: what the configuration names and aria2 does
-    not know."""
+    not know, and cookies that are not there."""
 
     options: Options
     uris: tuple[str, ...]
@@ -52,14 +52,16 @@ class Given(NamedTuple):
 
     def with_defaults(self, own: Options) -> Options:
         """Everything that holds for a download with these options of its own."""
-        return {**KEPT_DEFAULTS, "dir": os.getcwd(), **self.options, **own}
+        # A name, or a number, is one download's: of a list each would be saved under it.
+        of_all = {name: value for name, value in self.options.items() if name not in ("out", "gid")}
+        return {**KEPT_DEFAULTS, "dir": os.getcwd(), **of_all, **own}
 
 
 def load(line: CommandLine, environment: Mapping[str, str]) -> Given:
     """What the command line and aria2.conf say. Raises BadOption, BadConf, UsageError."""
     typed = {name: _checked(name, value) for name, value in line.options.items()}
     if typed.get("no-conf") == "true":
-        return Given(typed, line.uris)
+        return _without_lost_cookies(Given(typed, line.uris))
     home = environment.get("HOME", "")
     path = _conf_path(typed, environment, home)
     read = read_conf(_text_of(path, is_named="conf-path" in typed), home=home)
@@ -67,7 +69,17 @@ def load(line: CommandLine, environment: Mapping[str, str]) -> Given:
         of_file = {name: _checked(name, value) for name, value in read.options.items()}
     except BadOption as bad:
         raise BadConf(path, bad) from None
-    return Given({**of_file, **typed}, line.uris, tuple(f"Unknown option: {line}" for line in read.unknown))
+    told = tuple(f"Unknown option: {line}" for line in read.unknown)
+    return _without_lost_cookies(Given({**of_file, **typed}, line.uris, told))
+
+
+def _without_lost_cookies(given: Given) -> Given:
+    """aria2 says that they are lost, and downloads without them: a configuration names them before there are any."""
+    path = given.text("load-cookies")
+    if not path or os.access(os.path.expanduser(path), os.R_OK):
+        return given
+    options = {name: value for name, value in given.options.items() if name != "load-cookies"}
+    return Given(options, given.uris, (*given.warnings, f"Failed to load cookies from {printable(path)}"))
 
 
 def _checked(name: str, value: str | list[str]) -> str | list[str]:

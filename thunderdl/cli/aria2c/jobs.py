@@ -46,6 +46,11 @@ class Job:
         return self.request.options
 
     @property
+    def is_torrent(self) -> bool:
+        """Whether peers have it."""
+        return self.options.torrent is not None or (self.options.follow and names_torrent(self.request.url))
+
+    @property
     def names_content(self) -> bool:
         """Whether it is a torrent or metalink, which names files of its own."""
         url, options = self.request.url, self.options

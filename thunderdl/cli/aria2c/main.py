@@ -71,7 +71,9 @@ def _serve(given: Given) -> int:
     from thunderdl.cli.aria2c.rpc import serve
 
     base = replace(settings.load({}).options(), checksum_files=False)
-    return serve(given, options_of_all(given, base, MOST_PER_HOST))
+    # Of what is in the queue nobody looks at the file that is there: --continue would make it one that is done.
+    meant = given._replace(options={name: value for name, value in given.options.items() if name != "continue"})
+    return serve(given, options_of_all(meant, base, MOST_PER_HOST))
 
 
 async def _download(given: Given) -> int:

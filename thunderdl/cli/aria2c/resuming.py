@@ -20,6 +20,7 @@ from thunderdl.engine.naming import guess_target
 from thunderdl.errors import ThunderdlError, printable
 from thunderdl.options import Exists
 from thunderdl.storage.files import journal_path, part_path
+from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
     from thunderdl.client import Client
@@ -32,6 +33,7 @@ async def settled(client: Client, job: Job) -> str | None:
     Faults of the server are left to the download, which tells them. Raises UsageError, StorageError.
     """
     if job.names_content:
+        await asyncio.to_thread(_settle_content, job)
         return None
     path = guess_target(job.request.url, job.options).path
     if _is_on(job, "remove-control-file"):
@@ -40,16 +42,21 @@ async def settled(client: Client, job: Job) -> str | None:
             _remove(journal_path(part_path(path)), part_path(path))
     has_control = _is_there(path + SUFFIX)
     goes_on = has_control or (_is_on(job, "continue") and job.options.exists is not Exists.OVERWRITE)
-    if not goes_on or not _is_there(path):
+    is_checked = _is_on(job, "check-integrity") and job.options.checksum is not None
+    if not (goes_on or is_checked) or not _is_there(path):
         return None
     try:
         info = await client.info(job.request.url)
     except ThunderdlError:
+        if not goes_on:
+            return None
         # An incomplete file is no reason to choose another name, and no complete one to be done with.
         job.request = replace(job.request, options=replace(job.options, exists=Exists.REFUSE))
         return None
     if has_control:
         return await asyncio.to_thread(_go_on_from_aria2, job, path, info)
+    if not goes_on and not _is_of_size(path, info.size_bytes):
+        return None  # aria2 checks what is there whole alone
     return await asyncio.to_thread(_go_on, job, path, info)
 
 
@@ -59,9 +66,35 @@ def cleared(job: Job) -> None:
         _remove(job.result.path + SUFFIX)
 
 
+def _settle_content(job: Job) -> None:
+    """--continue of what a document names: a file is done where it is what the metalink says; of a torrent aria2 takes
+    nothing that it has no control file of."""
+    offer = job.request.offer
+    is_followed = job.options.follow or job.options.torrent is not None or offer is not None
+    if job.options.exists is not Exists.SKIP or not is_followed:
+        return
+    exists = Exists.REFUSE
+    if offer is not None and offer.name:
+        path = guess_target(job.request.url, replace(job.options, out=job.options.out or offer.name)).path
+        size = os.path.getsize(path) if os.path.isfile(path) else 0
+        checksum = job.options.checksum or offer.checksum
+        if offer.size is not None and size < offer.size:
+            exists = Exists.OVERWRITE
+        elif size == offer.size or (offer.size is None and checksum is not None):
+            is_right = checksum is None or checksum.covers(hash_file(path, checksum.algorithm))
+            exists = Exists.SKIP if is_right else Exists.OVERWRITE
+    job.request = replace(job.request, options=replace(job.options, exists=exists))
+
+
 def _go_on(job: Job, path: str, info: Info) -> str | None:
     """A file that is there whole is done; a shorter one is the beginning."""
     size, there = info.size_bytes, os.path.getsize(path)
+    if there == size and (checksum := job.options.checksum) is not None:
+        # That it is there is no proof that it is right: what a broken transfer left is of the right size, too.
+        is_right = checksum.covers(hash_file(path, checksum.algorithm))
+        exists = Exists.SKIP if is_right else Exists.OVERWRITE
+        job.request = replace(job.request, options=replace(job.options, exists=exists))
+        return None if is_right else f"Checksum error detected. file={printable(path)}"
     if size is None or there == size:
         return None  # --continue made it a skip
     if there > size:
@@ -94,6 +127,10 @@ def _is_on(job: Job, name: str) -> bool:
 
 def _is_there(path: str) -> bool:
     return os.path.lexists(path)
+
+
+def _is_of_size(path: str, size_bytes: int | None) -> bool:
+    return os.path.isfile(path) and os.path.getsize(path) == size_bytes
 
 
 def _remove(*paths: str) -> None:

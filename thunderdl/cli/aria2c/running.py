@@ -162,6 +162,9 @@ class Run:
         for note in result.notes:
             self._console.warn(note)
         cleared(job)
+        if job.is_torrent and job not in self._told_shared:
+            # aria2 tells both of a torrent, whether it is shared or not.
+            self._hooks.run("shared", job, result.path or "")
         self._hooks.run("complete", job, result.path or "")
 
     # -- stopping
@@ -224,6 +227,7 @@ class Run:
             if job.task is not None and job.task.is_sharing and job not in self._told_shared:
                 self._told_shared.add(job)
                 self._console.notice(f"Download complete: {self._path(job)}")
+                self._hooks.run("shared", job, self._path(job))
 
     def _path(self, job: Job) -> str:
         if job.result is not None and job.result.path:

@@ -58,8 +58,9 @@ class Hooks:
         self._running: list[subprocess.Popen[bytes]] = []
 
     def run(self, event: str, job: Job, path: str) -> None:
-        """``event``: ``start``, ``complete``, ``error`` or ``stop``; ``path``: of the file, where it is known."""
-        command = self._given.text(f"on-download-{event}")
+        """``event``: ``start``, ``complete``, ``error``, ``stop``, ``shared`` of a whole torrent; ``path``: of the
+        file, where it is known."""
+        command = self._given.text("on-bt-download-complete" if event == "shared" else f"on-download-{event}")
         if not command:
             return
         self._running = [each for each in self._running if each.poll() is None]

@@ -104,8 +104,10 @@ def _fields(names: Iterable[str]) -> set[str]:
 
 
 def _translated(foreign: Texts, uri: str | None) -> dict[str, Text]:
+    # Nobody looks at what is there before a task begins: --continue would make any file of that name one that is done.
+    meant = {name: value for name, value in foreign.items() if name != "continue"}
     try:
-        texts = dict(translate(foreign, uri=uri).texts)
+        texts = dict(translate(meant, uri=uri).texts)
     except UsageError as error:
         raise Refused(str(error)) from None
     if foreign.get("seed-time") and float(str(foreign["seed-time"])) == 0:
