@@ -121,6 +121,10 @@ class Queue:
         """Those in line, paused ones among them, in order."""
         return self._line[part]
 
+    def open(self) -> Sequence[Job]:
+        """Those that run or are in line, without those that are still on their way to the disk: they may be refused."""
+        return [job for job in (*self._running, *self._line) if job.gid in self._jobs]
+
     def ended(self) -> Sequence[Job]:
         """The last that ended, the newest last."""
         return list(self._ended.values())
@@ -135,8 +139,7 @@ class Queue:
 
     def progress(self, job: Job) -> Progress | None:
         """Of one that runs, None for others."""
-        task = self._running.get(job)
-        return task.progress() if task is not None else None
+        return task.progress() if (task := self._running.get(job)) is not None else None
 
     def position(self, job: Job) -> int | None:
         """Its index in line."""
@@ -415,15 +418,14 @@ class Queue:
         self._running[job].cancel()
 
     def _is_over(self, job: Job, result: Result) -> None:
-        seen = self._running.pop(job).progress()
+        outcome = _outcome_of(result, self._running.pop(job).progress())
         self._sharing.discard(job)
         if self._is_closing and result.status is Status.CANCELLED:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
-            job.outcome = _outcome_of(result, seen)
+            job.outcome = outcome
             self.store.save_soon([job])
             return
         state, job.leaving = job.leaving, None
-        outcome = _outcome_of(result, seen)
         touched: Iterable[Job] = ()
         if result.status is not Status.CANCELLED:
             self._end(job, state_of(result), outcome)
@@ -437,8 +439,7 @@ class Queue:
         self._fill()
 
     def _failed(self, job: Job, error: ThunderdlError) -> None:
-        outcome = Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code)
-        self._end(job, State.FAILED, outcome)
+        self._end(job, State.FAILED, Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code))
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:
