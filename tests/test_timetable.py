@@ -70,6 +70,7 @@ def test_when_it_changes(text: str, moment: int, change_s: int) -> None:
     [
         ("08:00-18:00=", "not a rate"),
         ("08:00-18:00=1Q", "not a rate"),
+        ("08:00-18:00=" + "9" * 400, "not a rate"),
         ("08:00-25:00=1M", "'25:00' is no time of day"),
         ("08:00-18:61=1M", "'18:61' is no time of day"),
         ("08:00-24:01=1M", "'24:01' is no time of day"),

@@ -36,10 +36,12 @@ def parse_rate(text: str) -> int | None:
     None for 0: no limit. ValueError for anything else.
     """
     match = re.fullmatch(_RATE, text.strip(), re.IGNORECASE | re.ASCII)
-    if match is None:
+    amount = float(match[1]) * 1024 ** "_KMGT".index(match[2].upper() or "_") if match else math.inf
+    # So many digits that they are infinite to a float are no rate, either.
+    if amount == math.inf:
         raise ValueError("not a rate: write bytes a second, as 500K, 2.5M or 1G")
-    rate = int(float(match[1]) * 1024 ** "_KMGT".index(match[2].upper() or "_"))
-    if rate == 0 and float(match[1]) > 0:
+    rate = int(amount)
+    if rate == 0 and amount > 0:
         raise ValueError("less than one byte a second")
     return rate or None
 

@@ -365,6 +365,23 @@ def test_files_go_with_a_task_that_just_gets_them(
     over(tmp_path, use)
 
 
+def test_a_file_goes_with_its_task_that_is_being_shared(tmp_path: Path, server: LoopbackServer) -> None:
+    document = made_torrent(tmp_path / "seeds")
+    server.resources["/f.bin"] = Resource(body=CONTENT)
+
+    async def use(served: Served) -> None:
+        mirrors = {"mirrors": json.dumps([server.url("/f.bin")])}
+        added = await served.client.post("/api/v1/documents", content=document, params=mirrors)
+        job = served.queue.find(added.json()["tasks"][0]["gid"])
+        await until(lambda: (task := served.queue.task(job)) is not None and task.is_sharing)
+        assert os.listdir(tmp_path / "out") == [NAME]
+        assert (await served.client.delete(f"/api/v1/tasks/{job.gid}?files=1")).status_code == 204
+        assert os.listdir(tmp_path / "out") == []
+        assert served.queue.ended() == []
+
+    over(tmp_path, use)
+
+
 @pytest.mark.parametrize("step", ["open", "begin"])
 def test_files_go_that_a_thread_is_just_making(
     tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, step: str

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from tests.daemon.runs import running, until
 from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
-from thunderdl.daemon.jobs import Job, Wish
+from thunderdl.daemon.jobs import Job, State, Wish
 from thunderdl.daemon.queue import Queue
+from thunderdl.errors import StorageError
 from thunderdl.rpc.api.live import FIRST_WAITING, MOST_BEHIND, MOST_CHANGES, Listener, Live
 
 
@@ -146,3 +150,26 @@ def test_a_listener_that_comes_while_it_stops_is_sent_away(tmp_path: Path) -> No
                 assert listener.events.get_nowait() is None
 
     asyncio.run(run())
+
+
+def test_the_stream_goes_on_after_all_is_paused_while_an_addition_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def use(served: Served) -> None:
+        writing: Future[None] = Future()
+        async with listening(served) as events:
+            await next_of(events, "snapshot")
+            with monkeypatch.context() as patched:
+                patched.setattr(served.queue.store, "write", lambda *_: writing)
+                adding = asyncio.create_task(served.queue.add([Wish(urls=("http://127.0.0.1:1/x",))]))
+                await asyncio.sleep(0)
+                pausing = asyncio.create_task(served.client.post("/api/v1/queue/pause"))
+                await until(lambda: pausing.done() or served.queue.waiting()[0].state is State.PAUSED)
+                writing.set_exception(StorageError("queue.sqlite", "the disk is full"))
+                await asyncio.wait([adding, pausing])
+                assert isinstance(adding.exception(), StorageError)
+            (gid,) = [(await served.add("http://127.0.0.1:1/y", paused=True))["gid"]]
+            (told,) = (await next_of(events, "tasks"))["changed"]
+            assert told["gid"] == gid
+
+    over(tmp_path, use)

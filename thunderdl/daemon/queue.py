@@ -122,6 +122,10 @@ class Queue:
         """Those in line, paused ones among them, in order."""
         return self._line[part]
 
+    def open(self) -> Sequence[Job]:
+        """Those that run or are in line, without those that are still on their way to the disk: they may be refused."""
+        return [job for job in (*self._running, *self._line) if job.gid in self._jobs]
+
     def ended(self) -> Sequence[Job]:
         """The last that ended, the newest last."""
         return list(self._ended.values())
@@ -136,8 +140,7 @@ class Queue:
 
     def progress(self, job: Job) -> Progress | None:
         """Of one that runs, None for others."""
-        task = self._running.get(job)
-        return task.progress() if task is not None else None
+        return task.progress() if (task := self._running.get(job)) is not None else None
 
     def position(self, job: Job) -> int | None:
         """Its index in line."""
@@ -442,8 +445,7 @@ class Queue:
         self._fill()
 
     def _failed(self, job: Job, error: ThunderdlError) -> None:
-        outcome = Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code)
-        self._end(job, State.FAILED, outcome)
+        self._end(job, State.FAILED, Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code))
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:

@@ -24,13 +24,12 @@ _HISTORY = (
 
 
 async def pause_all(api: Api, _: Call) -> object:
-    running = [*api.queue.active(), *api.queue.waiting()]
-    await api.queue.pause(job for job in running if job.state in (State.ACTIVE, State.WAITING))
+    await api.queue.pause(job for job in api.queue.open() if job.state in (State.ACTIVE, State.WAITING))
     return None
 
 
 async def resume_all(api: Api, _: Call) -> object:
-    await api.queue.resume(job for job in api.queue.waiting() if job.state is State.PAUSED)
+    await api.queue.resume(job for job in api.queue.open() if job.state is State.PAUSED)
     return None
 
 

@@ -30,7 +30,7 @@ async def pause(session: Session, gid: str) -> str:
 
 async def pause_all(session: Session) -> str:
     """``aria2.pauseAll`` and ``forcePauseAll``."""
-    await session.queue.pause(job for job in _open(session) if _runs_or_waits(session, job))
+    await session.queue.pause(job for job in session.queue.open() if _runs_or_waits(session, job))
     return "OK"
 
 
@@ -45,7 +45,7 @@ async def unpause(session: Session, gid: str) -> str:
 
 async def unpause_all(session: Session) -> str:
     """``aria2.unpauseAll``."""
-    await session.queue.resume(job for job in _open(session) if _is_paused(session, job))
+    await session.queue.resume(job for job in session.queue.open() if _is_paused(session, job))
     return "OK"
 
 
@@ -115,10 +115,6 @@ async def purge(session: Session) -> str:
     """``aria2.purgeDownloadResult``."""
     await session.queue.forget(session.queue.ended())
     return "OK"
-
-
-def _open(session: Session) -> Iterable[Job]:
-    return (*session.queue.active(), *session.queue.waiting())
 
 
 def _runs_or_waits(session: Session, job: Job) -> bool:
