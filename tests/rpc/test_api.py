@@ -382,6 +382,23 @@ def test_a_file_goes_with_its_task_that_is_being_shared(tmp_path: Path, server: 
     over(tmp_path, use)
 
 
+@pytest.mark.parametrize("rate", ["5000M", "9" * 30])
+def test_a_limit_may_be_higher_than_libtorrent_can_count(tmp_path: Path, server: LoopbackServer, rate: str) -> None:
+    document = made_torrent(tmp_path / "seeds")
+    server.resources["/f.bin"] = Resource(body=CONTENT)
+
+    async def use(served: Served) -> None:
+        mirrors = {"mirrors": json.dumps([server.url("/f.bin")])}
+        added = await served.client.post("/api/v1/documents", content=document, params=mirrors)
+        job = served.queue.find(added.json()["tasks"][0]["gid"])
+        await until(lambda: (task := served.queue.task(job)) is not None and task.is_sharing)
+        options = {"options": {"task_upload_limit": rate}}
+        assert (await served.client.patch(f"/api/v1/tasks/{job.gid}", json=options)).status_code == 200
+        assert (await served.client.patch("/api/v1/settings", json={"upload_limit": rate})).status_code == 200
+
+    over(tmp_path, use)
+
+
 @pytest.mark.parametrize("step", ["open", "begin"])
 def test_files_go_that_a_thread_is_just_making(
     tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, step: str

@@ -20,7 +20,7 @@ from typing import Any, TypeVar, cast
 import libtorrent as lt
 
 from thunderdl.errors import ThunderdlError, UsageError
-from thunderdl.sources.swarm.settings import DEFAULT_PORTS, SwarmSettings, settings_pack
+from thunderdl.sources.swarm.settings import DEFAULT_PORTS, MOST_BYTES_PER_S, SwarmSettings, settings_pack
 
 Hear = Callable[[object], None]
 T = TypeVar("T")
@@ -129,7 +129,7 @@ class Host:
 
     def limit_uploads(self, bytes_per_s: int | None) -> None:
         """Send no more than this over all torrents from now on; None for no limit."""
-        self.session.apply_settings({"upload_rate_limit": bytes_per_s or 0})
+        self.session.apply_settings({"upload_rate_limit": min(bytes_per_s or 0, MOST_BYTES_PER_S)})
 
     def port(self) -> int:
         """Where peers may connect to."""

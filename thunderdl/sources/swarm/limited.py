@@ -8,6 +8,7 @@ import libtorrent as lt
 
 from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.host import Host
+from thunderdl.sources.swarm.settings import MOST_BYTES_PER_S
 
 
 class Limited:
@@ -21,13 +22,13 @@ class Limited:
 
     def limit_downloads(self, bytes_per_s: int) -> None:
         """Let no more than this come from now on, from peers and web seeds; 0 for no limit."""
-        self._limit = bytes_per_s
+        self._limit = bytes_per_s = min(bytes_per_s, MOST_BYTES_PER_S)
         if self._handle is not None:
             self._host.limit(self._handle, bytes_per_s)
 
     def limit_uploads(self, bytes_per_s: int) -> None:
         """Send peers no more than this from now on; 0 for no limit."""
-        self._upload_limit = bytes_per_s
+        self._upload_limit = bytes_per_s = min(bytes_per_s, MOST_BYTES_PER_S)
         if self._handle is not None:
             self._handle.set_upload_limit(bytes_per_s or -1)
 

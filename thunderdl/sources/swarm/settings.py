@@ -14,6 +14,8 @@ DHT_NODES = (
     "router.bittorrent.com:6881", "dht.transmissionbt.com:6881", "router.utorrent.com:6881", "dht.libtorrent.org:25401",
 )  # fmt: skip
 DEFAULT_PORTS = range(6881, 6891)
+# libtorrent counts rates in 32 bits, and refuses what is more.
+MOST_BYTES_PER_S = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
