@@ -108,6 +108,15 @@ class Task:
         at all while the torrent is still to be read, or to come from peers."""
         return self._facts.files()
 
+    def wanted(self) -> tuple[int, str]:
+        """How many files it brings, and where the first of them is or will be: empty while nobody has settled that."""
+        from thunderdl.engine.wanted import named
+
+        files = [each for each in self.files() if each.selected]
+        if self._download.path is None or not files:
+            return 1, named(self._options, self._download.offer)
+        return len(files), files[0].path or ""
+
     def peers(self, *, with_bitfields: bool = False) -> tuple[PeerProgress, ...]:
         """The peers that are connected, of a torrent, as seen a quarter of a second ago at most. ``with_bitfields``:
         each with the pieces that it has, which takes longer."""

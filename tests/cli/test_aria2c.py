@@ -11,7 +11,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -420,3 +420,48 @@ def test_checksums(server: LoopbackServer, here: Path) -> None:
     assert run(here, f"--checksum=sha-256={digest}", f"{server.origin}/small.txt").code == 0
     ran = run(here, f"--checksum=sha-256={'0' * 64}", "-o", "bad", f"{server.origin}/small.txt")
     assert (ran.code, "bad" in ran.files) == (32, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("t.torrent",), [["start", "2", "dd/a.txt"], ["bt", "2", "dd/a.txt"], ["complete", "2", "dd/a.txt"]]),
+        (
+            ("-T", "t.torrent", "--select-file=2", "{}/"),
+            [["start", "1", "dd/b.txt"], ["bt", "1", "dd/b.txt"], ["complete", "1", "dd/b.txt"]],
+        ),
+        (("-M", "m.meta4"), [["start", "1", "mm"], ["error", "1", "mm"]]),
+        (("{}/no", "-o", "x"), [["start", "1", "x"], ["error", "1", "x"]]),
+        (("{}/no",), [["start", "1", ""], ["error", "1", ""]]),
+    ],
+)  # fmt: skip
+def test_hooks_get_number_and_path_as_soon_as_they_are_known(
+    arguments: Sequence[str], told: list[list[str]], here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[list[str]] = []
+
+    class Program:
+        def __init__(self, argv: list[str], **_: object) -> None:
+            heard.append([argv[0], argv[2], argv[3].removeprefix(f"{here}/")])
+
+        def poll(self) -> int:
+            return 0
+
+    monkeypatch.setattr("thunderdl.cli.aria2c.saving.subprocess.Popen", Program)
+    files = {"/dd/a.txt": Resource(body=b"hello"), "/dd/b.txt": Resource(body=b"world")}
+    with LoopbackServer(files) as server:
+        (here / "t.torrent").write_bytes(
+            b"d4:infod5:filesld6:lengthi5e4:pathl5:a.txteed6:lengthi5e4:pathl5:b.txteee4:name2:dd"
+            b"12:piece lengthi16384e6:pieces20:" + hashlib.sha1(b"helloworld").digest()
+            + f"e8:url-listl{len(server.origin) + 1}:{server.origin}/ee".encode()
+        )  # fmt: skip
+        (here / "m.meta4").write_text(
+            '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="mm"><size>3</size>'
+            f"<url>{server.origin}/no</url></file></metalink>"
+        )
+        hooks = [f"--on-download-{each}={each}" for each in ("start", "complete", "error")]
+        run(
+            here, "--seed-time=0", "--enable-dht=false", "--on-bt-download-complete=bt", *hooks,
+            *(each.format(server.origin) for each in arguments),
+        )  # fmt: skip
+    assert heard == told

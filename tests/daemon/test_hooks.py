@@ -9,14 +9,17 @@ import json
 import socket
 import sys
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from tests.daemon.runs import running as daemon
 from tests.daemon.runs import until
 from thunderdl.daemon import hooks as module
+from thunderdl.daemon.documents import wishes_of
 from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.hooks import Hooks
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish
@@ -26,6 +29,14 @@ JOB = Job(
     GID, Wish(urls=("http://user:pw@h/f; touch x",)), State.COMPLETE,
     outcome=Outcome(name="f", path="/d/$(id) f", size_bytes=3),
 )  # fmt: skip
+TWO_FILES = (
+    b"d4:infod5:filesld6:lengthi6e4:pathl5:a.txteed6:lengthi20000e4:pathl5:b.bineee4:name2:dd12:piece lengthi16384e"
+    b"6:pieces40:" + b"a" * 40 + b"ee"
+)
+METALINK = (
+    b'<metalink xmlns="urn:ietf:params:xml:ns:metalink">'
+    b'<file name="first.bin"><url>http://127.0.0.1:1/a</url></file></metalink>'
+)
 SAVES = "import json, os, sys; json.dump([sys.argv[2:], dict(os.environ)], open(sys.argv[1], 'w'))"
 
 
@@ -203,3 +214,66 @@ def test_a_webhook_that_does_not_speak_http_costs_a_note(monkeypatch: pytest.Mon
         thread.join()
     assert "was not reached" in note
     assert "\x1b" not in note
+
+
+@pytest.mark.parametrize(("chosen", "count", "first"), [(None, "2", "a.txt"), ("2", "1", "b.bin")])
+def test_of_a_torrent_the_files_that_are_wanted_are_counted_from_the_start(
+    chosen: str | None, count: str, first: str, tmp_path: Path
+) -> None:
+    assert _arguments(tmp_path, TWO_FILES, {"files": chosen} if chosen else {}) == {
+        What.STARTED: [count, f"{tmp_path}/out/dd/{first}"], What.STOPPED: [count, f"{tmp_path}/out/dd/{first}"],
+    }  # fmt: skip
+
+
+def test_of_a_metalink_its_name_is_told_and_of_a_url_no_guess(tmp_path: Path) -> None:
+    mine, first = f"{tmp_path}/out/mine", f"{tmp_path}/out/first.bin"
+    assert _arguments(tmp_path, METALINK, {}) == {What.STARTED: ["1", first], What.FAILED: ["1", first]}
+    url = "http://127.0.0.1:1/there.already"
+    assert _arguments(tmp_path, url, {"out": "mine"}) == {What.STARTED: ["1", mine], What.FAILED: ["1", mine]}
+    assert _arguments(tmp_path, url, {}) == {What.STARTED: ["1", ""], What.FAILED: ["1", ""]}
+
+
+def _arguments(folder: Path, asked: bytes | str, options: dict[str, str]) -> dict[What, list[str]]:
+    """What the programs get behind the gid of one task, stopped once it has a place."""
+    out = folder / "told"
+    out.mkdir(exist_ok=True)
+    for old in out.iterdir():
+        old.unlink()
+    save = "import json, sys; json.dump(sys.argv[3:], open(sys.argv[1], 'w'))"
+    hooks = Hooks({what: (sys.executable, "-c", save, str(out / what.value)) for what in module.TOLD})
+
+    async def run() -> dict[What, list[str]]:
+        notes: list[str] = []
+        async with daemon(folder) as queue:
+            with hooks.hearing(queue) as heard:
+                task = asyncio.create_task(hooks.attend(heard, notes))
+                if isinstance(asked, str):
+                    wish = Wish(urls=(asked,), options=options)
+                else:
+                    (wish,) = await wishes_of(queue, asked, Wish(urls=("-",), options=options))
+                (job,) = await queue.add([replace(wish, urls=wish.urls[:1])])
+                if asked is TWO_FILES:
+                    await until(lambda: (running := queue.task(job)) and running.progress().path)
+                    await queue.remove(job)
+                await until(lambda: job.state.has_ended)
+                await until(lambda: len([each for each in out.iterdir() if each.read_text().endswith("]")]) == 2)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        return {What(each.name): json.loads(each.read_text()) for each in out.iterdir()}
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(("tells_whole", "told"), [(True, [What.SHARED, What.COMPLETED]), (False, [What.COMPLETED])])
+def test_as_aria2_a_torrent_that_is_not_shared_is_told_twice(
+    tells_whole: bool, told: list[What], tmp_path: Path
+) -> None:
+    async def run() -> list[What]:
+        async with daemon(tmp_path) as queue:
+            with Hooks(tells_whole=tells_whole).hearing(queue) as heard:
+                wish = Wish(urls=("magnet:?xt=urn:btih:" + "a" * 40,))
+                queue.events.publish(What.COMPLETED, Job(GID, wish, State.COMPLETE))
+                return [event.what for event in heard.waiting()]
+
+    assert asyncio.run(run()) == told

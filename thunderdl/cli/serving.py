@@ -38,7 +38,7 @@ _ANSWERED_S = 0.5
 class Serving(NamedTuple):
     """What is served, judged. ``secret``: None for the one in the folder ``secret_folder``; ``where_possible``: places
     that are done without where they cannot be had; ``programs``: what is run on what; ``foreign``: options of aria2's
-    that were given for all tasks, to be told again."""
+    that were given for all tasks, to be told again; ``tells_whole``: as of :class:`thunderdl.daemon.hooks.Hooks`."""
 
     options: Options
     state: str
@@ -54,6 +54,7 @@ class Serving(NamedTuple):
     watched: Sequence[str] = ()
     where_possible: Sequence[Place] = ()
     foreign: Mapping[str, Text] = {}
+    tells_whole: bool = False
 
 
 class Company:
@@ -184,11 +185,11 @@ def _keep_address(state: str, sockets: Sequence[socket]) -> None:
 @contextlib.asynccontextmanager
 async def _attended(queue: Queue, serving: Serving) -> AsyncIterator[None]:
     """Hooks are run and folders watched meanwhile; what goes wrong with them is told on stderr."""
-    from thunderdl.daemon.hooks import TOLD, Hooks
+    from thunderdl.daemon.hooks import Hooks
     from thunderdl.daemon.watching import Watcher
 
-    notes, hooks = _Told(), Hooks(serving.programs, serving.webhook)
-    with queue.events.listening(TOLD) as heard:
+    notes, hooks = _Told(), Hooks(serving.programs, serving.webhook, serving.tells_whole)
+    with hooks.hearing(queue) as heard:
         tasks = [asyncio.create_task(hooks.attend(heard, notes))]
         if serving.watched:
             tasks.append(asyncio.create_task(Watcher(serving.watched).watch(queue, notes)))

@@ -12,15 +12,22 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from thunderdl.daemon.events import Event, Subscription, What
 from thunderdl.daemon.jobs import Job
+from thunderdl.daemon.places import named_folder
+from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.unwaited import unwaited
-from thunderdl.errors import printable, shown_url
+from thunderdl.engine.offers import Offer
+from thunderdl.engine.wanted import named, named_in
+from thunderdl.errors import ThunderdlError, printable, shown_url
+from thunderdl.formats.links import names_torrent
+from thunderdl.task import Task
 
 # So long a program may run, so long an address may take to answer, so many run at once.
 PROGRAM_S, WEBHOOK_S = 600.0, 10.0
@@ -34,14 +41,49 @@ _Work = Callable[[], Coroutine[Any, Any, None]]
 TOLD = frozenset((What.STARTED, What.PAUSED, What.STOPPED, What.SHARED, What.COMPLETED, What.FAILED))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told(Event):
+    """``files``: how many were wanted when it happened, and the path of the first; what has ended knows no more."""
+
+    queue: Queue
+    files: tuple[int, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Hooks:
-    """``programs``: what is run on what, as argv. To that are added, as aria2 does, the gid, the number of files, and
-    the path; more is in variables (THUNDERDL_GID, _EVENT, _URL, _NAME, _PATH, _SIZE, _ERROR). ``webhook``: where a
-    POST with the same as JSON goes."""
+    """``programs``: what is run on what, as argv. To that are added, as aria2 does, the gid, the number of files that
+    are wanted, and the path of the first; more is in variables (THUNDERDL_GID, _EVENT, _URL, _NAME, _PATH, _SIZE,
+    _ERROR). ``webhook``: where a POST with the same as JSON goes. ``tells_whole``: a torrent that is not shared at all
+    is told as shared before it is told as completed, as aria2 does."""
 
     programs: Mapping[What, Sequence[str]] = field(default_factory=dict)
     webhook: str | None = None
+    tells_whole: bool = False
+
+    @contextmanager
+    def hearing(self, queue: Queue) -> Iterator[Subscription]:
+        """What :meth:`attend` goes by, for as long as the context holds."""
+        heard, tasks, shared = Subscription(TOLD), dict[str, Task | None](), set[str]()
+
+        def hear(event: Event) -> None:
+            job = event.job
+            if job is None or event.what not in TOLD:
+                return
+            if event.what is What.STARTED:
+                tasks[job.gid] = queue.task(job)
+            is_on = event.what in (What.STARTED, What.SHARED)
+            task = tasks.get(job.gid) if is_on else tasks.pop(job.gid, None)
+            files = task.wanted() if self.programs and task is not None else _given(job)
+            if event.what is What.SHARED:
+                shared.add(job.gid)
+            elif event.what is What.COMPLETED and self.tells_whole and job.gid not in shared and _is_torrent(job):
+                heard.put(_Told(What.SHARED, job, queue=queue, files=files))
+            if not is_on:
+                shared.discard(job.gid)
+            heard.put(_Told(event.what, job, queue=queue, files=files))
+
+        with queue.events.hearing(hear):
+            yield heard
 
     async def attend(self, heard: Subscription, notes: list[str]) -> None:
         """Run until cancelled; programs that still run then are soon left to themselves."""
@@ -58,7 +100,7 @@ class Hooks:
                 if heard.lost:
                     heard.lost = False
                     notes.append("more happened than the hooks could keep up with; some of it was told to none")
-                for work in self._works(event, notes):
+                for work in await self._works(event, notes):
                     await turns.acquire()
                     task = asyncio.create_task(in_turn(work))
                     begun.add(task)
@@ -67,13 +109,14 @@ class Hooks:
             if begun:
                 await asyncio.wait(begun, timeout=LAST_S)
 
-    def _works(self, event: Event, notes: list[str]) -> list[_Work]:
+    async def _works(self, event: Event, notes: list[str]) -> list[_Work]:
         if event.job is None or event.what not in TOLD:
             return []
         facts = facts_of(event.what, event.job)
         works: list[_Work] = []
         if argv := self.programs.get(event.what):
-            works.append(partial(_run_program, argv, facts, notes))
+            count, path = await _files_of(event, event.job)
+            works.append(partial(_run_program, (*argv, facts["gid"], str(count), path), facts, notes))
         if self.webhook is not None:
             works.append(partial(_tell, self.webhook, facts, notes))
         return works
@@ -89,12 +132,41 @@ def facts_of(what: What, job: Job) -> dict[str, str]:
     }  # fmt: skip
 
 
+def _is_torrent(job: Job) -> bool:
+    return names_torrent(job.wish.url) or "torrent" in job.wish.options
+
+
+def _given(job: Job) -> tuple[int, str]:
+    return 1, job.outcome.path or "" if job.outcome else ""
+
+
+async def _files_of(event: Event, job: Job) -> tuple[int, str]:
+    if not isinstance(event, _Told):
+        return _given(job)
+    count, path = event.files
+    if event.what is not What.STARTED or path or not event.queue.store.is_document(job.wish.url):
+        return count, path
+    # As aria2, which has read it before anything begins.
+    return await _files_in(event.queue, job) or event.files
+
+
+async def _files_in(queue: Queue, job: Job) -> tuple[int, str] | None:
+    """What a document of the daemon's own says; None where it cannot be used, which the task will tell."""
+    wish = job.wish
+    try:
+        options = replace(queue.rules.options_of(wish), dir=named_folder(wish, queue.rules))
+        if names_torrent(wish.url):
+            return named_in(await queue.client.torrent(wish.url), options)
+        return 1, named(options, Offer(told_by=wish.url, name=wish.name))
+    except ThunderdlError:
+        return None
+
+
 async def _run_program(argv: Sequence[str], facts: Mapping[str, str], notes: list[str]) -> None:
     told = {f"THUNDERDL_{name.upper()}": value for name, value in facts.items()}
-    count = "1" if facts["path"] else "0"
     try:
         program = await asyncio.create_subprocess_exec(
-            *argv, facts["gid"], count, facts["path"], env={**os.environ, **told},
+            *argv, env={**os.environ, **told},
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, ValueError) as error:

@@ -96,6 +96,7 @@ def _serving(given: Given, options: Options, state: str, named: Sequence[Named])
         origins=("*",) if given.is_on("rpc-allow-origin-all") else (),
         foreign={name: value if isinstance(value, str) else tuple(value) for name, value in given.options.items()},
         programs={What(what): (given.text(name),) for name, what in _HOOKS.items() if given.text(name)},
+        tells_whole=True,
     )  # fmt: skip
 
 

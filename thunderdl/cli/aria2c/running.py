@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -19,6 +20,7 @@ from thunderdl.cli.session import stopping_on_signals
 from thunderdl.engine.feeding import Feeder, host_as_typed
 from thunderdl.engine.naming import guess_target
 from thunderdl.engine.offers import metalink_named
+from thunderdl.engine.wanted import named, named_in
 from thunderdl.errors import (
     DownloadFailed,
     StorageError,
@@ -53,6 +55,7 @@ class Run:
         self._was_stopped = False
         self._told_shared: set[Job] = set()
         self._feeder: Feeder[Job] | None = None
+        self._named: dict[Job, tuple[int, str]] = {}
 
     async def all(self) -> int:
         """aria2's exit status."""
@@ -98,7 +101,15 @@ class Run:
                 continue
             if told:
                 self._console.notice(told)
+            await self._learn_names(job)
             yield job
+
+    async def _learn_names(self, job: Job) -> None:
+        """aria2 has read a torrent of the disk before it says that it begins."""
+        torrent = _torrent_here(job)
+        if torrent and self._given.text("on-download-start"):
+            with contextlib.suppress(ThunderdlError):  # the download tells why
+                self._named[job] = named_in(await self._client.torrent(torrent), job.options)
 
     async def _look_at_all(self) -> None:
         """``--dry-run``: only whether it is there, of the first source that answers."""
@@ -135,21 +146,22 @@ class Run:
     def _begin(self, job: Job) -> Task:
         task = job.task = self._client.begin(job.request)
         self._running[job] = None
-        self._hooks.run("start", job, guess_target(job.request.url, job.options).path)
+        self._hooks.run("start", job, self._named[job] if job in self._named else task.wanted())
         task.over.add_done_callback(lambda over: self._over(job, over.result()))
         return task
 
     def _over(self, job: Job, result: Result) -> None:
+        files = job.task.wanted() if job.task is not None else (1, named(job.options, job.request.offer))
         job.result, job.task = result, None
         self._running.pop(job, None)
         if result.status is Status.CANCELLED:
-            self._hooks.run("stop", job, self._path(job))
+            self._hooks.run("stop", job, files)
             return
         self._ended.append(job)
         self._codes.append(code := _code(job))
         if code:
             self._tell_failed(job, code)
-            self._hooks.run("error", job, result.path or "")
+            self._hooks.run("error", job, files)
             return
         if result.status is Status.SKIPPED:
             self._console.notice(f"GID#{job.gid} - Download has already completed: {result.path}")
@@ -164,8 +176,8 @@ class Run:
         cleared(job)
         if job.is_torrent and job not in self._told_shared:
             # aria2 tells both of a torrent, whether it is shared or not.
-            self._hooks.run("shared", job, result.path or "")
-        self._hooks.run("complete", job, result.path or "")
+            self._hooks.run("shared", job, files)
+        self._hooks.run("complete", job, files)
 
     # -- stopping
 
@@ -227,7 +239,7 @@ class Run:
             if job.task is not None and job.task.is_sharing and job not in self._told_shared:
                 self._told_shared.add(job)
                 self._console.notice(f"Download complete: {self._path(job)}")
-                self._hooks.run("shared", job, self._path(job))
+                self._hooks.run("shared", job, job.task.wanted())
 
     def _path(self, job: Job) -> str:
         if job.result is not None and job.result.path:
@@ -278,6 +290,11 @@ class Run:
 async def _each(jobs: Sequence[Job]) -> AsyncIterator[Job]:
     for job in jobs:
         yield job
+
+
+def _torrent_here(job: Job) -> str | None:
+    torrent = job.options.torrent or job.request.url
+    return torrent if job.is_torrent and os.path.isfile(torrent) else None
 
 
 def _code(job: Job) -> int:

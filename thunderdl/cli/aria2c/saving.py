@@ -57,19 +57,18 @@ class Hooks:
         self._given = given
         self._running: list[subprocess.Popen[bytes]] = []
 
-    def run(self, event: str, job: Job, path: str) -> None:
-        """``event``: ``start``, ``complete``, ``error``, ``stop``, ``shared`` of a whole torrent; ``path``: of the
-        file, where it is known."""
+    def run(self, event: str, job: Job, files: tuple[int, str]) -> None:
+        """``event``: ``start``, ``complete``, ``error``, ``stop``, ``shared`` of a whole torrent; ``files``: how many
+        are wanted, and the path of the first, where it is known."""
         command = self._given.text("on-bt-download-complete" if event == "shared" else f"on-download-{event}")
         if not command:
             return
         self._running = [each for each in self._running if each.poll() is None]
+        count, path = files
         with contextlib.suppress(OSError):
             # No shell: a file's name is never a command.
             self._running.append(
-                subprocess.Popen(
-                    [command, job.gid, "1" if path else "0", path], stdin=subprocess.DEVNULL, start_new_session=True
-                )
+                subprocess.Popen([command, job.gid, str(count), path], stdin=subprocess.DEVNULL, start_new_session=True)
             )
 
     def leave(self) -> None:
