@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from thunderdl import errors
-from thunderdl.aria2.exit_codes import MEANINGS, exit_code, of_many
+from thunderdl.aria2.exit_codes import MEANINGS, code_of, exit_code, of_many
 from thunderdl.aria2.values import BadOption
+from thunderdl.sources.http.head import ResponseHead, status_fault
 
 U = "http://h/x"
 
@@ -61,3 +62,15 @@ def test_the_last_failure_counts() -> None:
     assert of_many([0, 7], was_stopped=True) == 7
     assert of_many([3, 7], was_stopped=True) == 3
     assert sorted(MEANINGS) == list(range(33))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, 24), (407, 24), (402, 22), (403, 22), (451, 22), (404, 3), (503, 29), (500, 22)]
+)
+def test_what_the_daemon_keeps_of_an_error_tells_the_same_number(status: int, code: int) -> None:
+    head = ResponseHead(status=status, reason=b"", http_version="1.1", fields=[], first={}, keep_alive=True)
+    fault = status_fault(U, head, 0.0)
+    assert fault is not None
+    for error in (fault, errors.DownloadFailed("x", (fault,))):
+        assert exit_code(error) == code
+        assert code_of(type(error).__name__, error.exit_code, str(error)) == code

@@ -100,11 +100,13 @@ def of_many(codes: Iterable[int], *, was_stopped: bool = False) -> int:
     return failed[-1] if failed else UNFINISHED if was_stopped else OK
 
 
-def code_of(kind: str, exit_code: int) -> int:
-    """The number of an error that is known by the name of its class and our own exit code alone, as the daemon keeps
-    it: what an answer's status would say more is not told any more."""
+def code_of(kind: str, exit_code: int, sentence: str = "") -> int:
+    """The number of an error that is known by the name of its class, our own exit code and its sentence alone, as the
+    daemon keeps it. A status is looked for in the sentence: no blanks are in a URL, so none of a URL's is found."""
     if not kind:
         return OK
+    if exit_code in (5, 6) and (said := next((code for text, code in _SAID.items() if text in sentence), None)):
+        return said
     named: object = getattr(errors, kind, None)
     if isinstance(named, type) and issubclass(named, errors.ThunderdlError) and named is not errors.DownloadFailed:
         return _of_class(named)
@@ -114,10 +116,15 @@ def code_of(kind: str, exit_code: int) -> int:
 def _of_class(kind: type[errors.ThunderdlError]) -> int:
     if issubclass(kind, errors.AccessDenied):
         return 24
-    if issubclass(kind, errors.ServerBusy):
-        return 29
-    return 22 if issubclass(kind, errors.BadResponse) else next((c for k, c in _CODES if issubclass(kind, k)), UNKNOWN)
+    if issubclass(kind, errors.BadResponse | errors.ServerBusy):
+        return 22
+    return next((code for each, code in _CODES if issubclass(kind, each)), UNKNOWN)
 
 
+# Denied, but not for want of a password; and the one answer that has a number of its own.
+_SAID = {
+    **{f" access denied (the server answered {status})": 22 for status in (402, 403, 451)},
+    " the server answered 503": 29,
+}  # fmt: skip
 # Of a download that failed at every source our exit code is that of the most telling fault (errors.py).
 _BY_EXIT_CODE = {3: 3, 4: 6, 5: 24, 6: 22, 7: 32, 8: 8, 9: 17, 10: 13, 11: 11, 130: UNFINISHED}

@@ -226,7 +226,10 @@ def _bitfield(view: View) -> str | None:
 def _error_code(view: View) -> str | None:
     if not view.job.state.has_ended:
         return None
-    return _REMOVED if view.job.state is State.REMOVED else str(code_of(view.outcome.kind, view.outcome.exit_code))
+    outcome = view.outcome
+    if view.job.state is State.REMOVED:
+        return _REMOVED
+    return str(code_of(outcome.kind, outcome.exit_code, outcome.error))
 
 
 def _error_message(view: View) -> str | None:
