@@ -63,6 +63,7 @@ SHA1 = "0192ba11326fe2298c8cb4de616f4d4140213838"
         ({"header": ["A: b", "C:", "D"], "referer": "r", "http-no-cache": "true"},
          {"headers": ("A: b", "Referer: r", "Cache-Control: no-cache", "Pragma: no-cache")}),
         ({"bt-tracker": "udp://a:1, http://b/"}, {"trackers": ("udp://a:1", "http://b/")}),
+        ({"bt-tracker": "rubbish,udp://a:1,gopher://x"}, {"trackers": ("udp://a:1",)}),
         ({"referer": "*"}, {}),
     ],
 )  # fmt: skip
@@ -124,8 +125,8 @@ def test_they_make_options() -> None:
 
 
 def test_a_text_of_ours_that_is_none_is_told_by_the_name_of_aria2() -> None:
-    with pytest.raises(UsageError, match=r"bt-tracker: .*not a tracker"):
-        applied(Options(), translate({"bt-tracker": "gopher://x"}))
+    with pytest.raises(UsageError, match=r"header.*: not a header"):
+        applied(Options(), translate({"header": ["a\u0130: b"]}))
 
 
 def test_each_mapped_option_changes_something() -> None:

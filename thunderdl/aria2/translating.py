@@ -18,6 +18,7 @@ from thunderdl.aria2.values import validated_all
 from thunderdl.formats.links import names_metalink, scheme_of
 from thunderdl.option_values import value_of
 from thunderdl.options import Options, table
+from thunderdl.reach import parse_tracker
 
 #: So many connections to one host at most, whatever is asked for: it is what all of ours are by default.
 MOST_PER_HOST = 64
@@ -254,7 +255,16 @@ def _headers(values: Values, lines: Mapping[str, Sequence[str]], uri: str | None
 
 
 def _trackers(values: Values, _: Mapping[str, Sequence[str]], __: str | None) -> Iterator[str]:
-    return (each.strip() for each in values.get("bt-tracker", "").split(",") if each.strip())
+    # aria2 takes of a list what it can use: lists of trackers from the web hold rubbish now and then.
+    return (each for each in map(str.strip, values.get("bt-tracker", "").split(",")) if _is_tracker(each))
+
+
+def _is_tracker(text: str) -> bool:
+    try:
+        parse_tracker(text)
+    except ValueError:
+        return False
+    return True
 
 
 _REPEATED: Mapping[str, Callable[[Values, Mapping[str, Sequence[str]], str | None], Iterator[str]]] = {
