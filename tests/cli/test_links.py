@@ -41,6 +41,8 @@ def test_urls_stay_as_typed(url: str) -> None:
         ("-o", "must begin with https://"),
         ("http:/x", "names no host"),
         ("http:///x", "names no host"),
+        ("http://h:99999/", "no number from 0 to 65535"),
+        ("http://u:p@[::1]:70000/", "no number from 0 to 65535"),
         ("http://[::1/", "no IPv6 address in brackets"),
         ("ftp://::1]:21/x", "no IPv6 address in brackets"),
         ("http://u:p@[zz]/x", "no IPv6 address in brackets"),

@@ -19,6 +19,7 @@ _HOST_LIKE = r"(localhost|\[[0-9A-Fa-f:.]+\]|[^\s/:?#@]+\.[^\s/:?#@]+)(:\d+)?([/
 _AUTHORITY = re.compile(r"[^/?#]*")
 _BRACKET = re.compile(r"[\[\]]")
 _IN_BRACKETS = re.compile(r"([^@\[\]]*@)?\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*\](:\d*)?")
+_PORT = re.compile(r":([^@:\]]*)$")
 LONGEST = 65536
 
 
@@ -72,6 +73,9 @@ def _check_scheme(url: str) -> None:
     authority = _AUTHORITY.match(rest, 2)
     if authority and _BRACKET.search(authority[0]) and not _IN_BRACKETS.fullmatch(authority[0]):
         raise InvalidUrl(url, "its host is no IPv6 address in brackets")
+    port = _PORT.search(authority[0]) if authority else None
+    if port and port[1] and not (re.fullmatch("[0-9]{1,5}", port[1]) and int(port[1]) < 65536):
+        raise InvalidUrl(url, "its port is no number from 0 to 65535")
 
 
 def _opened(text: str) -> str:

@@ -82,6 +82,8 @@ BUSINESS: tuple[tuple[str, tuple[object, ...], str], ...] = (
     ("addUri", (["x"],), "No URI to download."),
     ("addUri", (["magnet:?x"],), "No URI to download."),
     ("addUri", (["file:///etc/passwd"],), "No URI to download."),
+    ("addUri", (["http://127.0.0.1:99999/f"],), "No URI to download."),
+    ("addUri", (["http://127.0.0.1:x/f"],), "No URI to download."),
     ("addUri", ([URI], {}, -1), "Position must be greater than or equal to 0."),
     ("addUri", ([URI], {"split": "x"}), _OPTION.format("split")),
     ("addUri", ([URI], {"checksum": "x"}), _OPTION.format("checksum")),
