@@ -26,9 +26,10 @@ from thunderdl.aria2.command_line import read_command_line
 from thunderdl.cli.aria2c.given import Given, load
 from thunderdl.cli.aria2c.jobs import Jobs
 from thunderdl.cli.aria2c.queued import queue_all, session_text
-from thunderdl.cli.aria2c.rpc import Aria2c
+from thunderdl.cli.aria2c.rpc import Aria2c, _serving
 from thunderdl.daemon.jobs import State, Wish
 from thunderdl.daemon.queue import Queue
+from thunderdl.daemon.rules import Rules
 from thunderdl.options import Exists, Options
 from thunderdl.rpc.aria2.adding import add_torrent, add_uri
 from thunderdl.rpc.aria2.session import Session
@@ -208,6 +209,13 @@ def test_where_the_secret_is_is_told(
         Aria2c(given, []).listens([])
         told = f"aria2c: the secret of the RPC is in {tmp_path / 'kept' / 'secret'}; --rpc-secret sets another.\n"
         assert capsys.readouterr().err == ("" if arguments else told)
+
+
+def test_no_seed_time_at_all_holds_for_what_comes_later_too(tmp_path: Path) -> None:
+    """Else what is added by RPC would be shared until the daemon's own ratio is reached."""
+    given = load(read_command_line(["--no-conf", "--enable-rpc", "--seed-time=0"]), os.environ)
+    serving = _serving(given, Options(dir=str(tmp_path)), str(tmp_path), ())
+    assert Rules(base=serving.options, roots=()).options.ratio == 0
 
 
 # -- what was named into the queue, and the queue into the session

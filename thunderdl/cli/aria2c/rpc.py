@@ -82,6 +82,9 @@ def _serving(given: Given, options: Options, state: str, named: Sequence[Named])
     from thunderdl.rpc.listening import Place
     from thunderdl.rpc.secret import checked_secret
 
+    if given.text("seed-time") and float(given.text("seed-time")) == 0:
+        # To us no time and no ratio say nothing; the rules' own ratio would hold for what comes by RPC.
+        options = replace(options, ratio=0.0)
     port, is_for_all = given.number("rpc-listen-port"), given.is_on("rpc-listen-all")
     text = given.text("rpc-secret")
     own = settings.daemon_values().get("roots", ())
