@@ -460,8 +460,16 @@ def test_hooks_get_number_and_path_as_soon_as_they_are_known(
             f"<url>{server.origin}/no</url></file></metalink>"
         )
         hooks = [f"--on-download-{each}={each}" for each in ("start", "complete", "error")]
-        run(
+        ran = run(
             here, "--seed-time=0", "--enable-dht=false", "--on-bt-download-complete=bt", *hooks,
             *(each.format(server.origin) for each in arguments),
         )  # fmt: skip
     assert heard == told
+    _, count, first = told[-1]
+    row = f"{here}/{first}" + (f" ({int(count) - 1}more)" if int(count) > 1 else "") if first else "http://"
+    assert f"|{row}" in ran.out
+
+
+def test_the_day_a_torrent_was_made_is_shown(here: Path) -> None:
+    (here / "t.torrent").write_bytes(TORRENT)
+    assert "\nCreation Date: Tue, 14 Nov 2023 22:13:20 GMT\n" in run(here, "-S", "t.torrent").out

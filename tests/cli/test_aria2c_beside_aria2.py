@@ -51,6 +51,7 @@ LINES = [
     Line("-q U/small.txt"),
     Line("--quiet=false U/small.txt"),
     Line("U/nothere"),
+    Line("U/nothere -o x.bin"),
     Line("-Z -j1 U/nothere U/small.txt"),
     Line("-Z -j1 U/small.txt U/nothere U/forbidden"),
     Line("U/nothere U/small.txt -o x", differs="out"),

@@ -30,7 +30,8 @@ _GID = re.compile(r"[0-9a-fA-F]{16}")
 @dataclass(eq=False, slots=True)
 class Job:
     """One download. ``uris``: as given, mirrors of each other; ``raw``: the options that were given for it or for all,
-    as the session file keeps them; ``warnings``: what of them is not known or not done."""
+    as the session file keeps them; ``warnings``: what of them is not known or not done; ``files``: how many it brings
+    and where the first lies, known once it has ended."""
 
     gid: str
     uris: tuple[str, ...]
@@ -39,6 +40,7 @@ class Job:
     warnings: tuple[str, ...] = ()
     task: Task | None = field(default=None)
     result: Result | None = field(default=None)
+    files: tuple[int, str] = (1, "")
 
     @property
     def options(self) -> Options:

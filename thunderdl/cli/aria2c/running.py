@@ -151,7 +151,7 @@ class Run:
         return task
 
     def _over(self, job: Job, result: Result) -> None:
-        files = job.task.wanted() if job.task is not None else (1, named(job.options, job.request.offer))
+        job.files = files = job.task.wanted() if job.task is not None else (1, named(job.options, job.request.offer))
         job.result, job.task = result, None
         self._running.pop(job, None)
         if result.status is Status.CANCELLED:
@@ -273,7 +273,7 @@ class Run:
         stat = "INPR" if result.status is Status.CANCELLED else "ERR" if _code(job) else "OK"
         fetched = max(result.bytes - result.resumed_bytes, 0) if stat == "OK" else 0
         fetched = 0 if result.status is Status.SKIPPED else fetched
-        path = self._path(job) if stat != "ERR" else _path_of_failed(job) or job.request.url
+        path = _shown_path(job) or (self._path(job) if stat != "ERR" else _path_of_failed(job) or job.request.url)
         return Ended(job.gid, stat, path, fetched, result.seconds, 100 if stat == "OK" else None)
 
     def _save(self, *, told: bool) -> None:
@@ -314,7 +314,13 @@ def _path_of_failed(job: Job) -> str:
     """Empty where none was chosen yet."""
     assert job.result is not None
     error = job.result.error
-    return error.path if isinstance(error, TargetExists | StorageError) else job.result.path or ""
+    return error.path if isinstance(error, TargetExists | StorageError) else job.result.path or job.files[1]
+
+
+def _shown_path(job: Job) -> str:
+    """Of a torrent as aria2 tells it, by its first file; empty for others."""
+    count, first = job.files if job.is_torrent else (1, "")
+    return f"{first} ({count - 1}more)" if count > 1 and first else first
 
 
 def _sentence(error: Exception | None) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 from thunderdl.aria2.console import short_size
@@ -58,6 +59,8 @@ def _of_torrent(torrent: Torrent) -> Iterator[str]:
     yield "*** BitTorrent File Information ***"
     if torrent.comment:
         yield f"Comment: {printable(torrent.comment)}"
+    if torrent.created is not None:
+        yield f"Creation Date: {formatdate(torrent.created, usegmt=True)}"
     yield f"Mode: {'single' if torrent.is_single else 'multi'}"
     yield "Announce:"
     yield from (f" {shown_url(tracker)}" for tracker in torrent.trackers)
