@@ -34,7 +34,7 @@ def test_the_same_methods_answer(tmp_path: Path) -> None:
         calls = [{"methodName": "aria2.getVersion", "params": [TOKEN]}, {"methodName": "x", "params": [TOKEN]}]
         version, fault = await ask(service, "system.multicall", calls)
         assert version[0]["version"]
-        assert fault == {"code": 1, "message": "No such method: x"}
+        assert fault == {"faultCode": 1, "faultString": "No such method: x"}
         for wrong, told in [(("aria2.tellStatus", TOKEN, "zz"), "Invalid GID zz"), (("x",), "Unauthorized")]:
             with pytest.raises(xmlrpc.client.Fault) as caught:
                 await ask(service, *wrong)

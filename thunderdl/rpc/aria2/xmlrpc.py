@@ -12,6 +12,7 @@ from xmlrpc.client import ResponseError, Unmarshaller, dumps
 from thunderdl.rpc.aria2.calling import Caller
 from thunderdl.rpc.aria2.jsonrpc import MOST_DEEP, Call
 
+_MULTICALL = "system.multicall"
 _NO_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -29,7 +30,9 @@ async def answer(caller: Caller, body: bytes) -> bytes:
     error = told.get("error")
     if isinstance(error, dict):
         return _fault(error["code"], error["message"])
-    result = cast("int", _clean(told["result"]))  # whatever it is: typeshed knows fewer kinds
+    result = cast(
+        "int", _clean(_with_faults(told["result"]) if method == _MULTICALL else told["result"])
+    )  # whatever it is: typeshed knows fewer kinds
     return dumps((result,), methodresponse=True).encode()
 
 
@@ -75,6 +78,15 @@ def read(body: bytes) -> tuple[str, list[object]]:
 
 def _fault(code: object, message: object) -> bytes:
     return dumps(XmlFault(int(str(code)), _text(str(message)))).encode()
+
+
+def _with_faults(results: object) -> object:
+    """Of a multicall each result is in a list of its own, and a fault is named as XML-RPC names it."""
+    assert isinstance(results, list)
+    return [
+        {"faultCode": each["code"], "faultString": each["message"]} if isinstance(each, dict) else each
+        for each in results
+    ]
 
 
 def _clean(value: object) -> object:
