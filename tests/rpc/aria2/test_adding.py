@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.daemon.runs import until
 from tests.rpc.aria2.service import Service
 from tests.rpc.aria2.test_calling import URI, ran
-from thunderdl.daemon.jobs import State
+from tests.servers.loopback import LoopbackServer, Resource
+from tests.servers.misbehave import stall_after
+from thunderdl.daemon.jobs import Outcome, State
 from thunderdl.daemon.rules import NEVER_FROM_OUTSIDE
 from thunderdl.rpc.aria2.settings import taken_here
 
@@ -253,3 +256,47 @@ def test_what_was_added_is_there_after_a_restart_with_all_options(tmp_path: Path
     ran(tmp_path, after)
     ran(tmp_path, last)
     assert json.loads(json.dumps(told[0]))["header"] == "A: b\nC: d\n"
+
+
+def test_of_a_torrent_that_is_whole_each_file_is_told_where_it_lies(tmp_path: Path) -> None:
+    """Its folder may have got another name; what was not wanted has no bytes."""
+
+    async def what(service: Service) -> None:
+        gid = await service.call("aria2.addTorrent", b64(TORRENT), [], {"pause": "true", "select-file": "2"})
+        job = service.queue.find(gid)
+        job.state, job.outcome = (
+            State.COMPLETE,
+            Outcome(name="abc (1)", path="/d/abc (1)", size_bytes=10, done_bytes=10),
+        )
+        files = await service.call("aria2.getFiles", gid)
+        assert [(each["path"], each["completedLength"], each["selected"]) for each in files] == [
+            ("/d/abc (1)/a/1.txt", "0", "false"), ("/d/abc (1)/2.txt", "10", "true"),
+        ]  # fmt: skip
+
+    ran(tmp_path, what)
+
+
+def test_a_metalinks_file_has_its_name_from_the_start(tmp_path: Path) -> None:
+    async def what(service: Service) -> None:
+        for gid, name in zip(
+            await service.call("aria2.addMetalink", b64(METALINK), {"pause": "true"}), "ab", strict=True
+        ):
+            assert (await service.call("aria2.getFiles", gid))[0]["path"] == f"{tmp_path}/out/{name}"
+            job = service.queue.find(gid)
+            job.state, job.outcome = State.FAILED, Outcome(error="x", kind="NotFound", exit_code=3)
+            assert (await service.call("aria2.getFiles", gid))[0]["path"] == f"{tmp_path}/out/{name}"
+
+    ran(tmp_path, what)
+
+
+def test_what_is_being_removed_is_removed_once(tmp_path: Path) -> None:
+    async def what(service: Service) -> None:
+        gid = await service.call("aria2.addUri", [server.url("/f")])
+        job = service.queue.find(gid)
+        await until(lambda: (progress := service.queue.progress(job)) and progress.done_bytes)
+        job.leaving = State.REMOVED
+        assert await service.refusal("aria2.remove", gid) == f"Active Download not found for GID#{gid}"
+        job.leaving = None
+
+    with LoopbackServer({"/f": Resource(body=bytes(1 << 20), behaviour=stall_after(70_000))}) as server:
+        ran(tmp_path, what)

@@ -52,7 +52,7 @@ async def unpause_all(session: Session) -> str:
 async def remove(session: Session, gid: str) -> str:
     """``aria2.remove`` and ``forceRemove``."""
     job = session.job(gid)
-    if job.state.has_ended:
+    if job.state.has_ended or job.leaving is State.REMOVED:
         raise Refused(f"Active Download not found for GID#{job.gid}")
     await session.queue.remove(job)
     return job.gid

@@ -17,6 +17,7 @@ from thunderdl.formats.links import names_torrent
 from thunderdl.model import FileProgress, FileUrl, PieceTable, Progress, Status, SwarmFacts, UrlUse
 from thunderdl.rpc.aria2.contents import Content, is_source
 from thunderdl.rpc.aria2.session import Session
+from thunderdl.storage.paths import safe_name
 from thunderdl.task import Task
 
 STATUSES: Mapping[State, str] = {
@@ -90,7 +91,10 @@ class View:
         """Empty while it is not known."""
         if self.progress is not None and self.progress.path:
             return self.progress.path
-        name = self.job.wish.options.get("out") or self.outcome.name
+        wish = self.job.wish
+        # A metalink's file has its name from the start.
+        named = safe_name(wish.name) if wish.name and wish.url.endswith(".meta4") else ""
+        name = wish.options.get("out") or self.outcome.name or named
         return self.outcome.path or (os.path.join(self.folder, str(name)) if name else "")
 
 
@@ -114,7 +118,7 @@ def files(view: View) -> list[dict[str, object]]:
     if view.task is not None and (found := view.task.files()):
         return [_file(each) for each in found]
     content = view.content
-    if content is not None and content.files and view.job.state is not State.COMPLETE:
+    if content is not None and content.files:
         return _listed(view, content)
     use = "used" if view.job.state.has_ended else "waiting"
     uris = [{"uri": uri, "status": use} for uri in uris_of(view.job)]
@@ -138,11 +142,22 @@ def _listed(view: View, content: Content) -> list[dict[str, object]]:
         wanted = selected(str(chosen), paths) if chosen else frozenset(range(len(paths)))
     except ValueError:
         wanted = frozenset(range(len(paths)))
-    uris = [{"uri": uri, "status": "waiting"} for uri in uris_of(view.job)]
+    use = "used" if view.job.state.has_ended else "waiting"
+    uris = [{"uri": uri, "status": use} for uri in uris_of(view.job)]
+    here = wanted if view.job.state is State.COMPLETE else frozenset[int]()
     return [
-        _told_file(at + 1, os.path.join(folder, path), size, 0, is_selected=at in wanted, uris=uris)
+        _told_file(
+            at + 1, _place_in(view.outcome.path, path) or os.path.join(folder, path), size, size if at in here else 0,
+            is_selected=at in wanted, uris=uris,
+        )
         for at, (path, size) in enumerate(content.files)
-    ]
+    ]  # fmt: skip
+
+
+def _place_in(root: str | None, path: str) -> str | None:
+    """Where a torrent's file lies once the torrent has a place, whose name may be another than its own."""
+    below = path.partition("/")[2]
+    return os.path.join(root, below) if root and below else root
 
 
 def _told_file(index: int, path: str, size: int, done: int, *, is_selected: bool, uris: object) -> dict[str, object]:
