@@ -300,3 +300,19 @@ def test_what_is_being_removed_is_removed_once(tmp_path: Path) -> None:
 
     with LoopbackServer({"/f": Resource(body=bytes(1 << 20), behaviour=stall_after(70_000))}) as server:
         ran(tmp_path, what)
+
+
+@pytest.mark.parametrize(
+    ("asked", "ratio"), [({"seed-time": "5"}, 1.0), ({"seed-time": "5", "seed-ratio": "0"}, 999999.0),
+                         ({"seed-time": "5", "seed-ratio": "2"}, 2.0), ({"seed-time": "0"}, 0.0), ({}, 0.0)],
+)  # fmt: skip
+def test_a_time_to_share_of_its_own_holds_where_nothing_else_is_shared(
+    asked: dict[str, str], ratio: float, tmp_path: Path
+) -> None:
+    async def what(service: Service) -> None:
+        assert await service.call("aria2.changeGlobalOption", {"seed-time": "0"}) == "OK"
+        gid = await service.call("aria2.addTorrent", b64(TORRENT), [], {"pause": "true", **asked})
+        options = service.queue.rules.options_of(service.queue.find(gid).wish)
+        assert (options.ratio, options.seed_time) == (ratio, 300.0 if asked.get("seed-time") == "5" else None)
+
+    ran(tmp_path, what)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from thunderdl.aria2.option import Option
 from thunderdl.aria2.table import OPTIONS, defaults
-from thunderdl.aria2.translating import translate
+from thunderdl.aria2.translating import ENDLESS_RATIO, translate
 from thunderdl.aria2.values import validated_all
 from thunderdl.daemon.jobs import Job, Text
 from thunderdl.daemon.rules import NEVER_FROM_OUTSIDE
@@ -110,9 +110,13 @@ def _translated(foreign: Texts, uri: str | None) -> dict[str, Text]:
         texts = dict(translate(meant, uri=uri).texts)
     except UsageError as error:
         raise Refused(str(error)) from None
-    if foreign.get("seed-time") and float(str(foreign["seed-time"])) == 0:
+    minutes = str(foreign.get("seed-time") or "")
+    if minutes and float(minutes) == 0:
         # To us no time and no ratio say nothing; the rules' own ratio would hold.
         texts["ratio"] = "0"
+    elif minutes and "ratio" not in texts:
+        # aria2's own, or none: that of the rules may be 0, and nothing would be shared for that time.
+        texts["ratio"] = ENDLESS_RATIO if foreign.get("seed-ratio") else OPTIONS["seed-ratio"].default or ""
     return texts
 
 
