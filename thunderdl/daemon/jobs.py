@@ -125,14 +125,22 @@ def state_of(result: Result) -> State:
     return State.REMOVED if result.status is Status.CANCELLED else State.FAILED
 
 
-def outcome_of(result: Result, seen: Progress) -> Outcome:
-    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds. That somebody
-    stopped it is nothing that is wrong with it."""
+def how_far(seen: Progress) -> Outcome:
+    """How far one that runs has come."""
+    name = os.path.basename(seen.path or "")
+    return Outcome(name=name, size_bytes=seen.size_bytes, done_bytes=seen.done_bytes)
+
+
+def outcome_of(result: Result, seen: Progress, known: Outcome | None = None) -> Outcome:
+    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds; where it came not
+    even so far that it is known what it is called, it is what was ``known`` before. That somebody stopped it is nothing
+    that is wrong with it."""
     error, path = result.error, result.path
     told = str(error) if error is not None and result.status is not Status.CANCELLED else ""
+    far = known if known is not None and seen.path is None else how_far(seen)
     return Outcome(
-        name=os.path.basename(path or seen.path or ""), path=path,
-        size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
+        name=os.path.basename(path) if path else far.name, path=path,
+        size_bytes=result.bytes if path else far.size_bytes, done_bytes=result.bytes if path else far.done_bytes,
         uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
         notes=result.notes, error=told,
         kind=type(error).__name__ if error is not None else "",

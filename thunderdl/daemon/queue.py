@@ -22,6 +22,7 @@ from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, outcome_of, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
+from thunderdl.daemon.names import Names
 from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
 from thunderdl.daemon.shares import Shares
@@ -73,6 +74,7 @@ class Queue:
         self._line = Line()
         self._running: dict[Job, Task] = {}
         self._shares = Shares(self.store)
+        self._names = Names(self.store)
         self._ended: dict[str, Job] = {}
         self._is_closing = False
         self._judged: tuple[Rules, int, str] | None = None
@@ -391,7 +393,7 @@ class Queue:
             # Whatever it is, it is this task's: the others go on.
             self._failed(job, foreseen(caught))
             return
-        job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), None
+        job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), job.outcome and job.outcome.how_far()
         self._running[job] = task
         if job.whole is not None:
             self._shares.add(job)
@@ -425,7 +427,7 @@ class Queue:
         whole = self._shares.ended(job, task)
         # Of what is whole only the sharing was stopped.
         is_stopped = result.status is Status.CANCELLED or (whole is not None and (self._is_closing or job.leaving))
-        job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress())
+        job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress(), job.outcome)
         if self._is_closing and is_stopped:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
             job.outcome = outcome
@@ -445,7 +447,8 @@ class Queue:
         self._fill()
 
     def _failed(self, job: Job, error: ThunderdlError) -> None:
-        self._end(job, State.FAILED, Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code))
+        far, kind = (job.outcome or Outcome()).how_far(), type(error).__name__
+        self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:
@@ -467,6 +470,7 @@ class Queue:
                     self._shares.add(job)
                     self.events.publish(What.SHARED, job)
             await self._shares.keep(self._running)
+            self._names.keep(self._running)
             if not self.rules.runs_at(second_of_week()):
                 for job in [job for job in self._running if job not in self._shares]:
                     if job.leaving is None:
