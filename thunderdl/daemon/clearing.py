@@ -99,9 +99,12 @@ async def _saved(queue: Queue, job: Job, path: str) -> _Found:
 
 async def _is_its_own(queue: Queue, job: Job, path: str, *, is_folder: bool) -> bool:
     """Whether what is there is what this task saved, not what another one did after somebody had moved it away."""
-    if job.claim is not None and await asyncio.to_thread(is_claimed, job.claim, path):
+    if job.claim is None:
+        # It saved nothing: what is there was there before (exists=skip).
+        return False
+    if await asyncio.to_thread(is_claimed, job.claim, path):
         return True
-    if job.claim is not None and not is_folder:
+    if not is_folder:
         return False
     # A folder changes with each file that somebody puts into it, and may have been there before.
     known = [*queue.ended(), *await queue.history(os.path.basename(path), most=MOST_ENDED)]
