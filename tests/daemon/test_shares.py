@@ -272,3 +272,16 @@ def test_it_is_removed_with_its_files(tmp_path: Path, scene: Scene, when: str) -
         assert await queue.history() == []
 
     first_run(tmp_path, scene, remove)
+
+
+def test_a_torrent_that_another_task_has_is_refused_with_a_sentence(tmp_path: Path, scene: Scene) -> None:
+    async def run() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            link = await queue.store.keep(scene.metainfo, ".torrent")
+            await queue.add([Wish(urls=(link,)), Wish(urls=(link,))])
+            await until(queue.ended)
+            (second,) = queue.ended()
+            assert second.outcome is not None
+            assert "another task has this torrent" in second.outcome.error
+
+    asyncio.run(run())
