@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from thunderdl.client import Client
+from thunderdl.daemon.changing import change_running
 from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, outcome_of, state_of
@@ -32,7 +33,7 @@ from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen,
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.model import Progress, Result, Status
-from thunderdl.options import Options, table
+from thunderdl.options import Options
 from thunderdl.task import Request, Task
 
 # So many that ended are at hand; older ones are searched for in the database.
@@ -318,7 +319,7 @@ class Queue:
         before, wish = job.wish, self._checked(wish)
         task = self._running.get(job)
         if task is not None and job.leaving is None and wish != before:
-            self._change_running(task, before, wish)
+            change_running(task, self.rules, before, wish)
         job.wish, touched = wish, list[Job]()
         if wish.priority is not before.priority and job.state.is_in_line:
             weight = wish.priority.weight
@@ -404,16 +405,6 @@ class Queue:
     def _request(self, job: Job, options: Options) -> Request:
         first, *others = job.wish.urls
         return Request(first, tuple(others), options, on_commit=claiming(job, options.dir, self.store), whole=job.whole)
-
-    def _change_running(self, task: Task, before: Wish, wish: Wish) -> None:
-        """What can change while it runs changes at once, for the rest the task begins again. Raises UsageError."""
-        old, new = (replace(self.rules.options_of(each), dir=folder_of(each, self.rules)) for each in (before, wish))
-        pairs = ((row.name, getattr(old, row.name), getattr(new, row.name)) for row in table())
-        task.change_options(**{name: now for name, was, now in pairs if was != now})
-        gone = [url for url in before.urls if url not in wish.urls]
-        added = [url for url in wish.urls if url not in before.urls]
-        if gone or added:
-            task.change_urls(gone, added)
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""
