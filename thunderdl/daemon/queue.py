@@ -472,6 +472,7 @@ class Queue:
     async def _load(self) -> None:
         self.rules, notes = restored(self.rules, await self.store.settings())
         self.store.notes += notes
+        await self.store.forget_documents()
         for job in reversed(await self.store.ended_jobs(most=MOST_ENDED)):
             self._jobs[job.gid] = self._ended[job.gid] = job
         found = await self.store.open_jobs()
