@@ -15,6 +15,7 @@ from tests.daemon.runs import ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import headers, stall_after, together
 from thunderdl.daemon.clearing import remove_with_files
+from thunderdl.daemon.documents import wishes_of
 from thunderdl.daemon.jobs import Job, State, Wish
 from thunderdl.daemon.queue import Queue
 from thunderdl.options import Exists
@@ -116,3 +117,25 @@ def test_a_file_that_was_there_before_stays(tmp_path: Path, server: LoopbackServ
 
     asyncio.run(run())
     assert (tmp_path / "out" / "file").read_text() == "the user's"
+
+
+@pytest.mark.parametrize("is_named_by", ["option", "metalink"])
+@pytest.mark.parametrize("then", ["pause", "remove"])
+def test_a_part_goes_that_is_below_a_folder_of_its_name(tmp_path: Path, half: str, then: str, is_named_by: str) -> None:
+    file = f'<file name="deep/er/x.bin"><url>{half}</url></file>'
+    document = f'<?xml version="1.0"?><metalink xmlns="urn:ietf:params:xml:ns:metalink">{file}</metalink>'
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            wishes = [Wish(urls=(half,), options={"out": "deep/er/x.bin"})]
+            if is_named_by == "metalink":
+                wishes = await wishes_of(queue, document.encode())
+            (job,) = await queue.add(wishes)
+            await until(lambda: (seen := queue.progress(job)) and seen.done_bytes)
+            await (queue.pause([job]) if then == "pause" else queue.remove(job))
+            await until(lambda: job.state is not State.ACTIVE)
+            assert os.listdir(tmp_path / "out" / "deep" / "er") != []
+            await remove_with_files(queue, job)
+
+    asyncio.run(run())
+    assert os.listdir(tmp_path / "out" / "deep" / "er") == []

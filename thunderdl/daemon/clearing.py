@@ -84,7 +84,13 @@ async def _found(queue: Queue, job: Job, ran: Task | None = None) -> _Found:
         return _Found()
     if job.state is State.COMPLETE and outcome.path is not None:
         return await _saved(queue, job, outcome.path)
-    return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
+    return _begun(queue, job, _path_of(queue, job, outcome.name))
+
+
+def _path_of(queue: Queue, job: Job, name: str) -> str:
+    """Where it is to be saved. A name that was asked for, or that a metalink gives, may have folders of its own."""
+    asked_for = str(job.wish.options.get("out") or job.wish.name)
+    return os.path.join(folder_of(job.wish, queue.rules), os.path.dirname(asked_for), name)
 
 
 async def _saved(queue: Queue, job: Job, path: str) -> _Found:
@@ -132,7 +138,7 @@ def _is_at(queue: Queue, other: Job, path: str) -> bool:
     if other.outcome is None or other.outcome.name != os.path.basename(path):
         return False
     try:
-        return os.path.join(folder_of(other.wish, queue.rules), other.outcome.name) == path
+        return _path_of(queue, other, other.outcome.name) == path
     except UsageError:
         return False
 
