@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thunderdl.errors import ThunderdlError
 from thunderdl.model import Progress, Result, Status, Whole
@@ -80,6 +80,14 @@ class Outcome:
     def how_far(self) -> Outcome:
         """What of it still holds while it waits again: the name is what its part is found by."""
         return Outcome(name=self.name, size_bytes=self.size_bytes, done_bytes=self.done_bytes)
+
+    def of_whole(self, whole: Whole) -> Outcome:
+        """The same of what is whole, wherever its sharing stands."""
+        return replace(
+            self, name=os.path.basename(whole.path), path=whole.path, size_bytes=whole.size_bytes,
+            done_bytes=whole.size_bytes, uploaded_bytes=whole.sent_bytes, seconds=whole.seconds,
+            verified=whole.verified, notes=whole.notes,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -419,6 +419,9 @@ class Queue:
         # Of what is whole only the sharing was stopped.
         is_stopped = result.status is Status.CANCELLED or (whole is not None and (self._is_closing or job.leaving))
         job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress(), job.outcome)
+        if job.whole is not None and outcome.path is None:
+            # It was stopped before it was shared again.
+            outcome = outcome.of_whole(job.whole)
         if self._is_closing and is_stopped:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
             job.outcome = outcome
