@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -187,3 +188,23 @@ def test_many_writes_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     asyncio.run(run())
     assert commits == [500]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("makedirs", ": the file system is read-only; choose another folder with --state."),
+        ("chmod", "/state/queue.sqlite: read-only file system; see that the disk has room and is writable."),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, told: str
+) -> None:
+    def read_only(path: str, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    filled(tmp_path, 1)
+    monkeypatch.setattr(os, call, read_only)
+    with pytest.raises(StorageError) as caught:
+        left(tmp_path)
+    assert str(caught.value) == f"{tmp_path}{told}"

@@ -259,5 +259,7 @@ def _text(stored: bytes) -> str:
 
 def _fault(path: str, error: Exception) -> Exception:
     if isinstance(error, sqlite3.Error | OSError):
-        return StorageError(path, str(error) or type(error).__name__, "see that the disk has room and is writable")
+        # Of the system's its path is no part: it is told already.
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        return StorageError(path, reason or type(error).__name__, "see that the disk has room and is writable")
     return error

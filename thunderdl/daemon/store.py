@@ -223,7 +223,10 @@ def _make_private(folder: str) -> None:
 
 def _locked(folder: str) -> int:
     """The folder, made where it is absent, and locked. Raises StorageError, TargetLocked."""
-    _make_private(folder)
+    try:
+        _make_private(folder)
+    except StorageError as error:
+        raise StorageError(error.path, error.reason, error.advice.replace("--dir", "--state")) from None
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
