@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -116,6 +117,33 @@ def test_a_row_that_makes_no_task_costs_that_task_alone(tmp_path: Path) -> None:
     assert "cannot be read and is left out" in notes[0]
 
 
+def test_a_text_that_is_none_costs_no_other_task(tmp_path: Path) -> None:
+    path = filled(tmp_path, 3)
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "UPDATE job SET wish = CAST(x'ff' || wish AS TEXT) WHERE gid = (SELECT gid FROM job LIMIT 1)"
+        )
+    count, notes = left(tmp_path)
+    assert count == 2
+    assert "cannot be read and is left out" in notes[0]
+
+
+@pytest.mark.parametrize("how", ["version", "schema"])
+def test_one_whose_head_is_damaged_is_set_aside(tmp_path: Path, how: str) -> None:
+    path = filled(tmp_path, 3)
+    data = path.read_bytes()
+    if how == "version":
+        # PRAGMA user_version: sqlite.org/fileformat2.html, section 1.3.
+        path.write_bytes(data[:60] + bytes(4) + data[64:])
+    else:
+        path.write_bytes(
+            data.replace(b"tablejobjob", b"tablej\x9b\xffjob").replace(b"CREATE TABLE job", b"CREATE TABLX job")
+        )
+    _, notes = left(tmp_path)
+    assert "was damaged" in notes[0]
+    assert len(list(path.parent.glob("queue.sqlite.damaged-*"))) == 1
+
+
 @pytest.mark.parametrize("told", ["[[[", "[]", "null", "{}", '{"device": 1}', "7"])
 @pytest.mark.parametrize("column", ["claim", "outcome"])
 def test_a_bad_claim_or_outcome_costs_no_task(tmp_path: Path, column: str, told: str) -> None:
@@ -160,3 +188,23 @@ def test_many_writes_share_a_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     asyncio.run(run())
     assert commits == [500]
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("makedirs", ": the file system is read-only; choose another folder with --state."),
+        ("chmod", "/state/queue.sqlite: read-only file system; see that the disk has room and is writable."),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, told: str
+) -> None:
+    def read_only(path: str, *_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), path)
+
+    filled(tmp_path, 1)
+    monkeypatch.setattr(os, call, read_only)
+    with pytest.raises(StorageError) as caught:
+        left(tmp_path)
+    assert str(caught.value) == f"{tmp_path}{told}"

@@ -15,7 +15,7 @@ from tests.daemon.runs import ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.daemon import rechecking as module
 from thunderdl.daemon.jobs import Job, Wish
-from thunderdl.daemon.queue import NoSuchTask, Queue
+from thunderdl.daemon.queue import NoSuchTask, NotNow, Queue
 from thunderdl.daemon.rechecking import recheck
 from thunderdl.model import Digest
 from thunderdl.verify import hash_file
@@ -78,5 +78,20 @@ def test_what_is_forgotten_while_it_is_checked_does_not_come_back(
                     await checking
                 assert list(heard.waiting()) == []
             assert await queue.history() == []
+
+    asyncio.run(run())
+
+
+def test_nothing_is_changed_where_it_is_refused(tmp_path: Path, server: LoopbackServer) -> None:
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            (job,) = await queue.add([Wish(urls=(server.url("/gone"),))])
+            await ended(job)
+            wish = job.wish
+            with queue.reserving([job.gid]), pytest.raises(NotNow, match="is being forgotten"):
+                await recheck(queue, job)
+            assert job.wish is wish
+            await recheck(queue, job)
+            assert job.wish.options == {"verify_resumed": "yes"}
 
     asyncio.run(run())

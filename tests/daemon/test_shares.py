@@ -272,3 +272,41 @@ def test_it_is_removed_with_its_files(tmp_path: Path, scene: Scene, when: str) -
         assert await queue.history() == []
 
     first_run(tmp_path, scene, remove)
+
+
+def test_a_torrent_that_another_task_has_is_refused_with_a_sentence(tmp_path: Path, scene: Scene) -> None:
+    async def run() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            link = await queue.store.keep(scene.metainfo, ".torrent")
+            await queue.add([Wish(urls=(link,)), Wish(urls=(link,))])
+            await until(queue.ended)
+            (second,) = queue.ended()
+            assert second.outcome is not None
+            assert "another task has this torrent" in second.outcome.error
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["removed", "removed with files", "paused"])
+def test_it_may_be_stopped_before_it_is_shared_again(tmp_path: Path, scene: Scene, how: str) -> None:
+    first_run(tmp_path, scene, nothing)
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            (job,) = queue.active()
+            if how == "paused":
+                await queue.pause([job])
+                await until(lambda: job.state is State.PAUSED)
+                await queue.remove(job)
+            elif how == "removed":
+                await queue.remove(job)
+                await ended(job)
+            if how != "removed with files":
+                assert job.outcome is not None
+                assert (job.state, job.outcome.path) == (State.COMPLETE, whole_path(tmp_path))
+                assert job.outcome.done_bytes == SIZE
+            await remove_with_files(queue, job)
+            assert tree_of(tmp_path / "out") == {}
+            assert queue.counts() == (0, 0, 0)
+
+    asyncio.run(after())

@@ -112,3 +112,17 @@ def test_where_nothing_can_be_renamed_it_is_queued_once_and_not_every_time(tmp_p
     assert len(urls) == 1
     assert len(notes) == 1
     assert "could not be renamed" in notes[0]
+
+
+def test_a_name_that_is_too_long_for_more_behind_it_is_cut(tmp_path: Path, inbox: Path) -> None:
+    names = ["\u00e9" * 123 + str(number) + ".magnet" for number in range(2)]
+    for name in names:
+        (inbox / name).write_text(MAGNET)
+    (inbox / ("b" * 246 + ".torrent")).write_text("rubbish")
+    urls, notes = looked(tmp_path)
+    assert len(urls) == 2
+    assert [("is not queued" in note, "renamed" in note) for note in notes] == [(True, False)]
+    left = sorted(os.listdir(inbox))
+    assert [name.rpartition(".")[2] for name in left] == ["refused", "added", "added"]
+    assert looked(tmp_path)[1] == []
+    assert sorted(os.listdir(inbox)) == left

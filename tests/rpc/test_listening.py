@@ -82,6 +82,25 @@ def test_a_socket_of_systemd_is_taken_by_whom_it_is_for(tmp_path: Path) -> None:
             assert run.stdout.strip() == told
 
 
+@pytest.mark.parametrize(("given", "told"), [("file", "no open socket"), ("datagrams", "ListenStream")])
+def test_what_systemd_hands_over_and_cannot_be_listened_at_is_told(given: str, told: str) -> None:
+    program = (
+        "import os, sys\n"
+        "os.dup2(int(sys.argv[1]), 3)\n"
+        "from thunderdl.errors import UsageError\n"
+        "from thunderdl.rpc.listening import from_systemd\n"
+        "try:\n"
+        "    from_systemd({'LISTEN_FDS': '1', 'LISTEN_PID': str(os.getpid())}, os.getpid())\n"
+        "except UsageError as error:\n"
+        "    print(error)\n"
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams, open(os.devnull) as file:
+        fd = datagrams.fileno() if given == "datagrams" else file.fileno()
+        argv = [sys.executable, "-c", program, str(fd)]
+        run = subprocess.run(argv, pass_fds=[fd], capture_output=True, text=True, check=True, cwd=os.getcwd())
+    assert told in run.stdout
+
+
 def test_without_systemd_there_are_none() -> None:
     assert from_systemd({}, 1) == []
     assert from_systemd({"LISTEN_FDS": "x", "LISTEN_PID": "1"}, 1) == []

@@ -84,7 +84,13 @@ async def _found(queue: Queue, job: Job, ran: Task | None = None) -> _Found:
         return _Found()
     if job.state is State.COMPLETE and outcome.path is not None:
         return await _saved(queue, job, outcome.path)
-    return _begun(queue, job, os.path.join(folder_of(job.wish, queue.rules), outcome.name))
+    return _begun(queue, job, _path_of(queue, job, outcome.name))
+
+
+def _path_of(queue: Queue, job: Job, name: str) -> str:
+    """Where it is to be saved. A name that was asked for, or that a metalink gives, may have folders of its own."""
+    asked_for = str(job.wish.options.get("out") or job.wish.name)
+    return os.path.join(folder_of(job.wish, queue.rules), os.path.dirname(asked_for), name)
 
 
 async def _saved(queue: Queue, job: Job, path: str) -> _Found:
@@ -99,9 +105,12 @@ async def _saved(queue: Queue, job: Job, path: str) -> _Found:
 
 async def _is_its_own(queue: Queue, job: Job, path: str, *, is_folder: bool) -> bool:
     """Whether what is there is what this task saved, not what another one did after somebody had moved it away."""
-    if job.claim is not None and await asyncio.to_thread(is_claimed, job.claim, path):
+    if job.claim is None:
+        # It saved nothing: what is there was there before (exists=skip).
+        return False
+    if await asyncio.to_thread(is_claimed, job.claim, path):
         return True
-    if job.claim is not None and not is_folder:
+    if not is_folder:
         return False
     # A folder changes with each file that somebody puts into it, and may have been there before.
     known = [*queue.ended(), *await queue.history(os.path.basename(path), most=MOST_ENDED)]
@@ -129,7 +138,7 @@ def _is_at(queue: Queue, other: Job, path: str) -> bool:
     if other.outcome is None or other.outcome.name != os.path.basename(path):
         return False
     try:
-        return os.path.join(folder_of(other.wish, queue.rules), other.outcome.name) == path
+        return _path_of(queue, other, other.outcome.name) == path
     except UsageError:
         return False
 

@@ -149,11 +149,11 @@ class Database:
             return _connected(self.path)
         except sqlite3.OperationalError:
             raise
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             aside = f"{self.path}.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
             return self._recovered(aside, error)
 
-    def _recovered(self, aside: str, error: sqlite3.DatabaseError) -> sqlite3.Connection:
+    def _recovered(self, aside: str, error: Exception) -> sqlite3.Connection:
         """Set a damaged database aside, and go on with what can be read of it."""
         for suffix in ("-wal", "-shm", ""):
             # The write-ahead log first: a crash between them leaves a database that is damaged still, not a lost one.
@@ -175,6 +175,7 @@ class Database:
 def _connected(path: str) -> sqlite3.Connection:
     """Open, check, migrate. Raises sqlite3.DatabaseError for a damaged one, UsageError for one that is not ours."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    connection.text_factory = _text
     try:
         os.chmod(path, 0o600)
         _check_whose(connection, path)
@@ -195,6 +196,8 @@ def _check_whose(connection: sqlite3.Connection, path: str) -> None:
     is_empty = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     if owner != APPLICATION_ID and not (is_empty and owner == 0):
         raise UsageError(f"{printable(path)} is another program's database; choose another folder with --state.")
+    if not is_empty and version == 0:
+        raise sqlite3.DatabaseError("its version is gone")
     if version > len(MIGRATIONS):
         raise UsageError(
             f"{printable(path)} was written by a newer thunderdl (its version is {version}, this one reads up to "
@@ -232,6 +235,7 @@ def _salvaged(path: str) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
 def _readable(path: str, table: str, order: str) -> Iterator[list[tuple[Any, ...]]]:
     key = "gid" if table == "job" else "name"
     connection = sqlite3.connect(path)
+    connection.text_factory = _text
     rows: list[tuple[Any, ...]] = []
     try:
         for row in connection.execute(f"SELECT * FROM {table} ORDER BY {key} {order}"):
@@ -239,7 +243,7 @@ def _readable(path: str, table: str, order: str) -> Iterator[list[tuple[Any, ...
             if len(rows) == _COPY_ROWS:
                 yield rows
                 rows = []
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         # What was read so far is what there is.
         pass
     finally:
@@ -248,7 +252,14 @@ def _readable(path: str, table: str, order: str) -> Iterator[list[tuple[Any, ...
         yield rows
 
 
+def _text(stored: bytes) -> str:
+    """One damaged text costs one task, not the whole query."""
+    return stored.decode(errors="replace")
+
+
 def _fault(path: str, error: Exception) -> Exception:
     if isinstance(error, sqlite3.Error | OSError):
-        return StorageError(path, str(error) or type(error).__name__, "see that the disk has room and is writable")
+        # Of the system's its path is no part: it is told already.
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        return StorageError(path, reason or type(error).__name__, "see that the disk has room and is writable")
     return error

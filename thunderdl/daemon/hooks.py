@@ -187,10 +187,12 @@ async def _run_program(argv: Sequence[str], facts: Mapping[str, str], notes: lis
 async def _tell(webhook: str, facts: Mapping[str, str], notes: list[str]) -> None:
     for attempt in range(_TRIES):
         try:
-            await unwaited("thunderdl-webhook", partial(_post, webhook, facts))
+            # That of the socket begins anew with each byte.
+            async with asyncio.timeout(WEBHOOK_S):
+                await unwaited("thunderdl-webhook", partial(_post, webhook, facts))
         except (OSError, ValueError, http.client.HTTPException) as error:
             # The last for an answer that is no HTTP.
-            reason = printable(str(error))
+            reason = printable(str(error)) or "it took too long to answer"
         else:
             return
         if attempt < _TRIES - 1:

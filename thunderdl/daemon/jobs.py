@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from thunderdl.errors import ThunderdlError
 from thunderdl.model import Progress, Result, Status, Whole
@@ -81,6 +81,14 @@ class Outcome:
         """What of it still holds while it waits again: the name is what its part is found by."""
         return Outcome(name=self.name, size_bytes=self.size_bytes, done_bytes=self.done_bytes)
 
+    def of_whole(self, whole: Whole) -> Outcome:
+        """The same of what is whole, wherever its sharing stands."""
+        return replace(
+            self, name=os.path.basename(whole.path), path=whole.path, size_bytes=whole.size_bytes,
+            done_bytes=whole.size_bytes, uploaded_bytes=whole.sent_bytes, seconds=whole.seconds,
+            verified=whole.verified, notes=whole.notes,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -125,14 +133,22 @@ def state_of(result: Result) -> State:
     return State.REMOVED if result.status is Status.CANCELLED else State.FAILED
 
 
-def outcome_of(result: Result, seen: Progress) -> Outcome:
-    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds. That somebody
-    stopped it is nothing that is wrong with it."""
+def how_far(seen: Progress) -> Outcome:
+    """How far one that runs has come."""
+    name = os.path.basename(seen.path or "")
+    return Outcome(name=name, size_bytes=seen.size_bytes, done_bytes=seen.done_bytes)
+
+
+def outcome_of(result: Result, seen: Progress, known: Outcome | None = None) -> Outcome:
+    """``seen``: how far it had come. Of what has no file yet that is what the next beginning finds; where it came not
+    even so far that it is known what it is called, it is what was ``known`` before. That somebody stopped it is nothing
+    that is wrong with it."""
     error, path = result.error, result.path
     told = str(error) if error is not None and result.status is not Status.CANCELLED else ""
+    far = known if known is not None and seen.path is None else how_far(seen)
     return Outcome(
-        name=os.path.basename(path or seen.path or ""), path=path,
-        size_bytes=result.bytes if path else seen.size_bytes, done_bytes=result.bytes if path else seen.done_bytes,
+        name=os.path.basename(path) if path else far.name, path=path,
+        size_bytes=result.bytes if path else far.size_bytes, done_bytes=result.bytes if path else far.done_bytes,
         uploaded_bytes=result.uploaded_bytes, seconds=round(result.seconds, 3), verified=result.verified,
         notes=result.notes, error=told,
         kind=type(error).__name__ if error is not None else "",

@@ -18,10 +18,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from thunderdl.client import Client
+from thunderdl.daemon.changing import change_running
 from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, outcome_of, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
+from thunderdl.daemon.names import Names
 from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
 from thunderdl.daemon.shares import Shares
@@ -31,7 +33,7 @@ from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen,
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.model import Progress, Result, Status
-from thunderdl.options import Options, table
+from thunderdl.options import Options
 from thunderdl.task import Request, Task
 
 # So many that ended are at hand; older ones are searched for in the database.
@@ -73,6 +75,7 @@ class Queue:
         self._line = Line()
         self._running: dict[Job, Task] = {}
         self._shares = Shares(self.store)
+        self._names = Names(self.store)
         self._ended: dict[str, Job] = {}
         self._is_closing = False
         self._judged: tuple[Rules, int, str] | None = None
@@ -316,7 +319,7 @@ class Queue:
         before, wish = job.wish, self._checked(wish)
         task = self._running.get(job)
         if task is not None and job.leaving is None and wish != before:
-            self._change_running(task, before, wish)
+            change_running(task, self.rules, before, wish)
         job.wish, touched = wish, list[Job]()
         if wish.priority is not before.priority and job.state.is_in_line:
             weight = wish.priority.weight
@@ -391,7 +394,7 @@ class Queue:
             # Whatever it is, it is this task's: the others go on.
             self._failed(job, foreseen(caught))
             return
-        job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), None
+        job.state, job.began_at, job.outcome = State.ACTIVE, self._clock(), job.outcome and job.outcome.how_far()
         self._running[job] = task
         if job.whole is not None:
             self._shares.add(job)
@@ -402,16 +405,6 @@ class Queue:
     def _request(self, job: Job, options: Options) -> Request:
         first, *others = job.wish.urls
         return Request(first, tuple(others), options, on_commit=claiming(job, options.dir, self.store), whole=job.whole)
-
-    def _change_running(self, task: Task, before: Wish, wish: Wish) -> None:
-        """What can change while it runs changes at once, for the rest the task begins again. Raises UsageError."""
-        old, new = (replace(self.rules.options_of(each), dir=folder_of(each, self.rules)) for each in (before, wish))
-        pairs = ((row.name, getattr(old, row.name), getattr(new, row.name)) for row in table())
-        task.change_options(**{name: now for name, was, now in pairs if was != now})
-        gone = [url for url in before.urls if url not in wish.urls]
-        added = [url for url in wish.urls if url not in before.urls]
-        if gone or added:
-            task.change_urls(gone, added)
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""
@@ -425,7 +418,10 @@ class Queue:
         whole = self._shares.ended(job, task)
         # Of what is whole only the sharing was stopped.
         is_stopped = result.status is Status.CANCELLED or (whole is not None and (self._is_closing or job.leaving))
-        job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress())
+        job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress(), job.outcome)
+        if job.whole is not None and outcome.path is None:
+            # It was stopped before it was shared again.
+            outcome = outcome.of_whole(job.whole)
         if self._is_closing and is_stopped:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
             job.outcome = outcome
@@ -445,7 +441,8 @@ class Queue:
         self._fill()
 
     def _failed(self, job: Job, error: ThunderdlError) -> None:
-        self._end(job, State.FAILED, Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code))
+        far, kind = (job.outcome or Outcome()).how_far(), type(error).__name__
+        self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:
@@ -467,6 +464,7 @@ class Queue:
                     self._shares.add(job)
                     self.events.publish(What.SHARED, job)
             await self._shares.keep(self._running)
+            self._names.keep(self._running)
             if not self.rules.runs_at(second_of_week()):
                 for job in [job for job in self._running if job not in self._shares]:
                     if job.leaving is None:
@@ -477,6 +475,7 @@ class Queue:
     async def _load(self) -> None:
         self.rules, notes = restored(self.rules, await self.store.settings())
         self.store.notes += notes
+        await self.store.forget_documents()
         for job in reversed(await self.store.ended_jobs(most=MOST_ENDED)):
             self._jobs[job.gid] = self._ended[job.gid] = job
         found = await self.store.open_jobs()

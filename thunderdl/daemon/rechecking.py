@@ -28,11 +28,16 @@ async def recheck(queue: Queue, job: Job) -> None:
     elif job.state is State.COMPLETE:
         await _recheck_file(queue, job)
     else:
-        job.wish = replace(job.wish, options={**job.wish.options, "verify_resumed": "yes"})
-        if job.state.has_ended:
+        before, wish = job.wish, replace(job.wish, options={**job.wish.options, "verify_resumed": "yes"})
+        if not job.state.has_ended:
+            await queue.change(job, wish)
+            return
+        job.wish = wish
+        try:
             await queue.retry(job)
-        else:
-            await queue.change(job, job.wish)
+        except NotNow:
+            job.wish = before
+            raise
 
 
 async def _recheck_file(queue: Queue, job: Job) -> None:

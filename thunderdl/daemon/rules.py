@@ -7,6 +7,7 @@ from outside runs no program and names no file of this machine but folders below
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +26,7 @@ NEVER_FROM_OUTSIDE = frozenset((
 # Text that names a document: by a URL only.
 DOCUMENTS = frozenset(("torrent", "metalink", "mirror_list"))
 _DEFAULT_RATIO = 1.0
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,8 @@ def checked_texts(texts: Mapping[str, Text], *, scope: str | None = None) -> Map
             raise UsageError(f"{name} is set for all downloads; change it in the settings.")
         if name in DOCUMENTS and not _is_remote(text):
             raise UsageError(f"{name}: only a link can be named here, no file of the daemon's machine.")
+        if name == "dir" and _CONTROL.search("".join(text)):
+            raise UsageError("dir: it holds a control character.")
     with_texts(Options(), texts)
     return texts
 
@@ -128,6 +132,11 @@ def _is_remote(text: Text) -> bool:
 def _categories(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
         raise UsageError("categories: not a table of names and folders.")
+    if "" in value:
+        # It would be the one of all tasks that have none.
+        raise UsageError("categories: one has no name; give it one.")
+    for part in (part for pair in value.items() for part in pair if _CONTROL.search(part)):
+        raise UsageError(f"categories: {printable(part)[:60]!r} holds a control character.")
     return dict(value)
 
 

@@ -9,6 +9,7 @@ never not at all. Looked for, not notified of: network folders tell nobody.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,8 @@ from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
 
 LOOK_S = 2.0
 MOST_LINES = 10_000
+# Of a file's name (NAME_MAX).
+MAX_FILE_BYTES = 255
 _DOCUMENTS = (".torrent", ".meta4", ".metalink")
 _MAGNET = ".magnet"
 _Seen = tuple[int, int, int]
@@ -64,11 +67,21 @@ async def _take(queue: Queue, path: str, notes: list[str]) -> bool:
         notes.append(f"{printable(path)} is not queued: {printable(str(error))}")
         suffix = ".refused"
     try:
-        await asyncio.to_thread(os.replace, path, path + suffix)
+        await asyncio.to_thread(os.replace, path, _beside(path, suffix))
     except OSError as error:
         notes.append(f"{printable(path)} could not be renamed, so the next start queues it again: {error.strerror}")
         return False
     return True
+
+
+def _beside(path: str, suffix: str) -> str:
+    """The path with that behind it; a name that would be too long is cut, and told from others that are cut alike."""
+    folder, name = os.path.split(path)
+    encoded = os.fsencode(name)
+    if len(encoded) + len(suffix) > MAX_FILE_BYTES:
+        suffix = f"-{hashlib.sha256(encoded).hexdigest()[:8]}{suffix}"
+        name = encoded[: MAX_FILE_BYTES - len(suffix)].decode(errors="ignore")
+    return os.path.join(folder, name + suffix)
 
 
 async def _wishes(queue: Queue, path: str) -> list[Wish]:

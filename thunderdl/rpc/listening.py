@@ -104,18 +104,26 @@ def place_of(listening: socket.socket) -> Place | None:
 
 
 def from_systemd(environment: MutableMapping[str, str], own_pid: int) -> list[socket.socket]:
-    """The sockets that systemd has opened for this process, and the variables taken away; none where it has not."""
+    """The sockets that systemd has opened for this process, and the variables taken away; none where it has not.
+    Raises UsageError where they are none that can be listened at."""
     count, pid = environment.pop("LISTEN_FDS", ""), environment.pop("LISTEN_PID", "")
     environment.pop("LISTEN_FDNAMES", None)
     if not count.isdecimal() or pid != str(own_pid):
         return []
-    found = []
-    for fd in range(_FIRST_FD, _FIRST_FD + int(count)):
+    return [_taken(fd) for fd in range(_FIRST_FD, _FIRST_FD + int(count))]
+
+
+def _taken(fd: int) -> socket.socket:
+    try:
         os.set_inheritable(fd, False)
         listening = socket.socket(fileno=fd)
-        listening.setblocking(False)
-        found.append(listening)
-    return found
+    except OSError as error:
+        raise UsageError(f"LISTEN_FDS: {fd} is no open socket ({(error.strerror or str(error)).lower()}).") from error
+    if listening.type != socket.SOCK_STREAM:
+        listening.close()
+        raise UsageError(f"LISTEN_FDS: {fd} is no stream socket; write ListenStream= in the .socket unit.")
+    listening.setblocking(False)
+    return listening
 
 
 def tell_systemd(told: str, environment: MutableMapping[str, str]) -> None:

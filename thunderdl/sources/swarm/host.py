@@ -28,6 +28,8 @@ END_S = 0.2
 AHEAD_S = 0.3
 BLOCK_BYTES = 16 * 1024
 MIN_ASKED, MAX_ASKED = 32, 500
+# Of libtorrent: what add_torrent says where the session has one of that info hash.
+_DUPLICATE = "[libtorrent:19]"
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 # How often a limit is given out. libtorrent has a peer wait until it may receive all that it was asked for, at most for
 # 20 turns: with 500 ms of its own, 100 ms, 20 ms a limit of 4 MB/s came in lumps of up to 9, 5 and 1.6 MB.
@@ -83,6 +85,8 @@ class Host:
             return handle
         except RuntimeError as error:
             said = str(error).partition(" [")[0]
+            if _DUPLICATE in str(error):
+                said = "another task has this torrent already; change that one, or remove it first"
             raise SwarmFault(f"the torrent cannot be started: {said}.") from None
         finally:
             self._adding -= 1
