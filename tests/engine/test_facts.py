@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import libtorrent as lt
@@ -18,8 +19,11 @@ from tests.servers.leecher import leecher
 from tests.servers.loopback import Limits, LoopbackServer
 from tests.servers.torrents import content, metainfo, seeding, write_tree
 from thunderdl.client import Task
+from thunderdl.core.trust import Version
 from thunderdl.engine import sharing_back
+from thunderdl.engine.facts import Facts
 from thunderdl.model import FileProgress, PieceTable, Result, Status, UrlUse
+from thunderdl.options import Options
 from thunderdl.sources.swarm import crowd
 
 COUNT = -(-SIZE // PIECE_BYTES)
@@ -413,3 +417,18 @@ def test_one_who_shares_tells_who_takes_it(tmp_path: Path, monkeypatch: pytest.M
             **{**ALONE, "peers": (("127.0.0.1", other.port),), "ratio": 2.0},
         )  # fmt: skip
     assert result.status is Status.COMPLETE
+
+
+def test_all_is_there_once_it_is_whole_though_nobody_knew_a_piece_before() -> None:
+    """Nothing is known of pieces before they are looked at, nor of those of a file that came at once."""
+    download = SimpleNamespace(
+        version=Version(size=300_000), ranged=None, torrent=None, options=Options(), is_whole=False
+    )  # fmt: skip
+    facts = Facts(cast(Any, download))
+    before = facts.pieces()
+    assert before is not None
+    assert (set_bits(before), facts.pieces() is before) == (set(), True)
+    download.is_whole = True
+    after = facts.pieces()
+    assert after is not None
+    assert set_bits(after) == set(range(after.count))

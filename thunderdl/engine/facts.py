@@ -44,7 +44,7 @@ class Facts:
     def __init__(self, download: Download) -> None:
         self.download = download
         # Each with what it was made of.
-        self._pieces: tuple[Here, PieceTable] | None = None
+        self._pieces: tuple[Here | bool, PieceTable] | None = None
         self._done: tuple[Here, list[int]] | None = None
 
     @property
@@ -68,15 +68,17 @@ class Facts:
 
     def _table(self, size: int, length: int) -> PieceTable:
         here, count = self._here(), -(-size // length)
-        if self._pieces is not None and _is_same(self._pieces[0], here) and self._pieces[1].piece_length == length:
+        # None stands for nothing before anything is known, and for all once it is whole.
+        made_of = here if here is not None else self._is_all
+        if self._pieces is not None and _is_same(self._pieces[0], made_of) and self._pieces[1].piece_length == length:
             return self._pieces[1]
         if isinstance(here, RangeSet):
-            here = here.copy()
+            made_of = here = here.copy()
             bits = bitfield_of_ranges(here, size, length)
         else:
             bits = bitfield(here[:count]) if here is not None else full_bitfield(count) if self._is_all else b""
         table = PieceTable(piece_length=length, count=count, bitfield=bits or bytes(-(-count // 8)))
-        self._pieces = (here, table)
+        self._pieces = (made_of, table)
         return table
 
     @property
@@ -180,7 +182,7 @@ class Facts:
         )  # fmt: skip
 
 
-def _is_same(made_of: Here, here: Here) -> bool:
+def _is_same(made_of: Here | bool, here: Here | bool) -> bool:
     if made_of is here:
         # Only a set of ranges is ever changed; what is kept of one is a copy.
         return True
