@@ -393,6 +393,26 @@ def test_settings_last_and_hold(tmp_path: Path, server: LoopbackServer) -> None:
     asyncio.run(after())
 
 
+def test_settings_that_cannot_be_written_do_not_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(settings: object) -> None:
+        raise StorageError("queue.sqlite", "the disk is full")
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            before = queue.rules
+            monkeypatch.setattr(queue.store, "save_settings", full)
+            with queue.events.listening() as heard, pytest.raises(StorageError):
+                await queue.change_rules({"jobs": "1"})
+            assert queue.rules is before
+            assert list(heard.waiting()) == []
+            # Nobody waits behind it.
+            monkeypatch.undo()
+            await queue.change_rules({"jobs": "1"})
+            assert queue.rules.options.jobs == 1
+
+    asyncio.run(run())
+
+
 def test_outside_of_the_hours_nothing_runs(tmp_path: Path, server: LoopbackServer, file: bytes) -> None:
     day = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
     other = day[(time.localtime().tm_wday + 3) % 7]

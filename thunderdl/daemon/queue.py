@@ -78,6 +78,7 @@ class Queue:
         self._names = Names(self.store)
         self._ended: dict[str, Job] = {}
         self._is_closing = False
+        self._changing_rules = asyncio.Lock()
         self._judged: tuple[Rules, int, str] | None = None
         self._client: Client | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -330,18 +331,19 @@ class Queue:
         await self.store.save({job, *touched})
 
     async def change_rules(self, settings: Mapping[str, object]) -> None:
-        """Settings that hold for the whole queue, from now on and after a restart. Raises UsageError."""
-        rules = changed(self.rules, settings)
-        folder_of(Wish(urls=("-",)), rules)
-        for category in rules.categories:
-            folder_of(Wish(urls=("-",), category=category), rules)
-        self.rules = rules
-        options = rules.options
-        self.client.change_limit(options.limit)
-        self.client.change_upload_limit(options.upload_limit)
+        """Settings that hold for the whole queue, from now on and after a restart. Raises UsageError; StorageError, and
+        then they do not hold."""
+        async with self._changing_rules:
+            rules = changed(self.rules, settings)
+            folder_of(Wish(urls=("-",)), rules)
+            for category in rules.categories:
+                folder_of(Wish(urls=("-",), category=category), rules)
+            # What was taken back is written down, too: else it would hold again after a restart.
+            await self.store.save_settings({**dict.fromkeys(settings, "null"), **stored(rules)})
+            self.rules = rules
+            self.client.change_limit(rules.options.limit)
+            self.client.change_upload_limit(rules.options.upload_limit)
         self.events.publish(What.SETTINGS)
-        # What was taken back is written down, too: else it would hold again after a restart.
-        await self.store.save_settings({**dict.fromkeys(settings, "null"), **stored(rules)})
         self._fill()
 
     # -- how it runs
