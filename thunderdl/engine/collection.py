@@ -362,6 +362,8 @@ class Collection(Ranged):
         self._count(await collector.look())
         # In the files, before anybody moves them; and for another run, where the final name is taken meanwhile.
         await self._save_for_good(collector, folder)
+        # However long it takes: before, files are not there that have come.
+        await collector.flush()
         self._end_uploads()
         await collector.stop()
         await self._session.on_disk(self._remove_parts, folder, collector.seen.pieces)
