@@ -19,7 +19,7 @@ from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.limited import Limited
-from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
+from thunderdl.sources.swarm.torrent import Torrent, metainfo_of, read
 
 _WANTED, _NOT_WANTED = 4, 0
 # All is written first, which takes a slow disk its time; whoever stops does not wait for ever.
@@ -236,7 +236,7 @@ class Collector(Limited):
 
 
 def _params(torrent: Torrent, plan: Plan) -> lt.add_torrent_params:
-    fresh = lt.load_torrent_buffer(torrent.metainfo)
+    fresh = read(torrent.metainfo)
     assert fresh.ti is not None
     count = fresh.ti.num_files()
     priorities = [_WANTED if index in plan.wanted else _NOT_WANTED for index in range(count)]
