@@ -85,3 +85,18 @@ def test_one_that_cannot_be_seeded_does_not_stop_the_others(folder: Path) -> Non
     assert errors == "thunderdl: absent.torrent: No such file or directory.\n"
     assert out.count("the time is over") == 2
     assert process.returncode == 2
+
+
+def test_what_is_named_twice_is_shared_once(folder: Path) -> None:
+    with seed(folder, "f.bin", "f.bin", "--seed-time", "0.1") as process:
+        told, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    assert told.count("seeding f.bin") == told.count("shared f.bin") == 1
+
+
+def test_the_same_bytes_twice_are_told_apart(folder: Path) -> None:
+    with seed(folder, "f.bin", "./f.bin", "--seed-time", "0.5") as process:
+        told, errors = process.communicate(timeout=20)
+    assert process.returncode == 4
+    assert errors == "thunderdl: f.bin: its torrent is under way here already; name it once, or remove the other.\n"
+    assert told.count("the time is over") == 1

@@ -282,7 +282,7 @@ def test_a_torrent_that_another_task_has_is_refused_with_a_sentence(tmp_path: Pa
             await until(queue.ended)
             (second,) = queue.ended()
             assert second.outcome is not None
-            assert "another task has this torrent" in second.outcome.error
+            assert "under way here already; name it once, or remove the other" in second.outcome.error
 
     asyncio.run(run())
 

@@ -256,3 +256,20 @@ def test_the_listing_holds_what_a_torrent_says(
     assert (told["info_hash_v1"] is None, told["info_hash_v2"] is None) == (kind == "v2", kind == "v1")
     assert told["piece_length"] == 16384
     assert told["magnet"].startswith("magnet:?xt=urn:bt")
+
+
+@pytest.mark.parametrize("fields", [12, 20])
+def test_more_tokens_than_libtorrent_takes_by_itself(fields: int) -> None:
+    """A list of files of 100,000 in v1 and v2 has three million; bdecode ends at two, where that was a crash."""
+    more = {b"x%d" % at: 0 for at in range(fields)}
+    files: list[Any] = [{b"length": 1, b"path": [b"f%d" % at], **more} for at in range(75_000)]
+    info: dict[bytes, Any] = {b"name": b"n", b"piece length": 1 << 20, b"pieces": b"-" * 20, b"files": files}
+    told = load(lt.bencode(cast(Any, {b"info": info, b"url-list": b"http://h.example/"})), "t")
+    assert (len(told.files), told.web_seeds) == (75_000, ("http://h.example/",))
+
+
+def test_a_bomb_beside_the_list_of_files_is_refused() -> None:
+    info: dict[bytes, Any] = {b"name": b"n", b"piece length": 1 << 20, b"pieces": b"-" * 20, b"length": 1}
+    bomb = lt.bencode(cast(Any, {b"info": info, b"z": [0] * 2_100_000}))
+    with pytest.raises(BadTorrent, match=r"^t: no usable torrent \(bencoded item count limit exceeded\)\.$"):
+        load(bomb, "t")

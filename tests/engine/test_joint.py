@@ -339,3 +339,17 @@ def test_a_seed_that_leaves_midway(tmp_path: Path, ground: Ground) -> None:
     addresses = tuple(peer.address for peer in ground.peers)
     result = drive(leaving, str(ground.torrent), tmp_path, mirrors=[ground.url], **{**ALONE, "peers": addresses})
     assert content_of(result) == CONTENT
+
+
+@pytest.mark.parametrize(("choice", "words"), [("2", "there is no file 2"), ("*.iso", "matches")])
+def test_a_choice_that_its_one_file_is_not_in_is_refused(
+    tmp_path: Path, ground: Ground, choice: str, words: str
+) -> None:  # fmt: skip
+    """Everything came, and the mistake was passed over."""
+    failed(joint(str(ground.torrent), tmp_path, files=choice), UsageError, 2, words, "thunderdl info lists the files")
+    assert names(tmp_path) == []
+
+
+def test_a_choice_of_its_one_file_is_that_file(tmp_path: Path, ground: Ground) -> None:
+    result = joint(str(ground.torrent), tmp_path, urls=(ground.url,), files="1")
+    assert result.status is Status.COMPLETE, result.error

@@ -36,7 +36,8 @@ LIVE_EVERY_S = 0.5
 
 def seed(typed: Typed) -> int:
     """Share each of the paths."""
-    options, paths = settings.load(typed.settings()).options(), typed.texts("paths")
+    # What is said goes by the path: one that is named twice is shared once.
+    options, paths = settings.load(typed.settings()).options(), tuple(dict.fromkeys(typed.texts("paths")))
     if options.torrent is not None and len(paths) > 1:
         raise UsageError("--torrent belongs to one path, but there are several; give one.")
     return asyncio.run(_Seeder(options, quiet=typed.is_on("quiet"), as_json=typed.is_on("json")).run(paths))

@@ -62,18 +62,25 @@ def _why(state: SwarmState, seeds: int) -> str:
 
 
 def _why_nobody(state: SwarmState) -> str:
-    failed = [each for each in state.trackers if each.fails]
     if any(each.is_working for each in state.trackers):
         known = max((each.seeders or 0) + (each.leechers or 0) for each in state.trackers)
         return "its tracker knows of nobody" if known <= 1 else "those that its tracker knows do not answer"
-    if failed:
-        said = failed[0].message or "no answer"
-        return f"its tracker failed: {said}" if len(state.trackers) == 1 else f"no tracker works, the first one: {said}"
+    if failed := why_no_tracker(state.trackers):
+        return failed
     if any(each.is_updating for each in state.trackers):
         return "its tracker is asked"
     if state.is_private and not state.trackers:
         return "it is private, and has no tracker"
     return "they are looked for"
+
+
+def why_no_tracker(trackers: tuple[TrackerProgress, ...]) -> str:
+    """What the first said, where none works and one failed; else ""."""
+    failed = [each for each in trackers if each.fails]
+    if not failed or any(each.is_working for each in trackers):
+        return ""
+    said = failed[0].message or "no answer"
+    return f"its tracker failed: {said}" if len(trackers) == 1 else f"no tracker works, the first one: {said}"
 
 
 def _next_announce(trackers: tuple[TrackerProgress, ...]) -> str:

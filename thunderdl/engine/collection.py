@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from thunderdl.core.explaining_swarms import why_no_tracker
 from thunderdl.core.piecing import done_bytes
 from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
@@ -319,9 +320,11 @@ class Collection(Ranged):
         if seen.down_bytes > self._alive_bytes or seen.reachable:
             self._alive_bytes, self._alive_at = seen.down_bytes, now
         if now - self._alive_at > self._options.timeout:
+            failed = why_no_tracker(seen.crowd.trackers)
             raise SwarmFault(
                 f"{self._download.name}: no peer has it, and no web seed works (waited {self._options.timeout:g} "
-                "seconds); give web seeds with -m, trackers with --tracker, or wait longer with --timeout."
+                f"seconds{failed and f'; {failed}'}); give web seeds with -m, trackers with --tracker, or wait longer "
+                "with --timeout."
             )
 
     def _finished(self) -> None:
@@ -362,6 +365,8 @@ class Collection(Ranged):
         self._count(await collector.look())
         # In the files, before anybody moves them; and for another run, where the final name is taken meanwhile.
         await self._save_for_good(collector, folder)
+        # However long it takes: before, files are not there that have come.
+        await collector.flush()
         self._end_uploads()
         await collector.stop()
         await self._session.on_disk(self._remove_parts, folder, collector.seen.pieces)

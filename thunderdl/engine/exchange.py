@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from thunderdl.core.division import Division, Moves
+from thunderdl.core.explaining_swarms import why_no_tracker
 from thunderdl.core.protocol import Beside, Brought, Released, Reserved, Scarce
 from thunderdl.core.scarcity import OwnOrder
 from thunderdl.engine.candidates import Candidates
@@ -181,8 +182,10 @@ class Exchange:
             if self._parts.driver.scheduler.has_hopeful_source or self.begin_again():
                 self._alive_at = now
                 return
+            failed = why_no_tracker(last.crowd.trackers)
             raise SwarmFault(
-                f"{self._name}: no peer has it, and no mirror works (waited {self._patience_s:g} seconds); "
+                f"{self._name}: no peer has it, and no mirror works (waited {self._patience_s:g} seconds"
+                f"{failed and f'; {failed}'}); "
                 "give mirrors with -m, trackers with --tracker, or wait longer with --timeout."
             )
 

@@ -16,6 +16,7 @@ from thunderdl.core.ranges import RangeSet
 from thunderdl.core.trust import Version
 from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate
+from thunderdl.engine.collection import chosen_files
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.exchange import Exchange, Parts
 from thunderdl.engine.ledger import Identity, Ledger
@@ -39,6 +40,9 @@ class Joint(Ranged):
 
     def __init__(self, download: Download, torrent: Torrent) -> None:
         super().__init__(download)
+        if download.offer is None:
+            # It has one, and who means another has mistaken the torrent; of a metalink its own files are meant.
+            chosen_files(torrent, download.options.files)
         self._options = download.options = replace(download.options, piece_hashes=torrent.piece_hashes)
         download.settle_proof()
         self._torrent = torrent

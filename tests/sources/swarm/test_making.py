@@ -210,8 +210,27 @@ def test_a_name_that_a_loader_would_change(tmp_path: Path, name: str) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / name).write_bytes(b"x")
     with pytest.raises(UsageError, match=r"its name cannot be kept in a torrent; rename it\.$") as caught:
-        make(str(tmp_path / "d"), Recipe())
+        # Before anything is read, which may take hours.
+        make(str(tmp_path / "d"), Recipe(on_hashed=lambda done, whole: pytest.fail("it is hashed")))
     assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("form", list(Format))
+@pytest.mark.parametrize("other", ["sub/A.BIN", "sub/a.bin/x", "SUB"])
+def test_names_that_differ_in_case_alone(tmp_path: Path, form: Format, other: str) -> None:
+    for name in ("d/sub/a.Bin", f"d/{other.replace('a.bin', 'A.bin')}"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(UsageError, match="another differs in upper and lower case alone, which torrents forbid;"):
+        make(str(tmp_path / "d"), Recipe(format=form))
+
+
+def test_a_file_alone_in_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "f").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"/d/f: alone in its folder, whose name v2 cannot keep; give the file, or "):
+        make(str(tmp_path / "d"), Recipe(format=Format.V2))
+    assert [file.path for file in make(str(tmp_path / "d"), Recipe()).torrent.files] == ["d/f"]
 
 
 def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import libtorrent as lt
 
 from thunderdl.errors import BadContent, StorageError, printable
 from thunderdl.sources.swarm.host import Host, SwarmFault
-from thunderdl.sources.swarm.torrent import Torrent, TorrentFile
+from thunderdl.sources.swarm.torrent import Torrent, TorrentFile, read
 
 LOOK_S = 0.1
 OnChecked = Callable[[int, int], None]
@@ -19,7 +19,7 @@ OnChecked = Callable[[int, int], None]
 
 def names_below(torrent: Torrent, root: str) -> dict[int, str]:
     """The torrent's files by number, as they are called where its own root is called ``root``."""
-    params = lt.load_torrent_buffer(torrent.metainfo)
+    params = read(torrent.metainfo)
     assert params.ti is not None
     files = params.ti.layout()
     told = {index: params.renamed_files.get(index) or files.file_path(index) for index in range(files.num_files())}
@@ -67,7 +67,7 @@ def _file_at(torrent: Torrent, start: int, end: int) -> TorrentFile:
 async def _wrong_pieces(
     host: Host, torrent: Torrent, folder: str, names: Mapping[int, str], on_checked: OnChecked
 ) -> list[int]:  # fmt: skip
-    params = lt.load_torrent_buffer(torrent.metainfo)
+    params = read(torrent.metainfo)
     params.save_path, params.renamed_files = folder, {**params.renamed_files, **names}
     params.trackers, params.url_seeds, params.http_seeds = [], [], []
     flags = lt.torrent_flags

@@ -8,6 +8,7 @@ that such data could say (paths, peers, flags, limits) is set anew, since the fi
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
@@ -18,7 +19,7 @@ from thunderdl.sources.swarm.counting import PeerBytes
 from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.limited import Limited
-from thunderdl.sources.swarm.torrent import Torrent, metainfo_of
+from thunderdl.sources.swarm.torrent import Torrent, metainfo_of, read
 
 _WANTED, _NOT_WANTED = 4, 0
 # All is written first, which takes a slow disk its time; whoever stops does not wait for ever.
@@ -84,6 +85,7 @@ class Collector(Limited):
         # Until libtorrent goes by another choice of files, what it calls finished is the one before.
         self._is_choosing = False
         self._saved: asyncio.Future[bytes | None] | None = None
+        self._flushes: deque[asyncio.Future[None]] = deque()
         self._has_web_seeds = self._is_paused = False
         self._by_peers = PeerBytes()
         self._announcing = Announcing()
@@ -130,9 +132,23 @@ class Collector(Limited):
         self._saved = saved
         # With hashes of pieces that peers have sent; the list of files is in the torrent, and needed at the end alone.
         more = lt.save_resume_flags_t.save_info_dict if self._is_paused else 0
-        self._handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache | more)
-        done, _ = await asyncio.wait({saved}, timeout=_SAVE_S)
-        return saved.result() if done else None
+        self._handle.save_resume_data(more)
+        # It tells of pieces that are not written yet, and with flush_disk_cache is not late for them (2.1.1).
+        try:
+            async with asyncio.timeout(_SAVE_S):
+                await self.flush()
+                return await saved
+        except TimeoutError:
+            return None
+
+    async def flush(self) -> None:
+        """Wait until all that has come is written: libtorrent calls pieces finished before they are."""
+        if self._handle is None:
+            return
+        flushed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._flushes.append(flushed)
+        self._handle.flush_cache()
+        await flushed
 
     def pause(self) -> None:
         """Let nothing more come."""
@@ -200,7 +216,7 @@ class Collector(Limited):
             self._hear_others(alert)
 
     def _hear_others(self, alert: object) -> None:
-        """Of web seeds, peers and trackers."""
+        """Of what is written by now, web seeds, peers and trackers."""
         if isinstance(alert, lt.url_seed_alert):
             said = printable(alert.error_message() or alert.error.message())
             self.on_note(f"{shown_url(alert.server_url())} is not used: {said}")
@@ -208,6 +224,9 @@ class Collector(Limited):
             self.on_note(f"peer {printable(str(alert.ip[0]))} served wrong bytes and is banned")
         elif isinstance(alert, lt.state_changed_alert):
             self.rechecked |= alert.state == lt.torrent_status.states.checking_files
+        elif isinstance(alert, lt.cache_flushed_alert):
+            if self._flushes and not (flushed := self._flushes.popleft()).done():
+                flushed.set_result(None)
         else:
             self._announcing.hear(alert)
 
@@ -217,7 +236,7 @@ class Collector(Limited):
 
 
 def _params(torrent: Torrent, plan: Plan) -> lt.add_torrent_params:
-    fresh = lt.load_torrent_buffer(torrent.metainfo)
+    fresh = read(torrent.metainfo)
     assert fresh.ti is not None
     count = fresh.ti.num_files()
     priorities = [_WANTED if index in plan.wanted else _NOT_WANTED for index in range(count)]

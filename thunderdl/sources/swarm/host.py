@@ -19,7 +19,7 @@ from typing import Any, TypeVar, cast
 
 import libtorrent as lt
 
-from thunderdl.errors import ThunderdlError, UsageError
+from thunderdl.errors import ThunderdlError, UsageError, printable
 from thunderdl.sources.swarm.settings import DEFAULT_PORTS, MOST_BYTES_PER_S, SwarmSettings, settings_pack
 
 Hear = Callable[[object], None]
@@ -86,7 +86,9 @@ class Host:
         except RuntimeError as error:
             said = str(error).partition(" [")[0]
             if _DUPLICATE in str(error):
-                said = "another task has this torrent already; change that one, or remove it first"
+                raise SwarmFault(
+                    f"{_called(params)}: its torrent is under way here already; name it once, or remove the other."
+                ) from None
             raise SwarmFault(f"the torrent cannot be started: {said}.") from None
         finally:
             self._adding -= 1
@@ -169,6 +171,13 @@ class Host:
                 if known == handle:
                     hear(alert)
                     break
+
+
+def _called(params: lt.add_torrent_params) -> str:
+    """A torrent, as the user knows it: of one file that is called otherwise here, the name here."""
+    here = list(params.renamed_files.values())
+    own = params.ti.name() if params.ti is not None else params.name
+    return printable(here[0].removesuffix(".part") if len(here) == 1 else own)
 
 
 def _limits_for_all() -> lt.ip_filter:

@@ -11,7 +11,7 @@ import enum
 import functools
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote
@@ -19,7 +19,7 @@ from urllib.parse import quote
 import libtorrent as lt
 
 from thunderdl.errors import StorageError, UsageError, printable
-from thunderdl.sources.swarm.hashing import Stretch, Tree, hash_stretches
+from thunderdl.sources.swarm.hashing import Hashes, Stretch, Tree, hash_stretches
 from thunderdl.sources.swarm.torrent import Torrent, load
 
 MIN_PIECE_BYTES = 16 * 1024
@@ -28,6 +28,7 @@ MAX_PIECE_BYTES = 128 * 1024 * 1024
 _SHA1 = 20
 # libtorrent takes zeros for a hash that is missing.
 _NO_SHA1 = b"-" * _SHA1
+_NO_ROOT = b"-" * 32
 _CANONICAL_PIECES = 4096
 _CANONICAL_LEAST, _CANONICAL_MOST = 64 * 1024, 16 * 1024 * 1024
 
@@ -75,15 +76,27 @@ class _Entry:
     mark: tuple[int, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A torrent but for its hashes. ``length``: of its pieces; ``v1``, ``v2``: whether it has hashes of them."""
+
+    entries: Sequence[_Entry]
+    stretches: Sequence[Stretch]
+    length: int
+    making: lt.create_torrent
+    v1: bool
+    v2: bool
+
+
 def make(path: str, recipe: Recipe) -> Made:
     """The torrent of a file or folder. Blocking. Raises UsageError, StorageError."""
     check_piece_length(recipe.piece_length)
     left_out: list[str] = []
     entries = _entries(path, recipe, left_out)
-    metainfo = _hashed(path, entries, recipe)
-    torrent = load(metainfo, path)
-    _check_names({file.path for file in torrent.files}, entries)
-    return Made(torrent=torrent, left_out=tuple(left_out))
+    plan = _planned(path, entries, recipe)
+    # Before hours of hashing, not after them.
+    _check_names(load(_metainfo(plan, _no_hashes(plan)), path), plan)
+    return Made(torrent=load(_metainfo(plan, _hashed(path, plan, recipe)), path), left_out=tuple(left_out))
 
 
 def make_canonical(path: str, on_hashed: OnHashed = lambda done, whole: None) -> Torrent:
@@ -91,7 +104,8 @@ def make_canonical(path: str, on_hashed: OnHashed = lambda done, whole: None) ->
     in it. Blocking. Raises UsageError, StorageError."""
     size = _mark(path)[0]
     recipe = Recipe(format=Format.V2, piece_length=canonical_piece_length(size), on_hashed=on_hashed)
-    made = lt.bdecode(_hashed(path, _entries(path, recipe, []), recipe))
+    plan = _planned(path, _entries(path, recipe, []), recipe)
+    made = lt.bdecode(_metainfo(plan, _hashed(path, plan, recipe)))
     decoded = cast(dict[bytes, Any], made)
     info = decoded[b"info"]
     facts = next(iter(info[b"file tree"].values()))
@@ -185,18 +199,32 @@ def _utf8(name: str, path: str) -> str:
     return name
 
 
-def _check_names(there: Set[str], entries: Sequence[_Entry]) -> None:
+def _check_names(torrent: Torrent, plan: _Plan) -> None:
     """Those who load it must get the names that are here."""
-    for entry in entries:
-        if entry.name not in there:
-            raise UsageError(f"{printable(entry.path)}: its name cannot be kept in a torrent; rename it.")
+    there = {file.path for file in torrent.files}
+    for entry in plan.entries:
+        if entry.name in there:
+            continue
+        where = printable(entry.path)
+        if not plan.v1 and len(plan.entries) == 1 and entry.name.count("/") == 1:
+            raise UsageError(f"{where}: alone in its folder, whose name v2 cannot keep; give the file, or --hybrid.")
+        if _is_as_another(entry, plan.entries):
+            raise UsageError(
+                f"{where}: another differs in upper and lower case alone, which torrents forbid; rename it."
+            )
+        raise UsageError(f"{where}: its name cannot be kept in a torrent; rename it.")
+
+
+def _is_as_another(entry: _Entry, entries: Sequence[_Entry]) -> bool:
+    """Whether a file or folder beside it has its name but for case."""
+    names = {each.name[: len(entry.name)] for each in entries if each.name[len(entry.name) :][:1] in ("", "/")}
+    return any(name != entry.name and name.lower() == entry.name.lower() for name in names)
 
 
 # -- hashing
 
 
-def _hashed(path: str, entries: Sequence[_Entry], recipe: Recipe) -> bytes:
-    """The .torrent, bencoded."""
+def _planned(path: str, entries: Sequence[_Entry], recipe: Recipe) -> _Plan:
     v1, v2 = recipe.format is not Format.V2, recipe.format is not Format.V1
     files = [lt.create_file_entry(entry.name, entry.mark[0]) for entry in entries]
     length = _laid_out(path, files, recipe.piece_length, lt.create_torrent.v1_only if not v2 else 0).piece_length()
@@ -205,19 +233,35 @@ def _hashed(path: str, entries: Sequence[_Entry], recipe: Recipe) -> bytes:
     stretches = _stretches(entries, length if v2 else 0)
     making = _laid_out(path, _as_files(stretches), length, lt.create_torrent.v1_only)
     _fill_in(making, recipe)
+    return _Plan(entries=entries, stretches=stretches, length=length, making=making, v1=v1, v2=v2)
+
+
+def _hashed(path: str, plan: _Plan, recipe: Recipe) -> Hashes:
     try:
-        hashes = hash_stretches(stretches, length, recipe.on_hashed, v1=v1, v2=v2)
+        hashes = hash_stretches(plan.stretches, plan.length, recipe.on_hashed, v1=plan.v1, v2=plan.v2)
     except OSError as error:
-        _check_unchanged(entries)
+        _check_unchanged(plan.entries)
         raise _unreadable(error.filename or path, error) from None
-    _check_unchanged(entries)
+    _check_unchanged(plan.entries)
+    return hashes
+
+
+def _no_hashes(plan: _Plan) -> Hashes:
+    """What stands for them where the names alone count."""
+    trees = {entry.path: Tree(_NO_ROOT, b"") for entry in plan.entries if entry.mark[0]}
+    return Hashes(_NO_SHA1 * plan.making.num_pieces(), trees)
+
+
+def _metainfo(plan: _Plan, hashes: Hashes) -> bytes:
+    """The .torrent, bencoded."""
+    making = plan.making
     for piece in range(making.num_pieces()):
-        making.set_hash(piece, hashes.pieces[piece * _SHA1 : (piece + 1) * _SHA1] if v1 else _NO_SHA1)
+        making.set_hash(piece, hashes.pieces[piece * _SHA1 : (piece + 1) * _SHA1] if plan.v1 else _NO_SHA1)
     # Not generate_buf: it reads the bytes as text (2.1.1).
     made = cast(dict[bytes, Any], making.generate())
-    if v2:
-        _add_trees(made, entries, hashes.trees, length)
-    if not v1:
+    if plan.v2:
+        _add_trees(made, plan.entries, hashes.trees, plan.length)
+    if not plan.v1:
         for key in (b"pieces", b"files", b"length"):
             made[b"info"].pop(key, None)
     return lt.bencode(cast(Any, made))
@@ -257,7 +301,7 @@ def _add_trees(made: dict[bytes, Any], entries: Sequence[_Entry], trees: Mapping
         inside[b""] = {b"length": entry.mark[0]}
         if found := trees.get(entry.path):
             inside[b""][b"pieces root"] = found.root
-            if entry.mark[0] > length:
+            if entry.mark[0] > length and found.layer:
                 layers[found.root] = found.layer
     made[b"info"] |= {b"file tree": tree, b"meta version": 2}
     made[b"piece layers"] = layers

@@ -22,7 +22,7 @@ from thunderdl.errors import DiskFull, StorageError, ThunderdlError, printable
 from thunderdl.sources.swarm.crowd import Announcing, Crowd
 from thunderdl.sources.swarm.host import Host, SwarmFault
 from thunderdl.sources.swarm.limited import Limited
-from thunderdl.sources.swarm.torrent import Torrent
+from thunderdl.sources.swarm.torrent import Torrent, read
 
 _ASSIGNED, _LEFT_ALONE = 4, 0
 _RATE_S = 2.0
@@ -93,7 +93,7 @@ class Member(Limited):
         self._again = partial(
             self.start, folder, names, files=files, peers=tuple(peers), trackers=tuple(trackers), flags=flags
         )
-        params = lt.load_torrent_buffer(self.torrent.metainfo)
+        params = read(self.torrent.metainfo)
         params.save_path, params.have_pieces = folder, have
         params.renamed_files = {**params.renamed_files, **names}
         params.url_seeds, params.http_seeds = [], []

@@ -21,6 +21,8 @@ from thunderdl.model import PieceHashes
 
 # Larger than any that is in use (100,000 files, a million pieces), and no bomb.
 MAX_TORRENT_BYTES = 64 * 1024 * 1024
+# Of bencoding. libtorrent's own 3,000,000 are too few for 100,000 files in v1 and v2 together.
+_LIMITS: Any = {"max_decode_tokens": 10_000_000}
 
 
 class BadTorrent(UsageError):
@@ -110,19 +112,24 @@ class Torrent:
 def load(metainfo: bytes, where: str) -> Torrent:
     """The torrent in ``metainfo``. Raises BadTorrent."""
     try:
-        params = lt.load_torrent_buffer(metainfo)
+        params = read(metainfo)
+        if params.ti is None:
+            raise BadTorrent(where, "no usable torrent (it holds no file list)")
+        return _values(params, params.ti, metainfo, where)
     except (RuntimeError, ValueError) as error:
         raise BadTorrent(where, f"no usable torrent ({_said(error)})") from None
-    if params.ti is None:
-        raise BadTorrent(where, "no usable torrent (it holds no file list)")
-    return _values(params, params.ti, metainfo, where)
+
+
+def read(metainfo: bytes) -> lt.add_torrent_params:
+    """As libtorrent reads it, of as many files as are in use. Raises RuntimeError."""
+    return lt.load_torrent_buffer(metainfo, _LIMITS)
 
 
 def bare(metainfo: bytes) -> bytes:
     """Of a .torrent file what its info-hash proves, and nothing else: no tracker, no web seed, no node of a DHT."""
-    params = lt.load_torrent_buffer(metainfo)
+    params = read(metainfo)
     assert params.ti is not None
-    layers = _layers(metainfo)
+    layers = _layers(_beside(metainfo, params.ti))
     told = b"12:piece layers" + lt.bencode(cast(Any, layers)) if layers else b""
     return b"d4:info" + params.ti.info_section() + told + b"e"
 
@@ -149,7 +156,7 @@ def metainfo_of(params: lt.add_torrent_params) -> bytes:
 
 
 def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: bytes, told_by: str) -> Torrent:
-    files = info.layout()
+    files, beside = info.layout(), _beside(metainfo, info)
     hashes = info.info_hashes()
     listed = tuple(
         TorrentFile(
@@ -166,16 +173,16 @@ def _values(params: lt.add_torrent_params, info: lt.torrent_info, metainfo: byte
     size = max((file.start + file.size_bytes for file in listed), default=0)
     return Torrent(
         name=info.name(), files=listed, size_bytes=size, piece_length=info.piece_length(),
-        piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, listed, metainfo),
+        piece_count=info.num_pieces(), piece_hashes=_piece_hashes(info, listed, beside),
         info_hash_v1=str(hashes.v1) if hashes.has_v1() else "", info_hash_v2=str(hashes.v2) if hashes.has_v2() else "",
-        trackers=tuple(params.trackers), web_seeds=_web_seeds(metainfo), private=info.priv(),
+        trackers=tuple(params.trackers), web_seeds=_web_seeds(beside), private=info.priv(),
         comment=params.comment, metainfo=metainfo, told_by=told_by,
-        tiers=tuple(params.tracker_tiers), created=_created(metainfo),
+        tiers=tuple(params.tracker_tiers), created=_created(beside),
     )  # fmt: skip
 
 
 def _piece_hashes(
-    info: lt.torrent_info, listed: tuple[TorrentFile, ...], metainfo: bytes
+    info: lt.torrent_info, listed: tuple[TorrentFile, ...], beside: Mapping[bytes, object]
 ) -> PieceHashes | None:  # fmt: skip
     """Of a single file: SHA-1 where v1 has them, else the piece layer (BEP 52); None where neither is known."""
     length, count = info.piece_length(), info.num_pieces()
@@ -184,7 +191,7 @@ def _piece_hashes(
     if info.info_hashes().has_v1():
         digests = tuple(bytes(info.hash_for_piece(index)) for index in range(count))
         return PieceHashes(algorithm="sha1", piece_length=length, digests=digests)
-    layers = _layers(metainfo)
+    layers = _layers(beside)
     root = bytes(info.layout().root(0).to_bytes())
     layer = root if count == 1 else layers.get(root, b"")
     if len(layer) != 32 * count:
@@ -195,28 +202,30 @@ def _piece_hashes(
     return PieceHashes(algorithm=subtree_algorithm(leaves), piece_length=length, digests=digests)
 
 
-def _created(metainfo: bytes) -> int | None:
+def _created(beside: Mapping[bytes, object]) -> int | None:
     """libtorrent gives the time of now where the torrent says nothing."""
-    told = _field(metainfo, b"creation date")
+    told = beside.get(b"creation date")
     return told if isinstance(told, int) and 0 < told < 1 << 40 else None
 
 
-def _layers(metainfo: bytes) -> Mapping[bytes, bytes]:
-    layers = _field(metainfo, b"piece layers")
+def _layers(beside: Mapping[bytes, object]) -> Mapping[bytes, bytes]:
+    layers = beside.get(b"piece layers")
     return cast(Mapping[bytes, bytes], layers) if isinstance(layers, dict) else {}
 
 
-def _web_seeds(metainfo: bytes) -> tuple[str, ...]:
+def _web_seeds(beside: Mapping[bytes, object]) -> tuple[str, ...]:
     """As the torrent has them (BEP 19), but for the space around: libtorrent makes ``%20/`` of what follows one."""
-    listed = _field(metainfo, b"url-list")
+    listed = beside.get(b"url-list")
     urls = listed if isinstance(listed, list) else [listed]
     texts = (url.decode("utf-8", "replace").strip() for url in urls if isinstance(url, bytes))
     return tuple(dict.fromkeys(filter(None, texts)))
 
 
-def _field(metainfo: bytes, name: bytes) -> object:
-    decoded = lt.bdecode(metainfo)
-    return cast(dict[bytes, object], decoded).get(name) if isinstance(decoded, dict) else None
+def _beside(metainfo: bytes, info: lt.torrent_info) -> Mapping[bytes, object]:
+    """What a torrent holds beside its list of files, which is too long for ``bdecode`` (2,000,000 tokens in 2.1.1).
+    Raises RuntimeError."""
+    decoded = lt.bdecode(metainfo.replace(b"4:info" + info.info_section(), b"4:infode", 1))
+    return cast(Mapping[bytes, object], decoded) if isinstance(decoded, dict) else {}
 
 
 def _said(error: Exception) -> str:
