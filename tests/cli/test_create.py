@@ -75,6 +75,22 @@ def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert load(Path("f.bin.torrent").read_bytes(), "x").info_hash_v2 == ""
 
 
+@pytest.mark.parametrize("flags", [["--overwrite"], ["--skip"], []], ids=str)
+@pytest.mark.parametrize("kind", [[], ["--metalink"]], ids=str)
+def test_an_unfinished_download_of_that_name_stays(
+    here: Path, flags: list[str], kind: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = {"t.part": b"much", "t.part.journal": b"what is there"}
+    for name, content in left.items():
+        (here / name).write_bytes(content)
+    assert main(["create", "f.bin", "-o", "t", *kind, *flags]) == 9
+    assert "t: a download that is unfinished has this name; finish it" in said(capsys)[1]
+    assert main(["create", "f.bin", "-o", "t", "--rename", *kind]) == 0
+    assert "saved t (1)" in said(capsys)[0]
+    assert {path.name: path.read_bytes() for path in here.glob("t.part*")} == left
+    assert not (here / "t").exists()
+
+
 def test_a_torrent_in_its_own_folder_is_not_part_of_it(here: Path) -> None:
     (here / "d").mkdir()
     (here / "d" / "a").write_bytes(b"a")
