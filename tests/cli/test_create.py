@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -123,6 +125,15 @@ def test_mistakes(line: str, code: int, sentence: str, capsys: pytest.CaptureFix
     assert main(["create", *line.split()]) == code
     assert said(capsys) == ("", f"thunderdl: {sentence}\n")
     assert not list(Path().glob("*.torrent*"))
+
+
+def test_a_file_system_that_is_read_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main(["create", "f.bin"]) == 9
+    assert "f.bin.torrent: permission denied; choose" in said(capsys)[1]
+    monkeypatch.setattr("os.statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert main(["create", "f.bin"]) == 9
+    assert "f.bin.torrent: the file system is read-only; choose" in said(capsys)[1]
 
 
 def test_ctrl_c_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,15 @@ def check_folder(target: str) -> None:
     if not os.path.isdir(folder):
         raise StorageError(target, "its folder does not exist", "make the folder, or choose another place with -o")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(target, "permission denied", "choose another place with -o")
+        reason = "the file system is read-only" if _is_read_only(folder) else "permission denied"
+        raise StorageError(target, reason, "choose another place with -o")
+
+
+def _is_read_only(folder: str) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def write_beside(target: str, document: bytes, exists: Exists) -> str:
