@@ -18,9 +18,10 @@ from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Identity, Ledger
+from thunderdl.engine.lengths import check_length
 from thunderdl.engine.losses import losses
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
-from thunderdl.engine.offers import Offer
+from thunderdl.engine.offers import Offer, telling_size
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.sharing_names import is_part_of, opened_at_a_name
@@ -336,7 +337,9 @@ class Ranged:
             rate.add(done_bytes - source.bytes, self._session.loop.time())
             self._download.single_bytes = source.bytes = done_bytes
 
-        count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))
+        length = await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace)
+        count(length)
+        check_length(first.url, telling_size(self._download.said_bytes, self._download.offer), length)
         return await self._check_and_commit(ledger)
 
     def _new_driver(self, ledger: Ledger) -> Driver:
