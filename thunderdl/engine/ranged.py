@@ -173,7 +173,7 @@ class Ranged:
         self._download.tend_listed()
         self._candidates.tend(from_the_start)
         # A metalink's first mirror is the origin where the user names none.
-        self._finding = Finding(self._session, origin.options, origin.url, self.hear, origin.told_by)
+        self._finding = Finding(self._session, origin.options, origin.url, self.hear, self._notes, origin.told_by)
         is_proven = bool(self._options.checksum or self._options.piece_hashes)
         documents, is_authentic = (stated.documents, stated.is_authentic) if stated else ((), False)
         self._finding.begin(documents, is_proven=is_proven, is_authentic=is_authentic)
