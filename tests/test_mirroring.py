@@ -124,6 +124,13 @@ def test_a_list_that_says_nothing_of_its_files(site: Site, tmp_path: Path) -> No
     assert told(run(site.url, tmp_path)) == (0, 2, 0, 0)
 
 
+def test_what_is_linked_to_twice_is_one_file(site: Site, tmp_path: Path) -> None:
+    fill(site)
+    links = ("a.txt", "./a.txt#x", "sub/b%20c.txt", "sub/")
+    site.page("", "".join(f'<a href="{link}">here</a>' for link in links))
+    assert told(run(site.url, tmp_path)) == (3, 0, 0, 0)
+
+
 def test_patterns_choose(site: Site, tmp_path: Path) -> None:
     fill(site)
     assert told(run(site.url, tmp_path, include=("*.txt",), exclude=("deep",))) == (2, 0, 0, 0)

@@ -77,6 +77,16 @@ def test_fetched_left_alone_changed_and_removed(served: tuple[Path, str], tmp_pa
     assert told(run(url, tmp_path, delete=True)) == (1, 4, 1, 0)
 
 
+def test_a_folder_that_is_named_without_its_slash(served: tuple[Path, str], tmp_path: Path) -> None:
+    assert told(run(served[1].removesuffix("/"), tmp_path)) == (6, 0, 0, 0)
+
+
+def test_a_server_that_is_named_without_its_slash(lying: FakeFtp, tmp_path: Path) -> None:
+    lying.listings[""] = lying.listings["/"] = b"type=file;size=4; good\r\n"
+    lying.files[b"good"] = b"good"
+    assert told(run(lying.url("").removesuffix("/"), tmp_path)) == (1, 0, 0, 0)
+
+
 def test_a_folder_that_is_not_there(served: tuple[Path, str], tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         run(served[1].replace("pub", "gone"), tmp_path)

@@ -18,6 +18,7 @@
     │       │   └── LinkExpired    5   and no new link of the same file could be had
     │       ├── RedirectRefused    6   loop, downgrade, foreign scheme, inward
     │       ├── BadResponse        6   against RFC 9110/9112, or other bytes than asked
+    │       │   └── IsFolder       6   a file server has a folder of that name
     │       └── RangesUnsupported  6   answered 200 to a range
     ├── ContentChanged             8   the resource is another version than the one begun
     ├── BadContent                 7   bytes do not match a hash that was given
@@ -185,6 +186,11 @@ class RedirectRefused(LastingFault):
 
 class BadResponse(LastingFault):
     pass
+
+
+class IsFolder(BadResponse):
+    def __init__(self, url: str) -> None:
+        super().__init__(url, "it is a folder; name one file in it, or use thunderdl mirror")
 
 
 class RangesUnsupported(LastingFault):

@@ -90,8 +90,9 @@ class Mirror:
         self._folds = False
         self._walk: Walk | None = None
         self._is_listed = False
-        # Names of files that the list holds, and of the folders above them, in the form that tells them apart here.
-        self._names: set[str] = set()
+        # Names of files that the list holds, each with the hash of its URL (None where it has none), and of the folders
+        # above them, in the form that tells them apart here.
+        self._names: dict[str, int | None] = {}
         self._above: set[str] = set()
         self._wanted: dict[str, Found] = {}
         self._asking: set[asyncio.Task[Request | None]] = set()
@@ -148,7 +149,7 @@ class Mirror:
     def _begin(self, found: Found) -> Request | None:
         """The request of a file that is certainly wanted; about others somebody is asked."""
         name = found.file.name
-        if not self._selection.takes(name) or not self._is_new(name):
+        if not self._selection.takes(name) or not self._is_new(name, found.file.url):
             return None
         try:
             local = self._tree.local(name)
@@ -165,13 +166,16 @@ class Mirror:
         self._asking.add(asyncio.ensure_future(look(found, local)))
         return None
 
-    def _is_new(self, name: str) -> bool:
+    def _is_new(self, name: str, url: str) -> bool:
         """Whether no other file of the list has that name, or needs a folder in its place."""
-        key = self._key(name)
+        key, mark = self._key(name), hash(url) if url else None
+        if mark is not None and self._names.get(key) == mark:
+            # Linked to once more, by a fragment or from the folder above: the same file.
+            return False
         if key in self._names or key in self._above or any(above in self._names for above in _folders_above(key)):
             self._problem(BadResponse(self._url, f"{name!r} is named twice, or is a file and a folder; left out"))
             return False
-        self._names.add(key)
+        self._names[key] = mark
         self._above.update(_folders_above(key))
         return True
 

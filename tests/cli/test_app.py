@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -88,6 +89,17 @@ def test_an_input_list_goes_on_after_a_bad_line(scene: Scene, tmp_path: Path) ->
     assert out.count("saved") == 3
 
 
+def test_a_list_that_names_nothing_is_told(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "list"
+    path.write_text("# nothing\n\n")
+    assert scene.run("-i", str(path)) == (0, "", f"{path} names nothing to download.\n")
+    read, write = os.pipe()
+    os.close(write)
+    with open(read) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert scene.run("-i", "-") == (0, "", "standard input names nothing to download.\n")
+
+
 def test_a_list_from_standard_input(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(f"# x\n{A}\r\n".encode())))
     assert scene.run("get", "-i", "-", "-q") == (0, "", "")
@@ -112,7 +124,7 @@ def test_json_and_the_worst_exit_code(scene: Scene) -> None:
     ("line", "told"),
     [
         (["get"], "no URL was given"),
-        (["example.com/x"], "did you mean https://example.com/x"),
+        (["example.com/x"], "write 'https://example.com/x'"),
         ([f"{A}\n{B}"], "newline"),
         ([A, "-m", f"{A}\n"], "newline"),
         ([A, "-i", "/nowhere"], "--input /nowhere: No such file"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +77,22 @@ def test_a_name_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert load(Path("f.bin.torrent").read_bytes(), "x").info_hash_v2 == ""
 
 
+@pytest.mark.parametrize("flags", [["--overwrite"], ["--skip"], []], ids=str)
+@pytest.mark.parametrize("kind", [[], ["--metalink"]], ids=str)
+def test_an_unfinished_download_of_that_name_stays(
+    here: Path, flags: list[str], kind: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = {"t.part": b"much", "t.part.journal": b"what is there"}
+    for name, content in left.items():
+        (here / name).write_bytes(content)
+    assert main(["create", "f.bin", "-o", "t", *kind, *flags]) == 9
+    assert "t: a download that is unfinished has this name; finish it" in said(capsys)[1]
+    assert main(["create", "f.bin", "-o", "t", "--rename", *kind]) == 0
+    assert "saved t (1)" in said(capsys)[0]
+    assert {path.name: path.read_bytes() for path in here.glob("t.part*")} == left
+    assert not (here / "t").exists()
+
+
 def test_a_torrent_in_its_own_folder_is_not_part_of_it(here: Path) -> None:
     (here / "d").mkdir()
     (here / "d" / "a").write_bytes(b"a")
@@ -107,6 +125,15 @@ def test_mistakes(line: str, code: int, sentence: str, capsys: pytest.CaptureFix
     assert main(["create", *line.split()]) == code
     assert said(capsys) == ("", f"thunderdl: {sentence}\n")
     assert not list(Path().glob("*.torrent*"))
+
+
+def test_a_file_system_that_is_read_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert main(["create", "f.bin"]) == 9
+    assert "f.bin.torrent: permission denied; choose" in said(capsys)[1]
+    monkeypatch.setattr("os.statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert main(["create", "f.bin"]) == 9
+    assert "f.bin.torrent: the file system is read-only; choose" in said(capsys)[1]
 
 
 def test_ctrl_c_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ def test_urls_stay_as_typed(url: str) -> None:
     ("url", "told"),
     [
         ("", "empty"),
-        ("example.com/x", "did you mean https://example.com/x"),
-        ("localhost:8000/x", "did you mean https://localhost:8000/x"),
+        ("example.com/x", "write 'https://example.com/x'"),
+        ("localhost:8000/x", "write 'https://localhost:8000/x'"),
         ("http://h/a\nhttp://evil/b", "newline"),
         ("http://h/a\rb", "newline or another control"),
         ("http://h/a\x9bb", "control"),

@@ -87,7 +87,7 @@ def test_the_exit_code_is_that_of_the_worst(site: Site, tmp_path: Path, capsys: 
     [
         (["mirror"], 2, "URL"),
         (["mirror", "{url}", "m", "more"], 2, "one URL and one folder"),
-        (["mirror", "example.org/pub/", "m"], 2, "did you mean https://example.org/pub/"),
+        (["mirror", "example.org/pub/", "m"], 2, "write 'https://example.org/pub/'"),
         (["mirror", "{url}", "m", "--exclude", ""], 2, "stands for no file"),
         (["mirror", "{url}none/", "m"], 3, "not found"),
         (["mirror", "{url}a.txt", "m"], 2, "is no index page, metalink or manifest"),

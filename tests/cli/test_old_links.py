@@ -186,8 +186,8 @@ def test_without_glob_brackets_are_brackets(server: LoopbackServer, folder: Path
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (["http://h/[1-2]", "-o", "x"], "--out belong to one file"),
-        (["http://h/[1-2]", "-m", "http://i/"], "--mirror belong to one file"),
+        (["http://h/[1-2]", "-o", "x"], "--out belongs to one file"),
+        (["http://h/[1-2]", "-m", "http://i/"], "--mirror belongs to one file"),
         (["http://h/[1-2", "-d", "x"], "character 10: the bracket is not closed"),
         (["ftp5://h/[1-2]"], "'ftp5' is not supported"), (["http://h/{a b}"], "a space"),
         (["http://h/[0-9][0-999999]"], "are the most"),

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.engine.runs import content_of, fetch, names, piece_hashes, sha256
+from tests.engine.runs import content_of, failed, fetch, names, piece_hashes, sha256
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Reply, Request, Resource, answer, generated
 from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.errors import TimedOut
 from thunderdl.model import Result, SourceState
 
 SIZE = 4 * 1024 * 1024
@@ -119,6 +120,13 @@ def right_without(result: Result, folder: Path, mirror: str, words: tuple[str, .
     assert any(note.startswith(mirror) and all(word in note for word in words) for note in result.notes), result.notes
     assert sum(source.bytes for source in result.sources) == SIZE
     assert len(result.notes) == len(set(result.notes))
+
+
+def test_one_that_falls_silent_at_the_end_is_said_to_be(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """Its lanes are given up one by one, for others to look whether it is back; none of them has told an error."""
+    pair[0].resources["/f"] = good(m.on_ranges(m.other_range(100, owns_up=False)))
+    result = fetch(pair[0].url("/f"), tmp_path, timeout=2.0)
+    failed(result, TimedOut, 4, f"{pair[0].url('/f')}: silent for too long")
 
 
 @pytest.mark.parametrize("case", list(CASES))

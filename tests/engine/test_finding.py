@@ -115,7 +115,7 @@ def test_a_metalink_that_plain_http_names_is_no_more_authentic_than_that(tmp_pat
 
     async def look(*, is_authentic: bool) -> None:
         async with Client(Options(dir=str(tmp_path))) as client:
-            finding = Finding(client._running_session(), Options(), "https://a/f", named.append)
+            finding = Finding(client._running_session(), Options(), "https://a/f", named.append, [])
             finding.begin([document], is_proven=True, is_authentic=is_authentic)
             await finding.settled()
 
@@ -190,6 +190,43 @@ def test_a_checksum_file_that_says_otherwise(tmp_path: Path, pair: list[Loopback
     pair[0].resources["/f.sha256"] = Resource(body=b"00" * 32)
     result = fetch(pair[0].url("/f"), tmp_path)
     failed(result, BadContent, 7, pair[0].url("/f.sha256"), "--no-checksum-files")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"f.sha256": HEX, "SHA256SUMS": f"{'00' * 32}  f\n"},
+        {"f.sha256": "00" * 32, "SHA256SUMS": f"{HEX}  f\n"},
+        {"SHA256SUMS": f"{HEX}  f\n{'00' * 32}  f\n"},
+    ],
+)
+def test_checksum_files_that_contradict_each_other(
+    tmp_path: Path, pair: list[LoopbackServer], said: dict[str, str]
+) -> None:
+    pair[0].resources |= {f"/{name}": Resource(body=text.encode()) for name, text in said.items()}
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.verified == ()
+    differ = [note for note in result.notes if "two sha256 digests of the same file differ" in note]
+    assert len(differ) == 1
+    assert all(word in differ[0] for word in (*said, HEX[:16], "00" * 8, "neither is believed"))
+
+
+def test_what_only_one_of_two_contradicts_is_verified_by_what_is_left(
+    tmp_path: Path, pair: list[LoopbackServer]
+) -> None:
+    sums = f"{'00' * 32}  f\n", f"{hashlib.sha512(CONTENT).hexdigest()}  f\n"
+    said = {"/f.sha256": HEX, "/SHA256SUMS": sums[0], "/SHA512SUMS": sums[1]}
+    pair[0].resources |= {name: Resource(body=text.encode()) for name, text in said.items()}
+    assert fetch(pair[0].url("/f"), tmp_path).verified == (f"sha512={hashlib.sha512(CONTENT).hexdigest()}",)
+
+
+def test_what_was_found_counts_where_another_checksum_file_never_comes(
+    tmp_path: Path, pair: list[LoopbackServer]
+) -> None:
+    pair[0].resources["/f.sha256"] = Resource(body=HEX.encode())
+    pair[0].resources["/SHA512SUMS"] = Resource(body=b"x", behaviour=m.stall_after(0))
+    assert fetch(pair[0].url("/f"), tmp_path).verified == VERIFIED
 
 
 @pytest.mark.parametrize("text", [f"{'00' * 32}  another\n", "<html>not found</html>", ""])
@@ -271,7 +308,7 @@ def test_where_each_connection_logs_in_one_looks_for_all(url: str, at_once: int)
             return None if scheme == "http" else self
 
     async def look() -> None:
-        finding = Finding(cast(Any, Session()), Options(), url, lambda offer: None)
+        finding = Finding(cast(Any, Session()), Options(), url, lambda offer: None, [])
         finding.begin((), is_proven=False)
         await finding.settled()
 

@@ -5,6 +5,7 @@ A broken answer never becomes the file, and leaves a part file behind only where
 
 from __future__ import annotations
 
+import gc
 import gzip
 import itertools
 import random
@@ -236,6 +237,15 @@ def test_a_coded_body_that_is_broken(tmp_path: Path, server: LoopbackServer, con
 
     failed(fetch(serve(server, content, spoiled), tmp_path), BadResponse, 6, "compressed")
     assert names(tmp_path) == []
+
+
+def test_of_a_coded_body_that_cannot_be_read_asyncio_says_nothing(
+    tmp_path: Path, server: LoopbackServer, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.resources["/f"] = Resource(body=content, headers=[("Content-Encoding", "gzip")], behaviour=m.no_ranges)
+    failed(fetch(server.url("/f"), tmp_path), BadResponse, 6, "its compressed body cannot be read")
+    gc.collect()
+    assert not caplog.records
 
 
 def test_a_coded_body_that_is_cut_off(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:

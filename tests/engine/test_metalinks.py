@@ -13,7 +13,7 @@ import pytest
 
 from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, sha256, stopped_after
 from tests.servers import misbehave as m
-from tests.servers.exchange import Resource, generated
+from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
@@ -235,6 +235,22 @@ def test_a_small_file_of_another_length_is_another_file(
         result = fetch(document, tmp_path / "alone")
         failed(result, BadContent, 7, f"{wrong}: expected 5 bytes (as {document} says), found ")
         assert not (tmp_path / "alone" / "s").exists()
+
+
+@pytest.mark.parametrize("size", [5, SIZE], ids=["small", "large"])
+@pytest.mark.parametrize("untold", [m.chunked, m.close_delimited])
+def test_a_length_that_no_header_tells_is_compared_at_the_end(
+    tmp_path: Path, pair: list[LoopbackServer], size: int, untold: Behaviour
+) -> None:
+    pair[0].resources["/s"] = generated(size, seed=1, behaviour=m.together(m.no_ranges, untold))
+    for said in (size - 1, size + 1, size):
+        document = write(tmp_path, metalink(f'<file name="s"><size>{said}</size><url>{pair[0].url("/s")}</url></file>'))
+        result = fetch(document, tmp_path / "out")
+        if said == size:
+            assert result.bytes == size
+        else:
+            failed(result, BadContent, 7, f"expected {said} bytes (as {document} says), found {size} bytes")
+            assert not (tmp_path / "out" / "s").exists()
 
 
 def test_a_name_that_leads_outside_stays_inside(tmp_path: Path, pair: list[LoopbackServer]) -> None:

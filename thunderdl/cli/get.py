@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.cli import settings
 from thunderdl.cli.grammar import Typed
-from thunderdl.cli.inputs import MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
+from thunderdl.cli.inputs import Entry, MakesOptions, entries, is_pipe, open_list, piped_entries, read_stdin
 from thunderdl.cli.live import choose_view
 from thunderdl.cli.named import checked_sources
 from thunderdl.cli.passwords import with_password
@@ -51,10 +51,10 @@ def get(typed: Typed) -> int:
         return asyncio.run(_download(options, named, view, tally))
     on_bad_line, settled = tally.bad_line(view), _settled(options, list_path, view)
     if is_pipe(list_path):
-        return asyncio.run(_download(options, _piped(named, on_bad_line, settled), view, tally))
+        return asyncio.run(_download(options, _piped(named, settled, view, tally), view, tally))
     name, opened = open_list(list_path)
     with opened as lines:
-        listed = (_request(*entry) for entry in entries(lines, name, on_bad_line, settled))
+        listed = _listed(entries(lines, name, on_bad_line, settled), name, view, tally)
         return asyncio.run(_download(options, _chained(named, listed), view, tally))
 
 
@@ -175,12 +175,32 @@ def _settled(options: Options, list_path: str, view: View) -> MakesOptions:
 
 
 async def _piped(
-    first: Iterator[Request], on_bad_line: Callable[[UsageError], None], settled: MakesOptions
+    first: Iterator[Request], settled: MakesOptions, view: View, tally: Tally
 ) -> AsyncIterator[Request]:  # fmt: skip
     for request in first:
         yield request
-    async for entry in piped_entries(on_bad_line, settled):
+    is_empty = True
+    async for entry in piped_entries(tally.bad_line(view), settled):
+        is_empty = False
         yield _request(*entry)
+    if is_empty:
+        _tell_empty("standard input", view, tally)
+
+
+def _listed(listed: Iterator[Entry], name: str, view: View, tally: Tally) -> Iterator[Request]:
+    """What a list names; told where that is nothing."""
+    is_empty = True
+    for entry in listed:
+        is_empty = False
+        yield _request(*entry)
+    if is_empty:
+        _tell_empty(name, view, tally)
+
+
+def _tell_empty(name: str, view: View, tally: Tally) -> None:
+    # Who has told of bad lines has said why.
+    if not tally.code:
+        view.problem(ThunderdlError(f"{name} names nothing to download."))
 
 
 def _chained(first: Iterator[Request], second: Iterator[Request]) -> Iterator[Request]:
@@ -224,7 +244,8 @@ def _check(
     named = [flag for flag, is_given in of_one_file.items() if is_given]
     several = len(urls) > 1 or (not urls and options.metalink is None) or count > 1 or input_list is not None
     if named and several:
-        raise UsageError(f"{' and '.join(named)} belong to one file, but there are several; give one URL.")
+        belong = "belongs" if len(named) == 1 else "belong"
+        raise UsageError(f"{' and '.join(named)} {belong} to one file, but there are several; give one URL.")
     for url in urls:
         if url != "-":
             checked_sources(url, mirrors, options.torrent)

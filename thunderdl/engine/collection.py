@@ -234,9 +234,8 @@ class Collection(Ranged):
         if not self._torrent.is_single:
             asked["--checksum"] = options.checksum is not None
         if named := [flag for flag, is_given in asked.items() if is_given]:
-            raise UsageError(
-                f"{printable(self._torrent.name)}: {' and '.join(named)} belong to one file, not to a torrent's folder."
-            )
+            flags = f"{' and '.join(named)} {'belongs' if len(named) == 1 else 'belong'} to one file"
+            raise UsageError(f"{printable(self._torrent.name)}: {flags}, not to a torrent's folder.")
 
     async def _begin(self, folder: PartFolder) -> None:
         options, session = self._options, self._session

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from thunderdl.engine.naming import Skipped, Target, settled_target
 from thunderdl.errors import StorageError, UsageError, printable
 from thunderdl.options import Exists, Options
-from thunderdl.storage.files import sync_folder, write_small
+from thunderdl.storage.files import part_path, sync_folder, write_small
 from thunderdl.storage.paths import free_name
 
 if TYPE_CHECKING:
@@ -81,9 +81,19 @@ def _created(path: str, torrent: Torrent) -> Created:
 
 
 def settled_path(out: str, exists: Exists) -> str:
-    """Where to write, by the policy for names that exist. Raises TargetExists, Skipped."""
+    """Where to write, by the policy for names that exist. Raises TargetExists, Skipped, StorageError where a download
+    that is unfinished has the name."""
     path = settled_target(Target(out), Options(exists=exists)).path
-    return free_name(path, os.path.lexists) if exists is Exists.RENAME else path
+    if exists is Exists.RENAME:
+        return free_name(path, lambda name: os.path.lexists(name) or _is_begun(name))
+    if _is_begun(path):
+        advice = "finish it with thunderdl resume, or choose another place with -o"
+        raise StorageError(path, "a download that is unfinished has this name", advice)
+    return path
+
+
+def _is_begun(path: str) -> bool:
+    return Target(path).has_journal and os.path.lexists(part_path(path))
 
 
 def _check_web_seeds(urls: Sequence[str]) -> None:
@@ -98,7 +108,15 @@ def check_folder(target: str) -> None:
     if not os.path.isdir(folder):
         raise StorageError(target, "its folder does not exist", "make the folder, or choose another place with -o")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StorageError(target, "permission denied", "choose another place with -o")
+        reason = "the file system is read-only" if _is_read_only(folder) else "permission denied"
+        raise StorageError(target, reason, "choose another place with -o")
+
+
+def _is_read_only(folder: str) -> bool:
+    try:
+        return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def write_beside(target: str, document: bytes, exists: Exists) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,12 @@ async def decoded_body(session: Session, options: Options, opening: Opening, pac
     )  # fmt: skip
     try:
         decoder = _decoder(coding)
-        async for raw in raw_body:
-            await pace.passed(len(raw))
-            for part in decoder.feed(raw) if decoder else (raw,):
-                yield part
+        # Left to the collector it is closed while httpx is at work in it, which asyncio tells the user of.
+        async with contextlib.aclosing(raw_body):
+            async for raw in raw_body:
+                await pace.passed(len(raw))
+                for part in decoder.feed(raw) if decoder else (raw,):
+                    yield part
         if decoder is not None:
             decoder.finish()
     except ValueError as error:

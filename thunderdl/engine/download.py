@@ -19,7 +19,7 @@ from thunderdl.core.trust import Version
 from thunderdl.engine.candidates import Candidate, Candidates, FirstRange, from_the_start, source_of
 from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
-from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched
+from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched, telling_size
 from thunderdl.engine.opening import Opening, for_document, for_url, origin_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
@@ -256,7 +256,7 @@ class Download:
 
     async def _first(self, first_range: FirstRange) -> Candidate:
         """The candidate that decides what it is."""
-        offer = Offer(told_by="the link", size=self.said_bytes) if self.said_bytes is not None else self.offer
+        offer = telling_size(self.said_bytes, self.offer)
         if offer is None or offer.size is None:
             return await self.candidates.first(first_range)
         from thunderdl.engine.lengths import first_as_long

@@ -49,7 +49,15 @@ from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
 from thunderdl.engine.renewal import Renewal
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
-from thunderdl.errors import ContentChanged, InternalError, RangesUnsupported, ThunderdlError, foreseen, shown_url
+from thunderdl.errors import (
+    ContentChanged,
+    InternalError,
+    RangesUnsupported,
+    ThunderdlError,
+    TimedOut,
+    foreseen,
+    shown_url,
+)
 from thunderdl.options import Options
 
 TICK_S = 0.1
@@ -378,7 +386,14 @@ class Driver:
         if self._candidates.still_opening or self._candidates.ask_dropped():
             return
         if not self.begin_again():
+            self._note_silent()
             self._fault(self._candidates.failure())
+
+    def _note_silent(self) -> None:
+        """Whose lanes were given up one by one, each for another to look whether it is back, has failed by no error."""
+        for each in self._candidates.all:
+            if each.source is not None and not each.is_removed and not self._candidates.faults_of(each):
+                self._candidates.attempts.append(TimedOut(each.url, "silent for too long"))
 
     def _fault(self, error: ThunderdlError) -> None:
         self.on_fault(error)

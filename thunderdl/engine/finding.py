@@ -18,7 +18,7 @@ from thunderdl.engine.opening import Opening
 from thunderdl.engine.session import Session
 from thunderdl.errors import ThunderdlError, shown_url
 from thunderdl.formats.links import is_unaltered, scheme_of
-from thunderdl.formats.stated_digests import combined, stated_digests
+from thunderdl.formats.stated_digests import Statement, combined, stated_digests
 from thunderdl.options import Options
 from thunderdl.sources.http.head import ResponseHead
 
@@ -71,13 +71,17 @@ def _linked(lines: list[str], base: str) -> HttpMetalink:
 
 
 class Finding:
-    """``url``: the origin; ``options``: what it may be asked with; ``found``: takes each offer, on the loop;
-    ``told_by``: who named it, where the user did not."""
+    """``url``: the origin; ``options``: what it may be asked with; ``found``: takes each offer, on the loop; ``notes``:
+    what is to be told of them; ``told_by``: who named it, where the user did not."""
 
     def __init__(
-        self, session: Session, options: Options, url: str, found: Callable[[Offer], None], told_by: str = ""
+        self, session: Session, options: Options, url: str, found: Callable[[Offer], None], notes: list[str],
+        told_by: str = "",
     ) -> None:  # fmt: skip
         self._session, self._url, self._found, self._told_by = session, url, found, told_by
+        self._notes = notes
+        # What each checksum file states. Whether they agree shows when all have been read.
+        self._stated: list[tuple[str, Statement]] = []
         self._options = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
         self._task: asyncio.Task[None] | None = None
         self._is_named_authentic = False
@@ -98,6 +102,7 @@ class Finding:
             left = self._began + GRACE_S - self._session.loop.time()
             await asyncio.wait({self._task}, timeout=max(0.0, left))
             self.close()
+            self._conclude()
 
     def close(self) -> None:
         """Look no further."""
@@ -132,15 +137,21 @@ class Finding:
             self._found(replace(alike[0], name="", is_authentic=is_authentic))
 
     async def _sidecars(self, candidates: tuple[str, ...]) -> None:
+        from thunderdl.formats.sidecars import is_weak_sidecar
+
         # Where each connection logs in, over one: the lanes want the others, and take that one when it is idle.
         at_once = AT_ONCE if self._session.protocol(scheme_of(self._url)) is None else 1
         for at in range(0, len(candidates), at_once):
             wave = candidates[at : at + at_once]
+            if self._stated:
+                # Whether others of its worth say the same is left to be seen.
+                wave = tuple(url for url in wave if not is_weak_sidecar(url))
             texts = await asyncio.gather(*map(self._text, wave))
             for url, text in zip(wave, texts, strict=True):
-                if text is not None and (offer := self._told(url, text)) is not None:
-                    self._found(offer)
-                    return
+                if text is not None:
+                    self._stated.append((url, self._statement(url, text)))
+            self._stated = [(url, said) for url, said in self._stated if said.digests or said.disagreements]
+        self._conclude()
 
     async def _text(self, url: str) -> bytes | None:
         """A checksum file; None where there is none. Those of one folder are asked for once in a session."""
@@ -156,13 +167,19 @@ class Finding:
         # What is denied to a stranger's word is there for the user's, perhaps.
         return await self._session.shelf.get(f"{self._told_by} {url}" if self._told_by else url, ask)
 
-    def _told(self, url: str, text: bytes) -> Offer | None:
+    def _statement(self, url: str, text: bytes) -> Statement:
         from thunderdl.formats.checksum_files import digests_in
 
         name = unquote(urlsplit(self._url).path).rpartition("/")[2]
-        said = digests_in(text, target=name, sidecar=unquote(url.rpartition("/")[2]))
-        digest = next(iter(said.of_file), None)
-        if digest is None:
-            return None
-        authentic = _is_authentic(self._options.insecure, url)
-        return Offer(told_by=url, checksum=digest, is_beside=True, is_authentic=authentic)
+        return digests_in(text, target=name, sidecar=unquote(url.rpartition("/")[2]))
+
+    def _conclude(self) -> None:
+        """Hand on the first digest that no other checksum file contradicts, and tell of those that do."""
+        stated, self._stated = self._stated, []
+        said = combined(each for _, each in stated)
+        self._notes += [f"beside {shown_url(self._url)}: {each}; neither is believed" for each in said.disagreements]
+        for url, each in stated:
+            if digest := next((digest for digest in each.of_file if digest in said.of_file), None):
+                authentic = _is_authentic(self._options.insecure, url)
+                self._found(Offer(told_by=url, checksum=digest, is_beside=True, is_authentic=authentic))
+                return

@@ -27,6 +27,12 @@ async def first_as_long(
     return first
 
 
+def check_length(url: str, offer: Offer | None, found_bytes: int) -> None:
+    """Raise BadContent where a body that told no length ended with another one than ``offer`` says."""
+    if offer is not None and offer.size not in (None, found_bytes):
+        raise BadContent(shown_url(url), f"{offer.size} bytes{offer.said}", f"{found_bytes} bytes")
+
+
 def _length(opening: Opening) -> int | None:
     """Of the file, as an answer tells it, None where it does not. Raises BadResponse for what is none."""
     body = whole_body(opening)

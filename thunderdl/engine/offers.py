@@ -72,6 +72,11 @@ def metalink_named(url: str, options: Options) -> str | None:
     return options.metalink or (url if options.follow and names_metalink(url) else None)
 
 
+def telling_size(said_bytes: int | None, offer: Offer | None) -> Offer | None:
+    """Who says how long the file is: the link, in which ``said_bytes`` stand, or else what is offered."""
+    return Offer(told_by="the link", size=said_bytes) if said_bytes is not None else offer
+
+
 def enriched(options: Options, offer: Offer, notes: list[str]) -> Options:
     """The options with what the offer says of the content, where nobody has said it yet; a contradiction is noted."""
     changes: dict[str, object] = {}

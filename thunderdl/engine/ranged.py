@@ -18,9 +18,10 @@ from thunderdl.engine.blame import Blame
 from thunderdl.engine.candidates import Candidate, from_the_start, source_of
 from thunderdl.engine.driver import Driver
 from thunderdl.engine.ledger import Identity, Ledger
+from thunderdl.engine.lengths import check_length
 from thunderdl.engine.losses import losses
 from thunderdl.engine.naming import Target, choose_target, guess_target, settled_target
-from thunderdl.engine.offers import Offer
+from thunderdl.engine.offers import Offer, telling_size
 from thunderdl.engine.opening import First, Opening
 from thunderdl.engine.resumption import Resumption, first_range
 from thunderdl.engine.sharing_names import is_part_of, opened_at_a_name
@@ -172,7 +173,7 @@ class Ranged:
         self._download.tend_listed()
         self._candidates.tend(from_the_start)
         # A metalink's first mirror is the origin where the user names none.
-        self._finding = Finding(self._session, origin.options, origin.url, self.hear, origin.told_by)
+        self._finding = Finding(self._session, origin.options, origin.url, self.hear, self._notes, origin.told_by)
         is_proven = bool(self._options.checksum or self._options.piece_hashes)
         documents, is_authentic = (stated.documents, stated.is_authentic) if stated else ((), False)
         self._finding.begin(documents, is_proven=is_proven, is_authentic=is_authentic)
@@ -336,7 +337,9 @@ class Ranged:
             rate.add(done_bytes - source.bytes, self._session.loop.time())
             self._download.single_bytes = source.bytes = done_bytes
 
-        count(await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace))
+        length = await save_stream(self._session, self._options, ledger, opening, count, self._candidates.pace)
+        count(length)
+        check_length(first.url, telling_size(self._download.said_bytes, self._download.offer), length)
         return await self._check_and_commit(ledger)
 
     def _new_driver(self, ledger: Ledger) -> Driver:

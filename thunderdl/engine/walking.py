@@ -22,7 +22,7 @@ from thunderdl.engine.opening import MIRROR_FIRST, Opening, open_source, release
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.engine.streaming import stream
-from thunderdl.errors import BadResponse, RedirectRefused, ThunderdlError, UsageError, shown_url
+from thunderdl.errors import BadResponse, IsFolder, RedirectRefused, ThunderdlError, UsageError, shown_url
 from thunderdl.formats.http_headers import http_date
 from thunderdl.formats.index_pages import parse_html, parse_json
 from thunderdl.formats.links import names_metalink
@@ -79,12 +79,15 @@ class Walk:
             for found in self._of_metalink(await metalink_of(self._session, self._url, self._options)):
                 yield found
             return
-        if is_listed(self._session, self._url):
-            first = await listed(self._session, self._url, "", self._options)
+        try:
+            first = await self._listed(self._url)
+            url, document = (self._url, b"") if first else await self._fetched(self._url)
+        except IsFolder:
+            first = await self._listed(f"{self._url}/")
+        if first is not None:
             async for found in self._all(first):
                 yield found
             return
-        url, document = await self._fetched(self._url)
         if any(mark in document[:_SNIFFED_BYTES] for mark in _METALINKS):
             metalink = await self._session.on_disk(parse_metalink, document, safe_name, shown_url(url))
             for found in self._of_metalink(metalink):
@@ -95,6 +98,11 @@ class Walk:
             raise UsageError(f"{shown_url(url)[:200]} is no index page, metalink or manifest.")
         async for found in self._all(page):
             yield found
+
+    async def _listed(self, url: str) -> Page | None:
+        """The first page, where a file server lists it by itself."""
+        folder = url if "/" in url.partition("://")[2] else f"{url}/"
+        return await listed(self._session, folder, "", self._options) if is_listed(self._session, folder) else None
 
     async def _all(self, first: Page) -> AsyncIterator[Found]:
         """What the first page names, and all below it."""

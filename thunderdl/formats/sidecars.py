@@ -10,6 +10,7 @@ import re
 from urllib.parse import unquote
 
 from thunderdl.formats.hashes import canonical_algorithm
+from thunderdl.formats.strength import is_strong
 
 # In order of worth: what is about this one file and strong first, then lists, what is weak last.
 _OWN = ("sha256", "sha256sum", "sha512")
@@ -60,6 +61,12 @@ def algorithm_hint(sidecar: str) -> str:
     """The algorithm that the name of a checksum file tells, as hashlib names it; empty where it tells none."""
     found = _HINT.search(sidecar)
     return canonical_algorithm(_SHORT.get(found[1].lower(), found[1])) if found else ""
+
+
+def is_weak_sidecar(url: str) -> bool:
+    """Whether a checksum file says by its name that its digests can be forged."""
+    hint = algorithm_hint(unquote(url.rpartition("/")[2]))
+    return bool(hint) and not is_strong(hint)
 
 
 def _is_sidecar(name: str) -> bool:

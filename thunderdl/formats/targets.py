@@ -58,7 +58,7 @@ def checked(url: str) -> str:
 
 def _check_scheme(url: str) -> None:
     if "://" not in url and re.fullmatch(_HOST_LIKE, url):
-        raise InvalidUrl(url, f"it has no scheme; did you mean https://{url[:200]}")
+        raise InvalidUrl(url, f"it has no scheme; write {f'https://{url[:200]}'!r}")
     match = _SCHEME.match(url)
     if match is None:
         raise InvalidUrl(url, "it must begin with https:// or http://")

@@ -101,6 +101,12 @@ def test_one_kind_alone() -> None:
         Reach(ip_version=IpVersion.V6).places("127.0.0.1", 80)
 
 
+@pytest.mark.parametrize("host", ["a..b", ".a", f"{'a' * 64}.example"])
+def test_what_cannot_be_a_host_is_none(host: str) -> None:
+    with pytest.raises(socket.gaierror):
+        Reach().places(host, 80)
+
+
 @pytest.mark.parametrize(
     ("given", "host", "port", "expected"),
     [

@@ -13,6 +13,7 @@ from thunderdl.errors import (
     BadResponse,
     ConnectFailed,
     ConnectionLost,
+    IsFolder,
     NotFound,
     ServerBusy,
     SourceError,
@@ -120,7 +121,7 @@ class Server:
         if reply.code in (530, 532):
             return AccessDenied("", f"access denied (the server answered {reply.code})")
         if self.control.ask(b"CWD " + path).is_good:
-            return BadResponse("", "it is a folder; name one file in it")
+            return IsFolder("")
         if reply.code in (550, 553):
             return NotFound("", f"not found, or not for this user (the server answered {reply.code})")
         return BadResponse("", f"the server answered {reply.code}")

@@ -57,7 +57,11 @@ class Reach:
         for name in names:
             if (version := _version(name)) and family not in (socket.AF_UNSPEC, _KIND_OF_ADDRESS[version]):
                 continue
-            found += [(each[0], each[4]) for each in socket.getaddrinfo(name, port, family, socket.SOCK_STREAM)]
+            try:
+                found += [(each[0], each[4]) for each in socket.getaddrinfo(name, port, family, socket.SOCK_STREAM)]
+            except UnicodeError:
+                # A label that is empty or longer than 63 letters; Python looks before any resolver is asked.
+                raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
         if not found:
             raise OSError(errno.EADDRNOTAVAIL, "it has no address of that kind")
         return list(_alternating(dict.fromkeys(found)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
 from http.cookiejar import Cookie as StoredCookie
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -125,7 +125,7 @@ class Policy:
 
     async def raw_body(
         self, url: str, final_url: str, fields: list[tuple[bytes, bytes]], coding: str | None, *, outside: bool
-    ) -> AsyncIterator[bytes]:  # fmt: skip
+    ) -> AsyncGenerator[bytes, None]:  # fmt: skip
         """The whole of ``final_url`` as sent, in the coding of an earlier answer (None: none). ``outside``: by an
         address of the public internet alone. Raises SourceError."""
         try:

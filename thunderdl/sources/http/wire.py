@@ -87,7 +87,7 @@ def parse_url(url: str, proxy: str | None = None, ports: Mapping[str, int] = _WE
         raise InvalidUrl(url, str(error)) from None
     scheme = parts.scheme.lower()
     if scheme not in ports:
-        hint = f"did you mean https://{text}" if "://" not in text else f"no such protocol as {scheme!r} here"
+        hint = f"write {f'https://{text}'!r}" if "://" not in text else f"no such protocol as {scheme!r} here"
         raise InvalidUrl(url, hint)
     if "\\" in parts.netloc:
         # Some parsers end the host here, others do not: which host the password is for must not be a question.

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from thunderdl.errors import BadResponse, ConnectionLost, SourceError, ThunderdlError, TimedOut
+from thunderdl.errors import BadResponse, ConnectionLost, IsFolder, SourceError, ThunderdlError, TimedOut
 from thunderdl.sources.answering import Facts, answer, path_asked
 from thunderdl.sources.carrying import CallCarrier
 from thunderdl.sources.http.head import ResponseHead
@@ -96,8 +96,10 @@ class RemoteOrigin:
 
     def _head(self, transfer: Transfer) -> ResponseHead:
         found = self._file.open(_remote_path(path_asked(transfer)))
-        if found.is_folder or found.is_special:
-            raise BadResponse("", f"it is {'a folder; name one file in it' if found.is_folder else 'no regular file'}")
+        if found.is_folder:
+            raise IsFolder("")
+        if found.is_special:
+            raise BadResponse("", "it is no regular file")
         if found.size_bytes is None:
             raise BadResponse("", "the server does not tell its size")
         head = answer(Facts(size_bytes=found.size_bytes, modified=found.modified), transfer)
