@@ -6,14 +6,17 @@ Documents are read off the loop, each once; whoever asks for many tasks at once 
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from thunderdl.daemon.jobs import Job
 from thunderdl.daemon.queue import Queue
 from thunderdl.errors import ThunderdlError
 from thunderdl.formats.links import is_magnet
 from thunderdl.model import SwarmFacts
-from thunderdl.sources.swarm.torrent import Torrent
+
+if TYPE_CHECKING:
+    # libtorrent takes long to load, and many a daemon never needs it.
+    from thunderdl.sources.swarm.torrent import Torrent
 
 # So many are kept in mind; those that were looked at longest ago are forgotten first.
 MOST_KNOWN = 1000
