@@ -321,6 +321,9 @@ class Task:
             bug = run.exception()
             failed = self._download.result(None, bug if isinstance(bug, Exception) else Cancelled())
             self._over.set_result(run.result() if bug is None else replace(failed, status=Status.FAILED))
+        elif self._download.saved_path is not None:
+            # It had its name already.
+            self._over.set_result(self._download.result(self._download.saved_path))
         elif wanted is Status.PAUSED:
             self._download.status = Status.PAUSED
         elif wanted is Status.ACTIVE:

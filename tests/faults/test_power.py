@@ -45,6 +45,8 @@ class PlainSession:
             # Silent also in a task that nobody waits for.
             raise asyncio.CancelledError from None
 
+    to_its_end = on_disk
+
     def begin_on_disk(self, work: Callable[[], T]) -> asyncio.Future[T]:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         try:

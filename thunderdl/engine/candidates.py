@@ -34,7 +34,7 @@ from thunderdl.errors import (
     foreseen,
     shown_url,
 )
-from thunderdl.formats.links import FOREIGN_SCHEMES, scheme_of
+from thunderdl.formats.links import FOREIGN_SCHEMES, is_metalink_type, scheme_of
 from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
 from thunderdl.storage.paths import name_from_url
@@ -88,6 +88,12 @@ class Candidate:
     def where(self) -> str:
         """The URL to ask."""
         return self.fresh_url or self.url
+
+    @property
+    def leads_to_metalink(self) -> bool:
+        """Whether what answered says that it is one: strangers bring the bytes that are known, or nothing."""
+        opening = None if self.is_foreign else self.opening
+        return opening is not None and is_metalink_type(opening.head.get("content-type") or "")
 
     def go_to(self, url: str) -> None:
         """From now on by another URL, which nobody but whoever was asked for it has named."""

@@ -377,8 +377,14 @@ class Collection(Ranged):
             await self._session.on_disk(mark_all, folder.files, mark)
         if (told := self._download.on_commit) is not None:
             await self._session.on_disk(folder.show, root, told)
-        path = await self._session.on_disk(lambda: folder.publish(root, exists))
-        self._folder = None
+
+        def publish() -> str:
+            path = folder.publish(root, exists)
+            self._folder = None
+            self._download.got_name(path, verified)
+            return path
+
+        path = await self._session.to_its_end(publish)
         self._download.single_bytes = self.size_bytes
         return path, verified
 

@@ -9,6 +9,7 @@ means a large file. :meth:`Download.run` never raises but for cancellation: how 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,7 +26,7 @@ from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
-from thunderdl.formats.links import REMOTE_SCHEMES, is_magnet, is_metalink_type, names_metalink, scheme_of
+from thunderdl.formats.links import REMOTE_SCHEMES, is_magnet, names_metalink, scheme_of
 from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
@@ -88,7 +89,7 @@ class Download:
         self.on_commit: Callable[[int], None] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
-        # What it got, which may be another name, once all is there.
+        # What it got, which may be another name, once all is there: who stops it then comes too late.
         self.saved_path: str | None = None
         self.verified: tuple[str, ...] = ()
         self.version = Version()
@@ -133,7 +134,11 @@ class Download:
             path, self.status = skipped.path, Status.SKIPPED
             self.saved_path = path
         except asyncio.CancelledError:
-            await asyncio.shield(self._leave())
+            if self.saved_path is None:
+                await asyncio.shield(self._leave())
+            else:
+                self.candidates.close()
+                self.status, self.ended = Status.COMPLETE, time.monotonic()
             raise
         except Exception as caught:
             error, self.status = foreseen(caught), Status.FAILED
@@ -242,7 +247,7 @@ class Download:
         finally:
             if self._loading is not None:
                 self._loading.cancel()
-        if self.offer is None and self.options.follow and _is_metalink(first):
+        if self.offer is None and self.options.follow and first.leads_to_metalink:
             return await self._followed(first)
         if self.offer is None and self.options.files is not None:
             raise UsageError(f"{shown_url(first.url)} is no metalink or torrent, of which --files could choose some.")
@@ -320,8 +325,8 @@ class Download:
 
     def _is_long_in_coming(self) -> bool:
         """Whether there is time before the first answer: mirrors mean a large file, FTP takes many round trips."""
-        several = len(self.candidates.all) > 1 or self.candidates.untried > 0
-        return several or scheme_of(self.candidates.origin.url) in REMOTE_SCHEMES[2:]
+        known = self.candidates
+        return len(known.all) > 1 or known.untried > 0 or scheme_of(known.origin.url) in REMOTE_SCHEMES[2:]
 
     def _take_offer(self, offer: Offer) -> None:
         self.notes += offer.left_out
@@ -439,7 +444,7 @@ class Download:
         # Begun at once it took the GIL from the first requests: they went out 12 ms later.
         await asyncio.sleep(LOAD_AFTER_S)
         if self.ranged is None:
-            await self.session.on_disk(_load_ranged)
+            await self.session.on_disk(importlib.import_module, "thunderdl.engine.ranged")
 
     async def _leave(self) -> None:
         """Stop, and leave everything for another time."""
@@ -467,9 +472,13 @@ class Download:
         signed = await self.signed(self.target.path, body) if self._signed is not None else ()
         path, verified, self.content_key = await save_small(
             self.session, self.options, self.target, body, self.marker(), begun_as=self.begun_as,
-            waits=self.on_commit is not None,
+            named=lambda path, known: self.got_name(path, (*known, *signed)), waits=self.on_commit is not None,
         )  # fmt: skip
         return path, (*verified, *signed)
+
+    def got_name(self, path: str, verified: tuple[str, ...]) -> None:
+        """It is whole and has its final name; called where it gets that, in whatever thread."""
+        self.saved_path, self.verified = path, verified
 
     def _losses_of_a_small_one(self) -> Iterator[str]:
         """Nothing is told where the first one brought it at once: of thousands of small files most do."""
@@ -488,13 +497,3 @@ class Download:
         found = await self.candidates.next_after(first)
         self.notes.append(f"{shown_url(first.url)} served wrong bytes; fetched again elsewhere")
         return found
-
-
-def _is_metalink(candidate: Candidate) -> bool:
-    """Whether a URL of the user's leads to one: strangers bring the bytes that are known, or nothing."""
-    opening = None if candidate.is_foreign else candidate.opening
-    return opening is not None and is_metalink_type(opening.head.get("content-type") or "")
-
-
-def _load_ranged() -> None:
-    import thunderdl.engine.ranged  # noqa: F401 - for the next who imports it

@@ -402,16 +402,18 @@ class Ledger:
 
     # -- ending
 
-    async def commit(self, mark: Mark | None = None) -> str:
-        """Put it under its final name, on the disk; the path that it got. ``mark`` as for PartFile.commit. Raises
-        StorageError."""
+    async def commit(self, mark: Mark | None = None, named: Callable[[str], None] = lambda path: None) -> str:
+        """Put it under its final name, on the disk; the path that it got. ``mark`` as for PartFile.commit; ``named``:
+        told of the path in the disk's thread: who is stopped meanwhile waits for it. Raises StorageError."""
         await self._written_down()
         self.stop_hashing()
-        return await self._session.on_disk(self._commit, mark)
+        return await self._session.to_its_end(self._commit, mark, named)
 
-    def _commit(self, mark: Mark | None) -> str:
+    def _commit(self, mark: Mark | None, named: Callable[[str], None]) -> str:
         try:
-            return self.part.commit(self._options.exists, mark, self._drop_journal)
+            path = self.part.commit(self._options.exists, mark, self._drop_journal)
+            named(path)
+            return path
         except StorageError:
             if self.part.sync_failed:
                 self._lose_unsynced()

@@ -411,4 +411,5 @@ class Ranged:
         self._download.content_key = await ledger.content_key()
         if self.driver is not None:
             self.driver.lanes.close_all()
-        return await ledger.commit(self._download.marker()), verified
+        named = partial(self._download.got_name, verified=verified)
+        return await ledger.commit(self._download.marker(), named), verified

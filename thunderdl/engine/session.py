@@ -129,7 +129,7 @@ class Session:
         if self._disk_s > SLOW_DISK_S:
             # Look again now and then whether it has become quick.
             self._disk_s *= 0.99
-            return await self.on_disk(work, *args)
+            return await self.to_its_end(work, *args)
         began = time.perf_counter()
         try:
             return work(*args)

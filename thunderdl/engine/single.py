@@ -44,14 +44,20 @@ def whole_body(opening: Opening) -> bytes | None:
 
 async def save_small(
     session: Session, options: Options, target: Target, body: bytes, mark: Mark | None = None, *,
-    begun_as: Iterable[str] = (), waits: bool = False,
+    named: Callable[[str, tuple[str, ...]], None], begun_as: Iterable[str] = (), waits: bool = False,
 ) -> tuple[str, tuple[str, ...], ContentKey | None]:  # fmt: skip
-    """Check and save a file that lies in memory: path, what was verified, content key. ``begun_as``: what an earlier
-    run of it may be called in its journal; ``waits``: ``mark`` waits for somebody, so that the loop must not. Raises
+    """Check and save a file that lies in memory: path, what was verified, content key. ``named``: told of path and
+    verified as soon as it has its name, also where nobody waits any more; ``begun_as``: what an earlier run of it may
+    be called in its journal; ``waits``: ``mark`` waits for somebody, so that the loop must not. Raises
     BadContent."""
     verified = check_small(options, target.path, body)
-    save = session.on_disk if waits else session.on_quick_disk
-    path = await save(_write, target, body, options, mark, begun_as)
+
+    def write() -> str:
+        path = _write(target, body, options, mark, begun_as)
+        named(path, verified)
+        return path
+
+    path = await (session.to_its_end if waits else session.on_quick_disk)(write)
     session.unsynced_folders.add(os.path.dirname(path))
     return path, verified, small_key(body) if options.key else None
 

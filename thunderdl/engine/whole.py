@@ -22,6 +22,7 @@ class SharedAgain(Download):
         super().__init__(session, (), options, url)
         self._whole, self.saved_path, self.target = whole, whole.path, Target(whole.path)
         self.notes += whole.notes
+        self.verified = whole.verified
         self.version, self.single_bytes = Version(size=whole.size_bytes), whole.size_bytes
 
     @property
