@@ -18,7 +18,7 @@ from tests.engine.test_metalinks import a_file, metalink, write
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
-from thunderdl.client import Client
+from thunderdl.client import Client, Task
 from thunderdl.engine.finding import AT_ONCE, Finding, offer_of_answer
 from thunderdl.engine.offers import Offer
 from thunderdl.errors import BadContent
@@ -132,8 +132,18 @@ async def _one_metalink(*_: object, **__: object) -> bytes:
 
 
 def test_duplicates_that_the_server_names_join(tmp_path: Path, pair: list[LoopbackServer]) -> None:
-    says(pair[0], ("Repr-Digest", STATED), ("Link", f"<{pair[1].url('/f')}>; rel=duplicate; pri=1"))
-    result = fetch(pair[0].url("/f"), tmp_path, headers=(("X-Mine", "1"),))
+    named = m.headers(("Repr-Digest", STATED), ("Link", f"<{pair[1].url('/f')}>; rel=duplicate; pri=1"))
+    # On a busy machine one alone brings all before the other has answered.
+    held = m.together(named, m.stall_after(SIZE // 16))
+    pair[0].resources["/f"] = generated(SIZE, seed=1, behaviour=held)
+
+    async def until_joined(task: Task) -> Result:
+        async for progress in task:
+            if any(source.bytes for source in progress.sources[1:]):
+                pair[0].release.set()
+        return await task.outcome()
+
+    result = runs.drive(until_joined, pair[0].url("/f"), tmp_path, headers=(("X-Mine", "1"),))
     assert content_of(result) == CONTENT
     assert [source.bytes > 0 for source in result.sources] == [True, True]
     assert not any(request.header("X-Mine") for request in pair[1].requests)
