@@ -169,6 +169,21 @@ def test_paused_and_resumed_it_is_shared_again(tmp_path: Path, scene: Scene, oth
     asyncio.run(run())
 
 
+def test_resumed_while_it_still_stops_it_waits_for_no_download(tmp_path: Path, scene: Scene) -> None:
+    async def run() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                job = await shared(queue, scene)
+                hold(queue)
+                before = queue.task(job)
+                # The second before the first one's cancellation is heard of.
+                await asyncio.gather(queue.pause([job]), queue.resume([job]))
+                await until(lambda: queue.task(job) is not before)
+                assert job.state is State.ACTIVE
+
+    asyncio.run(run())
+
+
 def test_paused_it_stays_so_over_a_restart(tmp_path: Path, scene: Scene) -> None:
     async def pause(queue: Queue, job: Job) -> None:
         await queue.pause([job])

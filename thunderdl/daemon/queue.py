@@ -436,6 +436,7 @@ class Queue:
         elif state in (State.PAUSED, State.WAITING):
             job.state, job.outcome = state, outcome
             touched = self._line.come_back(job)
+            self._shares.await_turn(job)
             self.events.publish(What.PAUSED if state is State.PAUSED else What.CHANGED, job)
         else:
             self._end(job, State.REMOVED if whole is None else State.COMPLETE, outcome)
