@@ -184,6 +184,28 @@ def test_resumed_while_it_still_stops_it_waits_for_no_download(tmp_path: Path, s
     asyncio.run(run())
 
 
+def test_what_cannot_be_shared_any_more_keeps_what_was_sent(tmp_path: Path, scene: Scene, other: Leecher) -> None:
+    async def before() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1], other.port)) as queue:
+                task = queue.task(await shared(queue, scene))
+                assert task is not None
+                await given_to(other, scene)
+                await until(lambda: task.progress().uploaded_bytes >= SIZE)
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            job = (*queue.active(), *queue.ended())[0]
+            await ended(job)
+            assert job.outcome is not None
+            assert "not shared any more" in job.outcome.notes[-1]
+            assert job.outcome.uploaded_bytes >= SIZE
+
+    asyncio.run(before())
+    shutil.rmtree(tmp_path / "out" / "Set")
+    asyncio.run(after())
+
+
 def test_paused_it_stays_so_over_a_restart(tmp_path: Path, scene: Scene) -> None:
     async def pause(queue: Queue, job: Job) -> None:
         await queue.pause([job])
