@@ -231,11 +231,12 @@ def test_what_only_one_of_two_contradicts_is_verified_by_what_is_left(
     assert fetch(pair[0].url("/f"), tmp_path).verified == (f"sha512={hashlib.sha512(CONTENT).hexdigest()}",)
 
 
+@pytest.mark.parametrize("silent", ["f.sha512", "SHA512SUMS"])
 def test_what_was_found_counts_where_another_checksum_file_never_comes(
-    tmp_path: Path, pair: list[LoopbackServer]
+    tmp_path: Path, pair: list[LoopbackServer], silent: str
 ) -> None:
     pair[0].resources["/f.sha256"] = Resource(body=HEX.encode())
-    pair[0].resources["/SHA512SUMS"] = Resource(body=b"x", behaviour=m.stall_after(0))
+    pair[0].resources[f"/{silent}"] = Resource(body=b"x", behaviour=m.stall_after(0))
     assert fetch(pair[0].url("/f"), tmp_path).verified == VERIFIED
 
 
