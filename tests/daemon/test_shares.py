@@ -206,6 +206,29 @@ def test_what_cannot_be_shared_any_more_keeps_what_was_sent(tmp_path: Path, scen
     asyncio.run(after())
 
 
+def test_one_that_cannot_be_begun_again_is_complete_all_the_same(tmp_path: Path, scene: Scene) -> None:
+    """As failed it would be fetched a second time with the next try."""
+
+    async def run() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                await queue.change_rules({"categories": {"iso": ""}})
+                link = await queue.store.keep(scene.metainfo, ".torrent")
+                (job,) = await queue.add([Wish(urls=(link,), category="iso")])
+                await until(lambda: job.whole is not None)
+                await queue.pause([job])
+                await until(lambda: job.state is State.PAUSED)
+                await queue.change_rules({"categories": {}})
+                await queue.resume([job])
+                assert job.state is State.COMPLETE
+                assert job.outcome is not None
+                assert (job.outcome.path, job.outcome.verified) == (whole_path(tmp_path), ("pieces:sha1",))
+                assert (job.outcome.kind, job.outcome.error) == ("", "")
+                assert job.outcome.notes[-1].startswith("not shared any more: ")
+
+    asyncio.run(run())
+
+
 def test_paused_it_stays_so_over_a_restart(tmp_path: Path, scene: Scene) -> None:
     async def pause(queue: Queue, job: Job) -> None:
         await queue.pause([job])

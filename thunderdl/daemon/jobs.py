@@ -81,12 +81,13 @@ class Outcome:
         """What of it still holds while it waits again: the name is what its part is found by."""
         return Outcome(name=self.name, size_bytes=self.size_bytes, done_bytes=self.done_bytes)
 
-    def of_whole(self, whole: Whole) -> Outcome:
-        """The same of what is whole, wherever its sharing stands."""
+    def of_whole(self, whole: Whole, fault: str = "") -> Outcome:
+        """The same of what is whole, wherever its sharing stands. ``fault``: why it does not go on."""
+        notes = (*whole.notes, f"not shared any more: {fault.rstrip('.')}") if fault else whole.notes
         return replace(
             self, name=os.path.basename(whole.path), path=whole.path, size_bytes=whole.size_bytes,
             done_bytes=whole.size_bytes, uploaded_bytes=whole.sent_bytes, seconds=whole.seconds,
-            verified=whole.verified, notes=whole.notes,
+            verified=whole.verified, notes=notes,
         )  # fmt: skip
 
 

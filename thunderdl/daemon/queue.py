@@ -445,7 +445,11 @@ class Queue:
 
     def _failed(self, job: Job, error: ThunderdlError) -> None:
         far, kind = (job.outcome or Outcome()).how_far(), type(error).__name__
-        self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
+        if job.whole is not None:
+            # As failed it would be fetched a second time with the next try.
+            self._end(job, State.COMPLETE, far.of_whole(job.whole, str(error)))
+        else:
+            self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:
