@@ -246,6 +246,29 @@ def test_paused_it_stays_so_over_a_restart(tmp_path: Path, scene: Scene) -> None
     asyncio.run(after())
 
 
+def test_killed_while_it_stopped_it_is_known_where_it_lies(
+    tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(queue: Queue, job: Job) -> None:
+        await until(lambda: job.outcome is not None)
+        # Nothing that comes after the pause is written any more.
+        await queue.store.save([job])
+        monkeypatch.setattr(queue.store, "save_soon", lambda jobs=(): None)
+        await queue.pause([job])
+
+    first_run(tmp_path, scene, killed)
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            (job,) = queue.waiting()
+            await queue.remove(job)
+            assert job.outcome is not None
+            assert (job.state, job.outcome.path) == (State.COMPLETE, whole_path(tmp_path))
+            assert job.outcome.verified == ("pieces:sha1",)
+
+    asyncio.run(after())
+
+
 def test_it_waits_for_no_download(tmp_path: Path, scene: Scene) -> None:
     first_run(tmp_path, scene, nothing)
 
@@ -365,6 +388,8 @@ def test_it_may_be_stopped_before_it_is_shared_again(tmp_path: Path, scene: Scen
                 assert job.outcome is not None
                 assert (job.state, job.outcome.path) == (State.COMPLETE, whole_path(tmp_path))
                 assert job.outcome.done_bytes == SIZE
+                # That the sharing was stopped is nothing that is wrong with it.
+                assert (job.outcome.kind, job.outcome.exit_code) == ("", 0)
             await remove_with_files(queue, job)
             assert tree_of(tmp_path / "out") == {}
             assert queue.counts() == (0, 0, 0)

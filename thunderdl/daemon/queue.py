@@ -21,7 +21,7 @@ from thunderdl.client import Client
 from thunderdl.daemon.changing import change_running
 from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
-from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, outcome_of, state_of
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, of_whole, outcome_of, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
 from thunderdl.daemon.names import Names
 from thunderdl.daemon.places import folder_of
@@ -423,7 +423,7 @@ class Queue:
         job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress(), job.outcome)
         if job.whole is not None and outcome.path is None:
             # It was stopped before it was shared again.
-            outcome = outcome.of_whole(job.whole)
+            outcome = of_whole(job.whole)
         if self._is_closing and is_stopped:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
             job.outcome = outcome
@@ -447,7 +447,7 @@ class Queue:
         far, kind = (job.outcome or Outcome()).how_far(), type(error).__name__
         if job.whole is not None:
             # As failed it would be fetched a second time with the next try.
-            self._end(job, State.COMPLETE, far.of_whole(job.whole, str(error)))
+            self._end(job, State.COMPLETE, of_whole(job.whole, str(error)))
         else:
             self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
         self.store.save_soon([job])
@@ -489,8 +489,9 @@ class Queue:
         ran = {job for job in found if job.state is State.ACTIVE or job.claim is not None or job.whole is not None}
         for job in ran:
             job.state = State.PAUSED if job.state is State.PAUSED else State.WAITING
-            claim = job.claim if job.whole is None else None
-            if claim is not None and (path := await asyncio.to_thread(finished_by, claim)) is not None:
+            if job.whole is not None:
+                job.outcome = of_whole(job.whole)
+            elif (claim := job.claim) is not None and (path := await asyncio.to_thread(finished_by, claim)) is not None:
                 name, size = os.path.basename(path), claim.size_bytes
                 self._end(job, State.COMPLETE, Outcome(name=name, path=path, size_bytes=size, done_bytes=size))
             self._shares.await_turn(job)
