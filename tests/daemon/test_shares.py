@@ -269,6 +269,26 @@ def test_killed_while_it_stopped_it_is_known_where_it_lies(
     asyncio.run(after())
 
 
+def test_removed_right_before_the_stop_it_is_complete(tmp_path: Path, scene: Scene) -> None:
+    removing: list[asyncio.Task[None]] = []
+
+    async def remove(queue: Queue, job: Job) -> None:
+        removing.append(asyncio.create_task(queue.remove(job)))
+        # It has begun, and the share has not stopped.
+        await asyncio.sleep(0)
+
+    first_run(tmp_path, scene, remove)
+    assert removing[0].done()
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            (job,) = queue.ended()
+            assert job.outcome is not None
+            assert (job.state, job.outcome.path, job.whole) == (State.COMPLETE, whole_path(tmp_path), None)
+
+    asyncio.run(after())
+
+
 def test_it_waits_for_no_download(tmp_path: Path, scene: Scene) -> None:
     first_run(tmp_path, scene, nothing)
 

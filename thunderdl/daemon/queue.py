@@ -424,7 +424,7 @@ class Queue:
         if job.whole is not None and outcome.path is None:
             # It was stopped before it was shared again.
             outcome = of_whole(job.whole)
-        if self._is_closing and is_stopped:
+        if self._is_closing and is_stopped and job.leaving is not State.REMOVED:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
             job.outcome = outcome
             self.store.save_soon([job])
