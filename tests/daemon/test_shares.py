@@ -169,6 +169,66 @@ def test_paused_and_resumed_it_is_shared_again(tmp_path: Path, scene: Scene, oth
     asyncio.run(run())
 
 
+def test_resumed_while_it_still_stops_it_waits_for_no_download(tmp_path: Path, scene: Scene) -> None:
+    async def run() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                job = await shared(queue, scene)
+                hold(queue)
+                before = queue.task(job)
+                # The second before the first one's cancellation is heard of.
+                await asyncio.gather(queue.pause([job]), queue.resume([job]))
+                await until(lambda: queue.task(job) is not before)
+                assert job.state is State.ACTIVE
+
+    asyncio.run(run())
+
+
+def test_what_cannot_be_shared_any_more_keeps_what_was_sent(tmp_path: Path, scene: Scene, other: Leecher) -> None:
+    async def before() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1], other.port)) as queue:
+                task = queue.task(await shared(queue, scene))
+                assert task is not None
+                await given_to(other, scene)
+                await until(lambda: task.progress().uploaded_bytes >= SIZE)
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            job = (*queue.active(), *queue.ended())[0]
+            await ended(job)
+            assert job.outcome is not None
+            assert "not shared any more" in job.outcome.notes[-1]
+            assert job.outcome.uploaded_bytes >= SIZE
+
+    asyncio.run(before())
+    shutil.rmtree(tmp_path / "out" / "Set")
+    asyncio.run(after())
+
+
+def test_one_that_cannot_be_begun_again_is_complete_all_the_same(tmp_path: Path, scene: Scene) -> None:
+    """As failed it would be fetched a second time with the next try."""
+
+    async def run() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                await queue.change_rules({"categories": {"iso": ""}})
+                link = await queue.store.keep(scene.metainfo, ".torrent")
+                (job,) = await queue.add([Wish(urls=(link,), category="iso")])
+                await until(lambda: job.whole is not None)
+                await queue.pause([job])
+                await until(lambda: job.state is State.PAUSED)
+                await queue.change_rules({"categories": {}})
+                await queue.resume([job])
+                assert job.state is State.COMPLETE
+                assert job.outcome is not None
+                assert (job.outcome.path, job.outcome.verified) == (whole_path(tmp_path), ("pieces:sha1",))
+                assert (job.outcome.kind, job.outcome.error) == ("", "")
+                assert job.outcome.notes[-1].startswith("not shared any more: ")
+
+    asyncio.run(run())
+
+
 def test_paused_it_stays_so_over_a_restart(tmp_path: Path, scene: Scene) -> None:
     async def pause(queue: Queue, job: Job) -> None:
         await queue.pause([job])
@@ -182,6 +242,49 @@ def test_paused_it_stays_so_over_a_restart(tmp_path: Path, scene: Scene) -> None
             await queue.remove(job)
             # It was downloaded, whatever became of the sharing.
             assert job.state is State.COMPLETE
+
+    asyncio.run(after())
+
+
+def test_killed_while_it_stopped_it_is_known_where_it_lies(
+    tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def killed(queue: Queue, job: Job) -> None:
+        await until(lambda: job.outcome is not None)
+        # Nothing that comes after the pause is written any more.
+        await queue.store.save([job])
+        monkeypatch.setattr(queue.store, "save_soon", lambda jobs=(): None)
+        await queue.pause([job])
+
+    first_run(tmp_path, scene, killed)
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            (job,) = queue.waiting()
+            await queue.remove(job)
+            assert job.outcome is not None
+            assert (job.state, job.outcome.path) == (State.COMPLETE, whole_path(tmp_path))
+            assert job.outcome.verified == ("pieces:sha1",)
+
+    asyncio.run(after())
+
+
+def test_removed_right_before_the_stop_it_is_complete(tmp_path: Path, scene: Scene) -> None:
+    removing: list[asyncio.Task[None]] = []
+
+    async def remove(queue: Queue, job: Job) -> None:
+        removing.append(asyncio.create_task(queue.remove(job)))
+        # It has begun, and the share has not stopped.
+        await asyncio.sleep(0)
+
+    first_run(tmp_path, scene, remove)
+    assert removing[0].done()
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            (job,) = queue.ended()
+            assert job.outcome is not None
+            assert (job.state, job.outcome.path, job.whole) == (State.COMPLETE, whole_path(tmp_path), None)
 
     asyncio.run(after())
 
@@ -305,6 +408,8 @@ def test_it_may_be_stopped_before_it_is_shared_again(tmp_path: Path, scene: Scen
                 assert job.outcome is not None
                 assert (job.state, job.outcome.path) == (State.COMPLETE, whole_path(tmp_path))
                 assert job.outcome.done_bytes == SIZE
+                # That the sharing was stopped is nothing that is wrong with it.
+                assert (job.outcome.kind, job.outcome.exit_code) == ("", 0)
             await remove_with_files(queue, job)
             assert tree_of(tmp_path / "out") == {}
             assert queue.counts() == (0, 0, 0)

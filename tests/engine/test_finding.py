@@ -18,7 +18,8 @@ from tests.engine.test_metalinks import a_file, metalink, write
 from tests.servers import misbehave as m
 from tests.servers.exchange import Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
-from thunderdl.client import Client
+from thunderdl.client import Client, Task
+from thunderdl.engine import finding
 from thunderdl.engine.finding import AT_ONCE, Finding, offer_of_answer
 from thunderdl.engine.offers import Offer
 from thunderdl.errors import BadContent
@@ -32,6 +33,17 @@ STATED = f"sha-256=:{base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()
 WRONG = f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"
 VERIFIED = (f"sha256={HEX}",)
 PACE = Limits(rate_bytes_per_s=12 * 1024 * 1024)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine an answer takes its time."""
+    monkeypatch.setattr(finding, "GRACE_S", runs.LIMIT_S)
+
+
+@pytest.fixture
+def impatient(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "GRACE_S", 1.0)
 
 
 @pytest.fixture
@@ -115,9 +127,9 @@ def test_a_metalink_that_plain_http_names_is_no_more_authentic_than_that(tmp_pat
 
     async def look(*, is_authentic: bool) -> None:
         async with Client(Options(dir=str(tmp_path))) as client:
-            finding = Finding(client._running_session(), Options(), "https://a/f", named.append, [])
-            finding.begin([document], is_proven=True, is_authentic=is_authentic)
-            await finding.settled()
+            looking = Finding(client._running_session(), Options(), "https://a/f", named.append, [])
+            looking.begin([document], is_proven=True, is_authentic=is_authentic)
+            await looking.settled()
 
     document = "https://a/f.meta4"
     with pytest.MonkeyPatch.context() as patch:
@@ -132,8 +144,18 @@ async def _one_metalink(*_: object, **__: object) -> bytes:
 
 
 def test_duplicates_that_the_server_names_join(tmp_path: Path, pair: list[LoopbackServer]) -> None:
-    says(pair[0], ("Repr-Digest", STATED), ("Link", f"<{pair[1].url('/f')}>; rel=duplicate; pri=1"))
-    result = fetch(pair[0].url("/f"), tmp_path, headers=(("X-Mine", "1"),))
+    named = m.headers(("Repr-Digest", STATED), ("Link", f"<{pair[1].url('/f')}>; rel=duplicate; pri=1"))
+    # On a busy machine one alone brings all before the other has answered.
+    held = m.together(named, m.stall_after(SIZE // 16))
+    pair[0].resources["/f"] = generated(SIZE, seed=1, behaviour=held)
+
+    async def until_joined(task: Task) -> Result:
+        async for progress in task:
+            if any(source.bytes for source in progress.sources[1:]):
+                pair[0].release.set()
+        return await task.outcome()
+
+    result = runs.drive(until_joined, pair[0].url("/f"), tmp_path, headers=(("X-Mine", "1"),))
     assert content_of(result) == CONTENT
     assert [source.bytes > 0 for source in result.sources] == [True, True]
     assert not any(request.header("X-Mine") for request in pair[1].requests)
@@ -221,11 +243,13 @@ def test_what_only_one_of_two_contradicts_is_verified_by_what_is_left(
     assert fetch(pair[0].url("/f"), tmp_path).verified == (f"sha512={hashlib.sha512(CONTENT).hexdigest()}",)
 
 
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("silent", ["f.sha512", "SHA512SUMS"])
 def test_what_was_found_counts_where_another_checksum_file_never_comes(
-    tmp_path: Path, pair: list[LoopbackServer]
+    tmp_path: Path, pair: list[LoopbackServer], silent: str
 ) -> None:
     pair[0].resources["/f.sha256"] = Resource(body=HEX.encode())
-    pair[0].resources["/SHA512SUMS"] = Resource(body=b"x", behaviour=m.stall_after(0))
+    pair[0].resources[f"/{silent}"] = Resource(body=b"x", behaviour=m.stall_after(0))
     assert fetch(pair[0].url("/f"), tmp_path).verified == VERIFIED
 
 
@@ -272,6 +296,7 @@ def test_nobody_is_asked_for_a_new_link_of_a_checksum_file(tmp_path: Path, pair:
     assert asked == []
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_checksum_file_that_never_comes_holds_nobody_up(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     for name in ("f.sha256", "SHA256SUMS", "f.sha512"):
         pair[0].resources[f"/{name}"] = Resource(body=b"x", behaviour=m.stall_after(0))
@@ -308,9 +333,9 @@ def test_where_each_connection_logs_in_one_looks_for_all(url: str, at_once: int)
             return None if scheme == "http" else self
 
     async def look() -> None:
-        finding = Finding(cast(Any, Session()), Options(), url, lambda offer: None, [])
-        finding.begin((), is_proven=False)
-        await finding.settled()
+        looking = Finding(cast(Any, Session()), Options(), url, lambda offer: None, [])
+        looking.begin((), is_proven=False)
+        await looking.settled()
 
     asyncio.run(look())
     assert most == at_once

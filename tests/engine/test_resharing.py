@@ -196,6 +196,17 @@ def test_what_is_another_now_is_not_shared(single: Whole, fault: str) -> None:
     assert result.uploaded_bytes == 0
 
 
+def test_what_was_noted_is_noted_once_over_all_runs(single: Whole) -> None:
+    torrent = Path(single.torrent)
+    # Behind all other keys, as BEP 3 wants it.
+    torrent.write_bytes(torrent.read_bytes()[:-1] + b"8:url-list9:no://seede")
+    first, _ = share(single, ratio=None, seed_time=0.01)
+    (note,) = first.notes
+    assert "no URL of a web seed" in note
+    again, _ = share(Whole(**fields_of(single) | {"notes": first.notes}), ratio=None, seed_time=0.01)
+    assert again.notes == first.notes
+
+
 def test_of_some_files_one_that_was_touched_is_not_shared(folder: tuple[Whole, Scene]) -> None:
     """The pieces at its ends reach into files that are not here, so nobody can compare them."""
     whole, _ = folder

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from thunderdl.errors import ThunderdlError
 from thunderdl.model import Progress, Result, Status, Whole
@@ -81,14 +81,6 @@ class Outcome:
         """What of it still holds while it waits again: the name is what its part is found by."""
         return Outcome(name=self.name, size_bytes=self.size_bytes, done_bytes=self.done_bytes)
 
-    def of_whole(self, whole: Whole) -> Outcome:
-        """The same of what is whole, wherever its sharing stands."""
-        return replace(
-            self, name=os.path.basename(whole.path), path=whole.path, size_bytes=whole.size_bytes,
-            done_bytes=whole.size_bytes, uploaded_bytes=whole.sent_bytes, seconds=whole.seconds,
-            verified=whole.verified, notes=whole.notes,
-        )  # fmt: skip
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
@@ -137,6 +129,15 @@ def how_far(seen: Progress) -> Outcome:
     """How far one that runs has come."""
     name = os.path.basename(seen.path or "")
     return Outcome(name=name, size_bytes=seen.size_bytes, done_bytes=seen.done_bytes)
+
+
+def of_whole(whole: Whole, fault: str = "") -> Outcome:
+    """How one that is whole ended, wherever its sharing stands. ``fault``: why that does not go on."""
+    notes = (*whole.notes, f"not shared any more: {fault.rstrip('.')}") if fault else whole.notes
+    return Outcome(
+        name=os.path.basename(whole.path), path=whole.path, size_bytes=whole.size_bytes, done_bytes=whole.size_bytes,
+        uploaded_bytes=whole.sent_bytes, seconds=whole.seconds, verified=whole.verified, notes=notes,
+    )  # fmt: skip
 
 
 def outcome_of(result: Result, seen: Progress, known: Outcome | None = None) -> Outcome:

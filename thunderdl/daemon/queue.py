@@ -21,7 +21,7 @@ from thunderdl.client import Client
 from thunderdl.daemon.changing import change_running
 from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
-from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, outcome_of, state_of
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, of_whole, outcome_of, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
 from thunderdl.daemon.names import Names
 from thunderdl.daemon.places import folder_of
@@ -423,8 +423,8 @@ class Queue:
         job.whole, outcome = whole if is_stopped else None, outcome_of(result, task.progress(), job.outcome)
         if job.whole is not None and outcome.path is None:
             # It was stopped before it was shared again.
-            outcome = outcome.of_whole(job.whole)
-        if self._is_closing and is_stopped:
+            outcome = of_whole(job.whole)
+        if self._is_closing and is_stopped and job.leaving is not State.REMOVED:
             # It goes on when the daemon is back, or has on the disk what it was stopped for.
             job.outcome = outcome
             self.store.save_soon([job])
@@ -436,6 +436,7 @@ class Queue:
         elif state in (State.PAUSED, State.WAITING):
             job.state, job.outcome = state, outcome
             touched = self._line.come_back(job)
+            self._shares.await_turn(job)
             self.events.publish(What.PAUSED if state is State.PAUSED else What.CHANGED, job)
         else:
             self._end(job, State.REMOVED if whole is None else State.COMPLETE, outcome)
@@ -444,7 +445,11 @@ class Queue:
 
     def _failed(self, job: Job, error: ThunderdlError) -> None:
         far, kind = (job.outcome or Outcome()).how_far(), type(error).__name__
-        self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
+        if job.whole is not None:
+            # As failed it would be fetched a second time with the next try.
+            self._end(job, State.COMPLETE, of_whole(job.whole, str(error)))
+        else:
+            self._end(job, State.FAILED, replace(far, error=str(error), kind=kind, exit_code=error.exit_code))
         self.store.save_soon([job])
 
     def _end(self, job: Job, state: State, outcome: Outcome) -> None:
@@ -484,8 +489,9 @@ class Queue:
         ran = {job for job in found if job.state is State.ACTIVE or job.claim is not None or job.whole is not None}
         for job in ran:
             job.state = State.PAUSED if job.state is State.PAUSED else State.WAITING
-            claim = job.claim if job.whole is None else None
-            if claim is not None and (path := await asyncio.to_thread(finished_by, claim)) is not None:
+            if job.whole is not None:
+                job.outcome = of_whole(job.whole)
+            elif (claim := job.claim) is not None and (path := await asyncio.to_thread(finished_by, claim)) is not None:
                 name, size = os.path.basename(path), claim.size_bytes
                 self._end(job, State.COMPLETE, Outcome(name=name, path=path, size_bytes=size, done_bytes=size))
             self._shares.await_turn(job)

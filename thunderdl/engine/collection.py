@@ -63,7 +63,8 @@ class Collection(Ranged):
         given = self._given = tuple(candidate.url for candidate in self._candidates.all)
         self._web_seeds, bad = web_seeds_of(torrent, given)
         self._by_user = frozenset(web_seeds_of(replace(torrent, web_seeds=()), given)[0])
-        self._notes += [f"{shown_url(url)[:200]} is not used: no URL of a web seed" for url in bad]
+        for url in bad:
+            self._note(f"{shown_url(url)[:200]} is not used: no URL of a web seed")
         # What was given as mirrors is libtorrent's from here on: none of them is opened by us.
         self._candidates.close()
         self._candidates = download.candidates = Candidates(self._session, (), self._options)

@@ -80,8 +80,9 @@ class Finding:
     ) -> None:  # fmt: skip
         self._session, self._url, self._found, self._told_by = session, url, found, told_by
         self._notes = notes
-        # What each checksum file states. Whether they agree shows when all have been read.
-        self._stated: list[tuple[str, Statement]] = []
+        # What each checksum file states, by its place in the order of worth. Whether they agree shows when all have
+        # been read.
+        self._stated: dict[int, tuple[str, Statement]] = {}
         self._options = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
         self._task: asyncio.Task[None] | None = None
         self._is_named_authentic = False
@@ -89,8 +90,7 @@ class Finding:
 
     def begin(self, documents: Iterable[str], *, is_proven: bool, is_authentic: bool = False) -> None:
         """Look for what ``documents`` say, and for checksum files where the whole has no digest yet. ``is_authentic``:
-        whether nobody can have
-        altered what names the documents."""
+        whether nobody can have altered what names the documents."""
         self._is_named_authentic = is_authentic
         names, beside = tuple(documents), () if is_proven else self._beside()
         if names or beside:
@@ -142,16 +142,19 @@ class Finding:
         # Where each connection logs in, over one: the lanes want the others, and take that one when it is idle.
         at_once = AT_ONCE if self._session.protocol(scheme_of(self._url)) is None else 1
         for at in range(0, len(candidates), at_once):
-            wave = candidates[at : at + at_once]
+            wave = list(enumerate(candidates[at : at + at_once], at))
             if self._stated:
                 # Whether others of its worth say the same is left to be seen.
-                wave = tuple(url for url in wave if not is_weak_sidecar(url))
-            texts = await asyncio.gather(*map(self._text, wave))
-            for url, text in zip(wave, texts, strict=True):
-                if text is not None:
-                    self._stated.append((url, self._statement(url, text)))
-            self._stated = [(url, said) for url, said in self._stated if said.digests or said.disagreements]
+                wave = [(place, url) for place, url in wave if not is_weak_sidecar(url)]
+            await asyncio.gather(*(self._read(place, url) for place, url in wave))
         self._conclude()
+
+    async def _read(self, place: int, url: str) -> None:
+        """Keep what a checksum file states as soon as it is here: another one may never come."""
+        if (text := await self._text(url)) is not None:
+            said = self._statement(url, text)
+            if said.digests or said.disagreements:
+                self._stated[place] = url, said
 
     async def _text(self, url: str) -> bytes | None:
         """A checksum file; None where there is none. Those of one folder are asked for once in a session."""
@@ -175,7 +178,8 @@ class Finding:
 
     def _conclude(self) -> None:
         """Hand on the first digest that no other checksum file contradicts, and tell of those that do."""
-        stated, self._stated = self._stated, []
+        stated = [self._stated[place] for place in sorted(self._stated)]
+        self._stated.clear()
         said = combined(each for _, each in stated)
         self._notes += [f"beside {shown_url(self._url)}: {each}; neither is believed" for each in said.disagreements]
         for url, each in stated:

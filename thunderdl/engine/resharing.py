@@ -63,10 +63,6 @@ class Resharing(Collection):
     def resumed_bytes(self) -> int:
         return self.size_bytes
 
-    @property
-    def uploaded_bytes(self) -> int:
-        return self._whole.sent_bytes
-
     def shareable(self, path: str) -> Shareable:
         """What earlier runs shared, under the same names."""
         return Shareable(

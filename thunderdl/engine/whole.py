@@ -29,6 +29,11 @@ class SharedAgain(Download):
     def seconds(self) -> float:
         return self._whole.seconds
 
+    @property
+    def uploaded_bytes(self) -> int:
+        """Of earlier runs, too, whether it can be shared again or not."""
+        return self.sharing.sent_bytes if self.sharing is not None else self._whole.sent_bytes
+
     async def _download(self) -> tuple[str, tuple[str, ...]]:
         """Look whether it can be shared; it is whole in any case."""
         from thunderdl.engine.resharing import Resharing

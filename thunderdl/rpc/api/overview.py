@@ -24,12 +24,15 @@ _HISTORY = (
 
 
 async def pause_all(api: Api, _: Call) -> object:
-    await api.queue.pause(job for job in api.queue.open() if job.state in (State.ACTIVE, State.WAITING))
+    # One that is being removed cannot be paused, and would keep all others from it.
+    running = (job for job in api.queue.open() if job.state is not State.PAUSED and job.leaving is not State.REMOVED)
+    await api.queue.pause(running)
     return None
 
 
 async def resume_all(api: Api, _: Call) -> object:
-    await api.queue.resume(job for job in api.queue.open() if job.state is State.PAUSED)
+    # Those that still stop for it, too.
+    await api.queue.resume(job for job in api.queue.open() if State.PAUSED in (job.state, job.leaving))
     return None
 
 
