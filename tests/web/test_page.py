@@ -435,3 +435,40 @@ def test_the_shortcuts_are_listed(start_daemon: StartDaemon, open_page: OpenPage
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_options_of_a_task_are_called_in_the_reader_s_language(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    daemon = start_daemon()
+    slow = next(task for task in daemon.world.active() if task["limit"])
+    page = open_page(daemon, f"#/task/{slow['gid']}", locale="zh-CN")
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text("250K")
+    expect(facts).not_to_contain_text("task_limit")
+
+
+# How many dots of a chart have the colour of uploads.
+_UPLOAD_DOTS = """(canvas) => {
+  const one = new OffscreenCanvas(1, 1).getContext("2d");
+  one.fillStyle = getComputedStyle(canvas).getPropertyValue("--up");
+  one.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = one.getImageData(0, 0, 1, 1).data;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let dots = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const off = Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue);
+    if (data[at + 3] > 128 && off < 60) dots += 1;
+  }
+  return dots;
+}"""
+
+
+def test_uploads_are_drawn_only_where_there_are_some(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    daemon = start_daemon()
+    page = open_page(daemon)
+    for is_drawn in (True, False):
+        gid = next(task["gid"] for task in daemon.world.active() if bool(task["upload_rate_bytes_per_s"]) is is_drawn)
+        page.evaluate("path => { location.hash = path }", f"#/task/{gid}")
+        chart = page.locator(".chart canvas")
+        expect(chart).to_be_visible()
+        page.wait_for_timeout(2500)
+        assert (chart.evaluate(_UPLOAD_DOTS) > 0) is is_drawn
