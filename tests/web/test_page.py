@@ -472,3 +472,31 @@ def test_uploads_are_drawn_only_where_there_are_some(start_daemon: StartDaemon, 
         expect(chart).to_be_visible()
         page.wait_for_timeout(2500)
         assert (chart.evaluate(_UPLOAD_DOTS) > 0) is is_drawn
+
+
+def test_back_from_a_task_the_keys_go_on_at_its_row(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    page = open_page(start_daemon())
+    second = page.locator("#active > li").nth(1)
+    expect(second).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(second).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".source").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#active > li").nth(1)).to_be_focused()
+    waiting = page.locator("#waiting > li").nth(1)
+    waiting.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#active")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator("#waiting > li").nth(1)).to_be_focused()
+
+
+def test_the_hours_say_what_may_stand_in_them(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    daemon = start_daemon()
+    # The real daemon tells them as a text, too: that is no second field.
+    daemon.world.settings["hours"] = "mon-fri 22:00-06:00"
+    page = open_page(daemon, "#/settings")
+    expect(page.get_by_text("a limit, as 1M, or pause")).to_be_visible()
+    expect(page.locator("input[name=hours]")).to_have_count(0)
