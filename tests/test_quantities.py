@@ -53,6 +53,7 @@ def test_a_hundred_percent_only_at_the_last_byte() -> None:
 
 
 def test_peers_and_seeds() -> None:
-    assert peers(1, 1) == "1 peer, 1 of them a seed"
-    assert peers(1, 0) == "1 peer, 0 of them seeds"
+    assert peers(1, 1) == "1 peer, a seed"
+    assert peers(1, 0) == "1 peer, not a seed"
+    assert peers(3, 1) == "3 peers, 1 of them a seed"
     assert peers(3, 2) == "3 peers, 2 of them seeds"

@@ -54,6 +54,11 @@ def printable(text: str) -> str:
     return text if text.isprintable() else re.sub(_UNPRINTABLE, "\ufffd", text)
 
 
+def shown_path(path: str) -> str:
+    """The path as it is shown: what lies in this folder by its name alone, as everybody writes it."""
+    return printable(path).removeprefix("./")
+
+
 def without_userinfo(url: str) -> str:
     """The URL as it is kept: neither user name nor password, otherwise as it is."""
     return re.sub(_USERINFO, "", url) if "@" in url else url
@@ -93,7 +98,7 @@ class TargetExists(UsageError):
         self.path = path
 
     def __str__(self) -> str:
-        return f"{printable(self.path)} exists already; choose --overwrite, --rename or --skip."
+        return f"{shown_path(self.path)} exists already; choose --overwrite, --rename or --skip."
 
 
 class SourceError(ThunderdlError):
@@ -222,7 +227,7 @@ class BadContent(ThunderdlError):
 
     def __str__(self) -> str:
         by = f"; served by {', '.join(map(shown_url, self.blame))}" if self.blame else ""
-        return f"{printable(self.where)}: expected {self.expected}, found {self.found}{by}."
+        return f"{shown_path(self.where)}: expected {self.expected}, found {self.found}{by}."
 
 
 class BadSignature(ThunderdlError):
@@ -249,7 +254,7 @@ class StorageError(ThunderdlError):
 
     def __str__(self) -> str:
         tail = f"; {printable(self.advice)}" if self.advice else ""
-        return f"{printable(self.path)}: {printable(self.reason)}{tail}."
+        return f"{shown_path(self.path)}: {printable(self.reason)}{tail}."
 
 
 class DiskFull(StorageError):

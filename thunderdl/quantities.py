@@ -18,9 +18,10 @@ def size(amount_bytes: float) -> str:
 
 
 def peers(count: int, seeds: int) -> str:
-    """``1 peer, 1 of them a seed``, ``3 peers, 2 of them seeds``."""
-    told = "1 peer" if count == 1 else f"{count} peers"
-    return f"{told}, {'1 of them a seed' if seeds == 1 else f'{seeds} of them seeds'}"
+    """``1 peer, a seed``, ``3 peers, 2 of them seeds``."""
+    if count == 1:
+        return "1 peer, a seed" if seeds else "1 peer, not a seed"
+    return f"{count} peers, {'1 of them a seed' if seeds == 1 else f'{seeds} of them seeds'}"
 
 
 def rate(bytes_per_s: float) -> str:

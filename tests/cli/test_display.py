@@ -122,3 +122,24 @@ def test_look_polls_no_more_than_can_be_shown() -> None:
     client = FakeClient(active=[FakeTask(progress())] * 500, counted=FakeTotals(1, 2, 3 * MIB, 4.0))
     frame = look(client, 24)
     assert (len(frame.tasks), frame.active, frame.files_done, frame.files_failed) == (24, 500, 1, 2)
+
+
+def test_what_is_shared_shows_what_peers_get() -> None:
+    shared = progress(
+        "file.iso", status=Status.SHARING, done_bytes=256 * MIB, rate_bytes_per_s=0, upload_rate_bytes_per_s=3 * MIB
+    )
+    for frame in (Frame(tasks=(shared,), active=1), Frame(tasks=(shared, progress("other")), active=2)):
+        drawn = next(line for line in lines(frame) if "100 %" in line)
+        assert " ↑3.00 MiB/s" in drawn
+        assert "0 B/s" not in drawn
+        assert "-:--" not in drawn
+    assert "^3.00 MiB/s" in lines(Frame(tasks=(shared,), active=1), blocks=False)[1]
+
+
+def test_a_reason_does_not_repeat_the_url_of_its_line() -> None:
+    first = source(1, state=SourceState.BACKING_OFF)
+    refused = source(
+        1, state=SourceState.BACKING_OFF, note=f"{first.url}: connection refused; check the port, or whether it runs."
+    )
+    drawn = lines(one(sources=(refused,)))
+    assert "      backing off: connection refused; check the port, or whether it runs." in drawn

@@ -38,7 +38,7 @@ def test_urls_stay_as_typed(url: str) -> None:
         ("http://h/\udcff", "not UTF-8"),
         ("gopher://h/x", "'gopher' is not supported"),
         ("ftp:///x", "names no host"),
-        ("-o", "must begin with https://"),
+        ("-o", "must begin with https://, http://, ftp://, sftp:// or magnet:?"),
         ("http:/x", "names no host"),
         ("http:///x", "names no host"),
         ("http://h:99999/", "no number from 0 to 65535"),

@@ -17,6 +17,7 @@ import pytest
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.cli.app import main
+from thunderdl.cli.queueing import table_of
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 30.0
@@ -265,3 +266,14 @@ def test_watch_tells_what_happens_and_it_stops_when_told(ground: Ground, say: ob
         finally:
             watch.kill()
     assert (tmp_path / "err").read_text() == "thunderdl: the daemon has stopped.\n"
+
+
+def test_what_waits_says_for_what_once_in_a_row() -> None:
+    blank = {"size_bytes": None, "done_bytes": 0, "error": None, "state": "waiting"}
+    later, hours = "It is to begin at 2026-11-30 22:30.", "Outside of the hours in which downloads run."
+    tasks = [
+        blank | {"gid": str(n), "name": str(n), "why": why} for n, why in enumerate([later, later, "", hours, hours])
+    ]
+    told = [line.strip() for line in table_of(tasks)]
+    assert [line for line in told if not line[0].isdecimal()] == [later, hours]
+    assert told.index(later) == 1

@@ -4,7 +4,7 @@ import json
 
 from tests.cli.fakes import MIB, NAUGHTY, failed, saved, source, stopped
 from thunderdl.cli import sentences
-from thunderdl.errors import AccessDenied, ConnectFailed, DownloadFailed, printable
+from thunderdl.errors import AccessDenied, BadContent, ConnectFailed, DiskFull, DownloadFailed, TargetExists, printable
 from thunderdl.model import Status
 
 URL = "http://user:s3cret@h/file"
@@ -17,6 +17,15 @@ def test_saved() -> None:
         "saved file  256 MiB in 3.2 s (40.0 MiB/s), 128 MiB were there, 1.00 MiB wasted, verified sha256, pieces:sha1"
     )
     assert sentences.outcome(saved(URL, bytes=0, seconds=0.0)) == "saved file  0 B in 0.00 s"
+
+
+def test_what_lies_in_this_folder_is_called_by_its_name_alone() -> None:
+    """As the tutorial shows it: "saved big.iso", not "saved ./big.iso"."""
+    assert sentences.outcome(saved(URL, path="./big.iso")).startswith("saved big.iso  ")
+    assert json.loads(sentences.json_line(saved(URL, path="./big.iso")))["path"] == "big.iso"
+    errors = TargetExists("./big.iso"), DiskFull("./big.iso", "no room"), BadContent("./big.iso", "md5=0", "md5=1")
+    for error in errors:
+        assert str(error).startswith("big.iso")
 
 
 def test_other_ends() -> None:

@@ -478,7 +478,7 @@ def test_progress_tells_name_bytes_and_map(scene: Scene) -> None:
     assert {each.name for each in middle} == {"Set"}
     assert {each.size_bytes for each in middle} == {SIZE}
     assert any(0 < sum(each.piece_map) < 255 * len(each.piece_map) for each in middle)
-    assert middle[-1].sources[0].note == "1 peer, 1 of them a seed"
+    assert middle[-1].sources[0].note == "1 peer, a seed"
 
 
 def test_ten_thousand_files_and_deep_paths_in_bounded_time(tmp_path: Path) -> None:

@@ -435,3 +435,68 @@ def test_the_shortcuts_are_listed(start_daemon: StartDaemon, open_page: OpenPage
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_options_of_a_task_are_called_in_the_reader_s_language(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    daemon = start_daemon()
+    slow = next(task for task in daemon.world.active() if task["limit"])
+    page = open_page(daemon, f"#/task/{slow['gid']}", locale="zh-CN")
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text("250K")
+    expect(facts).not_to_contain_text("task_limit")
+
+
+# How many dots of a chart have the colour of uploads.
+_UPLOAD_DOTS = """(canvas) => {
+  const one = new OffscreenCanvas(1, 1).getContext("2d");
+  one.fillStyle = getComputedStyle(canvas).getPropertyValue("--up");
+  one.fillRect(0, 0, 1, 1);
+  const [red, green, blue] = one.getImageData(0, 0, 1, 1).data;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let dots = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const off = Math.abs(data[at] - red) + Math.abs(data[at + 1] - green) + Math.abs(data[at + 2] - blue);
+    if (data[at + 3] > 128 && off < 60) dots += 1;
+  }
+  return dots;
+}"""
+
+
+def test_uploads_are_drawn_only_where_there_are_some(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    daemon = start_daemon()
+    page = open_page(daemon)
+    for is_drawn in (True, False):
+        gid = next(task["gid"] for task in daemon.world.active() if bool(task["upload_rate_bytes_per_s"]) is is_drawn)
+        page.evaluate("path => { location.hash = path }", f"#/task/{gid}")
+        chart = page.locator(".chart canvas")
+        expect(chart).to_be_visible()
+        page.wait_for_timeout(2500)
+        assert (chart.evaluate(_UPLOAD_DOTS) > 0) is is_drawn
+
+
+def test_back_from_a_task_the_keys_go_on_at_its_row(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    page = open_page(start_daemon())
+    second = page.locator("#active > li").nth(1)
+    expect(second).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(second).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".source").first).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#active > li").nth(1)).to_be_focused()
+    waiting = page.locator("#waiting > li").nth(1)
+    waiting.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#active")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(page.locator("#waiting > li").nth(1)).to_be_focused()
+
+
+def test_the_hours_say_what_may_stand_in_them(start_daemon: StartDaemon, open_page: OpenPage) -> None:
+    daemon = start_daemon()
+    # The real daemon tells them as a text, too: that is no second field.
+    daemon.world.settings["hours"] = "mon-fri 22:00-06:00"
+    page = open_page(daemon, "#/settings")
+    expect(page.get_by_text("a limit, as 1M, or pause")).to_be_visible()
+    expect(page.locator("input[name=hours]")).to_have_count(0)

@@ -6,8 +6,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
+from unicodedata import combining, east_asian_width
 
 from thunderdl.cli.grammar import Typed
 from thunderdl.cli.queueing import table_of
@@ -54,7 +57,20 @@ class Picture:
             (task for task in self.tasks.values() if task["state"] in _ENDED), key=lambda task: task["ended_at"] or 0
         )
         lines = [_head(self.stat), *table_of([*ended[-_SHOWN_ENDED:], *running, *waiting])]
-        return [line[: width - 1] for line in lines[: height - 1]]
+        return [_cut(line, width - 1) for line in lines[: height - 1]]
+
+
+def _cut(line: str, cells: int) -> str:
+    """The line within ``cells`` of the terminal, of which East Asian characters take two: a line that wrapped would
+    push the others out of place. rich, which measures better, costs 45 ms at the start."""
+    ends = list(accumulate(map(_cells, line)))
+    if not ends or ends[-1] <= cells:
+        return line
+    return line[: bisect_right(ends, cells - 1)] + "…"
+
+
+def _cells(character: str) -> int:
+    return 0 if combining(character) else 2 if east_asian_width(character) in "WF" else 1
 
 
 def _head(stat: dict[str, Any]) -> str:

@@ -108,14 +108,20 @@ def _gauge(task: Progress, width: int, *, blocks: bool) -> Text:
     share = Text.assemble((f"{percent(task.done_bytes, task.size_bytes):>5} ", "bold"))
     numbers = Text.assemble(
         (f"  {size(task.done_bytes):>8}{of}", ""),
-        (f"  {rate(task.rate_bytes_per_s):>10}", "cyan"),
-        (f"  {clock(task.eta_s):>7}", "green"),
+        *_pace(task, blocks=blocks),
     )
     room = width - share.cell_len - numbers.cell_len
     if room < 8:
         return _clipped(share + numbers, width)
     bar = _bar(_fraction(task), room, _hue(task.status), blocks=blocks)
     return share + bar + numbers
+
+
+def _pace(task: Progress, *, blocks: bool) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Rate and time left; of one that is whole and shared what peers get, marked, and no time: nothing is left."""
+    if task.status is Status.SHARING:
+        return (f" {'↑' if blocks else '^'}{rate(task.upload_rate_bytes_per_s):>10}", "cyan"), (" " * 9, "")
+    return (f"  {rate(task.rate_bytes_per_s):>10}", "cyan"), (f"  {clock(task.eta_s):>7}", "green")
 
 
 def _many(frame: Frame, width: int, height: int, *, blocks: bool) -> Iterator[Text]:
@@ -138,8 +144,7 @@ def _task_line(task: Progress, width: int, *, blocks: bool) -> Text:
     numbers = Text.assemble(
         (f"  {percent(task.done_bytes, task.size_bytes):>5}", "bold"),
         f"  {size(task.done_bytes if task.size_bytes is None else task.size_bytes):>8}",
-        (f"  {rate(task.rate_bytes_per_s):>10}", "cyan"),
-        (f"  {clock(task.eta_s):>7}", "green"),
+        *_pace(task, blocks=blocks),
     )
     room = max(width - numbers.cell_len, 4)
     name_width = room * 3 // 5 if room >= 20 else room
@@ -217,7 +222,9 @@ def _source_numbers(
 def _said(source: SourceProgress) -> Text:
     """Lanes of a source at work, and what is spoken there where it is not the web's; else its state and the reason."""
     state = "" if source.state is SourceState.ACTIVE else source.state.value
-    said = ": ".join(part for part in (state, printable(source.note)) if part)
+    # The line names the source already, and what the room is short of is the reason.
+    note = printable(source.note).removeprefix(f"{shown_url(source.url)}: ")
+    said = ": ".join(part for part in (state, note) if part)
     spoken = "" if source.kind in (SourceKind.HTTP, SourceKind.PEERS) else f" {source.kind.value}"
     return Text(said, _STATE[source.state]) if said else Text(f"×{source.lanes}{spoken}", "dim")
 

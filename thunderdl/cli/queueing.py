@@ -141,7 +141,9 @@ def _wanted(daemon: Daemon, typed: Typed) -> Iterator[Task]:
 
 
 def table_of(tasks: Sequence[Task]) -> Iterator[str]:
-    """A line a task, aligned: gid, state, share, size, rate, time left, name; what is wrong below it."""
+    """A line a task, aligned: gid, state, share, size, rate, time left, name; what is wrong, or awaited, below it: of
+    many in a row that wait for the same thing below the first."""
+    awaited = ""
     for task in tasks:
         whole = task["size_bytes"]
         share = percent(task["done_bytes"], whole) if task["done_bytes"] or whole else ""
@@ -153,5 +155,7 @@ def table_of(tasks: Sequence[Task]) -> Iterator[str]:
             f"{task['gid']}  {task['state']:<9}  {share:>5}  {known:>8}  {speed:>10}  {left:>8}  "
             f"{printable(task['name'])}"
         )
-        if told := (task["error"] or {}).get("message") or (task["why"] if task["state"] != "waiting" else ""):
+        told = (task["error"] or {}).get("message") or task["why"]
+        before, awaited = awaited, told if task["state"] == "waiting" else ""
+        if told and told != before:
             yield f"{'':18}{printable(told)}"

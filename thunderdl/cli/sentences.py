@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from thunderdl.cli import exit_codes
-from thunderdl.errors import DownloadFailed, InternalError, ThunderdlError, printable, shown_url
+from thunderdl.errors import DownloadFailed, InternalError, ThunderdlError, printable, shown_path, shown_url
 from thunderdl.model import Result, SourceKind, Status
 from thunderdl.quantities import duration, rate, size
 
 
 def outcome(result: Result) -> str:
     """One line: ``saved PATH  256 MiB in 3.2 s (80 MiB/s), verified sha256``."""
-    path = printable(result.path or "")
+    path = shown_path(result.path or "")
     match result.status:
         case Status.COMPLETE if result.error is None:
             return f"saved {path}  {_measures(result)}"
@@ -64,7 +64,7 @@ def json_line(result: Result) -> str:
     error = result.error
     return json.dumps(
         {
-            "path": result.path,
+            "path": result.path and result.path.removeprefix("./"),
             "bytes": result.bytes,
             "seconds": round(result.seconds, 3),
             "status": result.status.value,

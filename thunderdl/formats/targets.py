@@ -61,7 +61,7 @@ def _check_scheme(url: str) -> None:
         raise InvalidUrl(url, f"it has no scheme; write {f'https://{url[:200]}'!r}")
     match = _SCHEME.match(url)
     if match is None:
-        raise InvalidUrl(url, "it must begin with https:// or http://")
+        raise InvalidUrl(url, "it must begin with https://, http://, ftp://, sftp:// or magnet:?")
     scheme = match[1].lower()
     if scheme in LOCAL_SCHEMES:
         return

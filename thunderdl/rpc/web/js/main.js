@@ -128,7 +128,19 @@ function show() {
   shell.main.replaceChildren(view.element);
   view.begin?.();
   scrollTo(0, inQueue(route) ? (scrolled.get(route) ?? 0) : 0);
-  if (before && before !== route) shell.main.focus({ preventScroll: true });
+  if (!before || before === route) return;
+  shell.main.focus({ preventScroll: true });
+  focusRowOf(before);
+}
+
+/** Back from a task its row has the focus: who walks by keys goes on from there, not from the top. */
+function focusRowOf(path) {
+  if (!/^\/task\/[0-9a-f]{16}$/.test(path)) return;
+  // Lists fill their rows with the next frame.
+  requestAnimationFrame(() => requestAnimationFrame(() => {
+    const row = shell?.main.querySelector(`.row-name[href="#${path}"]`)?.closest("li");
+    if (row && document.activeElement === shell.main) row.focus({ preventScroll: true });
+  }));
 }
 
 addEventListener("hashchange", () => {

@@ -8,7 +8,8 @@ import { setTheme, theme } from "./looks.js";
 import { showHelp } from "./keys.js";
 import { say } from "./toast.js";
 
-const KNOWN = ["dir", "categories", "active", "limit", "upload_limit", "task_limit", "ratio", "roots", "schedule"];
+// `hours` are rows of the schedule.
+const KNOWN = ["dir", "categories", "active", "limit", "upload_limit", "task_limit", "ratio", "roots", "schedule", "hours"];
 
 export class SettingsView {
   constructor(context) {
@@ -62,7 +63,7 @@ export class SettingsView {
         field(t("active_most"), inputs.active), field(t("limit_down"), inputs.limit), field(t("limit_up"), inputs.upload_limit),
         field(t("limit_each"), inputs.task_limit), field(t("share_until"), inputs.ratio), others.map((key) => field(plain(key, 60), inputs[key]))),
         h("small", { class: "dim" }, t("limit_hint"))),
-      h("section", { class: "panel" }, h("h2", {}, t("schedule")), this.schedule.element),
+      h("section", { class: "panel" }, h("h2", {}, t("schedule")), this.schedule.element, h("small", { class: "dim" }, t("schedule_hint"))),
       this.refusal = h("p", { class: "refusal", role: "alert" }),
       h("div", { class: "settings-foot" }, h("button", { class: "primary" }, t("save"))));
   }

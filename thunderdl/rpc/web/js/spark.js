@@ -67,10 +67,13 @@ export class Spark {
     pen.fillStyle = fill;
     pen.fill();
     if (this.plain) return;
-    this.#line(pen, seen, x, (sample) => y(sample.up));
-    pen.strokeStyle = colour("--up");
-    pen.lineWidth = 1.5;
-    pen.stroke();
+    // A line along the ground would look like a border that somebody forgot.
+    if (seen.some((sample) => sample.up > 0)) {
+      this.#line(pen, seen, x, (sample) => y(sample.up));
+      pen.strokeStyle = colour("--up");
+      pen.lineWidth = 1.5;
+      pen.stroke();
+    }
     if (this.limit && this.limit < this.top) this.#limitLine(pen, width, y(this.limit), colour("--dim"));
   }
 

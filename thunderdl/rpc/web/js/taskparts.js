@@ -74,6 +74,13 @@ export function factsList() {
   return { element, show };
 }
 
+// Options that have a word of their own; the others are called as the command line calls them.
+const OPTION_WORDS = { out: "name", checksum: "checksum", task_limit: "task_limit", peers: "peers", dir: "folder" };
+
+function optionWord(name) {
+  return Object.hasOwn(OPTION_WORDS, name) ? t(OPTION_WORDS[name]) : plain(name, 40);
+}
+
 function factsOf(task) {
   const facts = [];
   const put = (key, value, mono = false) => { if (value) facts.push([t(key), value, mono]); };
@@ -90,6 +97,6 @@ function factsOf(task) {
   if (task.wasted_bytes) put("wasted", size(task.wasted_bytes));
   put("info_hash", task.info_hash ? plain(task.info_hash, 80) : "", true);
   put("gid", task.gid, true);
-  const options = Object.entries(task.options ?? {}).map(([name, value]) => [plain(name, 40), plain(value, 200), true]);
+  const options = Object.entries(task.options ?? {}).map(([name, value]) => [optionWord(name), plain(value, 200), true]);
   return [...facts, ...options];
 }

@@ -186,6 +186,7 @@ export default {
   limit_hint: "500K, 2.5M, or by the clock: 08:00-18:00=1M",
   share_until: "Share until ratio",
   schedule: "By the clock",
+  schedule_hint: "Days, from, to, and what holds then: a limit, as 1M, or pause",
   days: "Days",
   from: "From",
   to: "To",

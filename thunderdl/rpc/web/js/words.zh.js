@@ -186,6 +186,7 @@ export default {
   limit_hint: "500K、2.5M，或按时段：08:00-18:00=1M",
   share_until: "分享率上限",
   schedule: "按时段",
+  schedule_hint: "星期、开始、结束，以及此时段的规则：限速（如 1M）或 pause（暂停）",
   days: "日期",
   from: "从",
   to: "到",
