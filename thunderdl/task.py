@@ -63,7 +63,7 @@ class Request:
     size_bytes: int | None = None
     renewed_url: str | None = None
     on_commit: Callable[[int], None] | None = None
-    on_settled: Callable[[], None] = lambda: None
+    on_settled: Callable[[], None] | None = None
     whole: Whole | None = None
 
     def __post_init__(self) -> None:
@@ -369,7 +369,7 @@ class Task:
                 download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
         download.said_bytes = request.size_bytes
-        download.on_commit, download.on_settled = request.on_commit, request.on_settled
+        download.on_commit, download.on_settled = request.on_commit, request.on_settled or download.on_settled
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:
