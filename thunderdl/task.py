@@ -47,8 +47,9 @@ class Request:
     URL has expired since it was begun, another link of the same file; ``renewed_url``: the one that an earlier run had
     got in its place, which gets nothing of what is for ``url`` unless both are of one server. ``size_bytes``: how long
     it is, where that is known: who has a file of another length is not used. ``on_commit``: called in a thread with the
-    finished file open, right before it gets its final name. ``whole``: an earlier run of the program has brought all of
-    it, and was sharing it (:meth:`Task.whole`): it goes on with that, and fetches nothing.
+    finished file open, right before it gets its final name. ``on_settled``: called once its part is there.
+    ``whole``: an earlier run of the program has brought all of it, and was sharing it (:meth:`Task.whole`): it goes on
+    with that, and fetches nothing.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -62,6 +63,7 @@ class Request:
     size_bytes: int | None = None
     renewed_url: str | None = None
     on_commit: Callable[[int], None] | None = None
+    on_settled: Callable[[], None] | None = None
     whole: Whole | None = None
 
     def __post_init__(self) -> None:
@@ -370,7 +372,7 @@ class Task:
                 download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
         download.said_bytes = request.size_bytes
-        download.on_commit = request.on_commit
+        download.on_commit, download.on_settled = request.on_commit, request.on_settled or download.on_settled
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:

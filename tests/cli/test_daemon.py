@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -72,7 +73,12 @@ def test_it_ends_with_an_open_stream_and_says_no_secret(tmp_path: Path) -> None:
         stream.close()
 
 
-def test_a_terminal_is_shown_a_link_that_logs_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("chosen", ["", "/50%41#x"])
+def test_a_terminal_is_shown_a_link_that_logs_in(tmp_path: Path, chosen: str) -> None:
+    if chosen:
+        (tmp_path / "state").mkdir()
+        (tmp_path / "state" / "secret").write_text(chosen)
+        (tmp_path / "state" / "secret").chmod(0o600)
     ours, theirs = pty.openpty()
     with subprocess.Popen(command(tmp_path), stdout=theirs, stderr=subprocess.PIPE) as process:
         try:
@@ -84,7 +90,9 @@ def test_a_terminal_is_shown_a_link_that_logs_in(tmp_path: Path) -> None:
             process.kill()
             os.close(ours)
     secret = (tmp_path / "state" / "secret").read_text().strip()
-    assert re.fullmatch(rf"thunderdl listens at http://127\.0\.0\.1:\d+/#{re.escape(secret)}", line.decode().strip())
+    assert re.fullmatch(
+        rf"thunderdl listens at http://127\.0\.0\.1:\d+/#{re.escape(quote(secret, safe=''))}", line.decode().strip()
+    )
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

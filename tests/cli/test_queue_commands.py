@@ -151,6 +151,18 @@ def test_a_list_and_documents_of_this_machine_go_there(ground: Ground, say: obje
         good(say, "remove", gid(line))
 
 
+def test_a_list_that_names_nothing_is_told(ground: Ground, say: object, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("# nothing\n\n")
+    told = say("add", "-i", str(tmp_path / "empty"))  # type: ignore[operator]
+    assert told == (0, "", f"{tmp_path}/empty names nothing to download.\n")
+
+
+def test_a_bad_list_refuses_what_stands_beside_it_too(ground: Ground, say: object, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_text("http://\n")
+    bad(say, "add", ground.url("/slow"), "--paused", "-i", str(tmp_path / "bad"))
+    assert good(say, "list") == ""
+
+
 def test_get_hands_over_to_the_folder_where_it_would_have_saved(ground: Ground, say: object) -> None:
     (ground.folder / "root").mkdir(exist_ok=True)
     os.chdir(ground.folder / "root")

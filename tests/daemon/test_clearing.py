@@ -65,6 +65,21 @@ def test_a_part_goes_with_a_task_that_waits_after_a_kill(tmp_path: Path, half: s
     assert os.listdir(tmp_path / "out") == []
 
 
+def test_what_it_is_called_is_written_down_as_soon_as_its_part_is_there(
+    tmp_path: Path, half: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thunderdl.daemon.queue.TICK_S", 60.0)
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            job = await begun(queue, half)
+            await queue.store.save([])
+            (kept,) = await queue.store.open_jobs()
+            assert (kept.gid, kept.outcome and kept.outcome.name) == (job.gid, "half")
+
+    asyncio.run(run())
+
+
 def test_a_part_goes_with_a_task_whose_server_is_gone_when_it_goes_on(
     tmp_path: Path, server: LoopbackServer, half: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from tests.daemon.runs import hold, running
 from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.daemon.queue import Queue
+from thunderdl.errors import DiskFull
 from thunderdl.model import Whole
 
 
@@ -78,3 +80,18 @@ def test_those_that_a_damaged_database_may_name_are_kept(tmp_path: Path) -> None
     documents = os.listdir(tmp_path / "state" / "documents")
     asyncio.run(once())
     assert os.listdir(tmp_path / "state" / "documents") == documents
+
+
+def test_on_a_full_disk_one_is_to_be_added_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "")
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            monkeypatch.setattr(os, "write", full)
+            with pytest.raises(DiskFull) as caught:
+                await queue.store.keep(b"d", ".torrent")
+            monkeypatch.undo()
+            assert caught.value.advice == "free some space, then add it again"
+
+    asyncio.run(run())

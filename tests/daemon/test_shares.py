@@ -14,12 +14,12 @@ from tests.daemon.runs import LIMIT_S, ended, hold, rules_of, running, until
 from tests.engine.test_collections import FILES, SIZE, Scene, scene_of
 from tests.engine.test_seeding import free_port
 from tests.servers.leecher import Leecher, leecher
-from tests.servers.torrents import tree_of
+from tests.servers.torrents import metainfo, tree_of, write_tree
 from thunderdl.daemon import shares
 from thunderdl.daemon.clearing import remove_with_files
 from thunderdl.daemon.events import What
 from thunderdl.daemon.jobs import Job, State, Wish
-from thunderdl.daemon.queue import Queue
+from thunderdl.daemon.queue import NotNow, Queue
 from thunderdl.engine import sharing_back
 from thunderdl.errors import StorageError
 from thunderdl.sources.swarm.torrent import load
@@ -415,3 +415,27 @@ def test_it_may_be_stopped_before_it_is_shared_again(tmp_path: Path, scene: Scen
             assert queue.counts() == (0, 0, 0)
 
     asyncio.run(after())
+
+
+def test_a_folder_whose_torrent_is_gone_is_told_to_be_removed_by_hand(tmp_path: Path, scene: Scene) -> None:
+    async def remove(queue: Queue, job: Job) -> None:
+        shutil.rmtree(tmp_path / "state" / "documents")
+        with pytest.raises(NotNow, match="remove it by hand"):
+            await remove_with_files(queue, job)
+        assert queue.active() == [job]
+
+    first_run(tmp_path, scene, remove)
+    assert tree_of(tmp_path / "out") == FILES
+
+
+def test_a_single_file_goes_although_its_torrent_is_gone(tmp_path: Path) -> None:
+    origin = tmp_path / "origin"
+    write_tree(origin, {"alone.bin": b"a" * 200_000})
+    scene = Scene("", metainfo(origin / "alone.bin"), origin, tmp_path / "target")
+
+    async def remove(queue: Queue, job: Job) -> None:
+        shutil.rmtree(tmp_path / "state" / "documents")
+        await remove_with_files(queue, job)
+
+    first_run(tmp_path, scene, remove)
+    assert tree_of(tmp_path / "out") == {}

@@ -179,3 +179,15 @@ def test_a_daemon_that_was_killed_comes_back_to_the_page(
         # Before the daemon goes: a page that loses its daemon complains.
         page.goto("about:blank")
         daemon.stop()
+
+
+@pytest.mark.parametrize(("secret", "fragment"), [("/50%41#x", "%2F50%2541%23x"), ("100%", "100%")])
+def test_a_secret_of_any_characters_logs_in(
+    start_real: StartReal, open_page: OpenPage, tmp_path: Path, secret: str, fragment: str
+) -> None:
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "secret").write_text(secret)
+    (tmp_path / "state" / "secret").chmod(0o600)
+    page = open_page(start_real(), f"#{fragment}", login=False)
+    expect(page.locator(".bar")).to_be_visible()
+    assert page.evaluate("location.hash") == ""

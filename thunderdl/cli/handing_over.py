@@ -31,11 +31,13 @@ def add(typed: Typed) -> int:
         raise UsageError("--mirror belongs to one file, but there are several; give one URL.")
     like = _like(typed)
     targets = [checked_target(url) for url in urls]
+    # Read before anything is queued: what it refuses refuses all.
+    listed = list(_listed(list_path, like)) if list_path is not None else []
     with daemon_of(typed) as daemon:
         told = _documents(daemon, [each for each in targets if _is_local(each)], mirrors, like)
         told += added(daemon, [{"urls": [each, *mirrors], **like} for each in targets if not _is_local(each)])
-        if list_path is not None:
-            told += added(daemon, list(_listed(list_path, like)))
+        if listed:
+            told += added(daemon, listed)
     _tell(typed, told)
     return 0
 
@@ -132,9 +134,13 @@ def _listed(list_path: str, like: Mapping[str, Any]) -> Iterator[Task]:
         raise error
 
     name, opened = open_list(list_path)
+    is_empty = True
     with opened as lines:
         for entry in entries(lines, name, refuse):
+            is_empty = False
             yield {"urls": [entry.url, *entry.mirrors], **like}
+    if is_empty:
+        write_line(sys.stderr, f"{name} names nothing to download.")
 
 
 def _tell(typed: Typed, told: Sequence[Task]) -> None:

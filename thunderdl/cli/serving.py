@@ -169,7 +169,10 @@ def _say(serving: Serving, sockets: Sequence[socket], secret: str) -> None:
         return
     place = next(filter(None, map(place_of, sockets)), None)
     if place is not None:
-        fragment = f"#{secret}" if sys.stdout.isatty() else ""
+        from urllib.parse import quote
+
+        # As the page reads it: what begins with a slash is a route there.
+        fragment = f"#{quote(secret, safe='')}" if sys.stdout.isatty() else ""
         write_line(sys.stdout, f"thunderdl listens at http://{_called(place)}/{fragment}")
 
 

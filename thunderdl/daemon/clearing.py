@@ -19,7 +19,7 @@ from thunderdl.daemon.jobs import Job, State
 from thunderdl.daemon.places import folder_of, inside
 from thunderdl.daemon.queue import MOST_ENDED, NotNow, Queue
 from thunderdl.engine.offers import METALINK_PREFIX
-from thunderdl.errors import JournalUnusable, StorageError, UsageError, printable, without_userinfo
+from thunderdl.errors import JournalUnusable, StorageError, ThunderdlError, UsageError, printable, without_userinfo
 from thunderdl.formats.links import is_magnet
 from thunderdl.storage.files import journal_path, lock, part_path, storage_fault
 from thunderdl.storage.journal import read_header
@@ -146,9 +146,14 @@ def _is_at(queue: Queue, other: Job, path: str) -> bool:
 async def _listed(queue: Queue, job: Job, folder: str) -> Sequence[str]:
     """The files of a folder, by the torrent that is kept of it."""
     document = job.whole.torrent if job.whole is not None else job.wish.url
+    not_kept = NotNow(f"{printable(folder)} is a folder whose list of files is not kept; remove it by hand.")
     if not queue.store.is_document(document):
-        raise NotNow(f"{printable(folder)} is a folder whose list of files is not kept; remove it by hand.")
-    torrent = await queue.client.torrent(document)
+        raise not_kept
+    try:
+        torrent = await queue.client.torrent(document)
+    except ThunderdlError:
+        # Somebody has removed or damaged it.
+        raise not_kept from None
     return [os.path.join(folder, file.path.partition("/")[2] or file.path) for file in torrent.files]
 
 

@@ -1,28 +1,20 @@
-"""What the tasks that run are called, written down once it is known: after kill -9 their parts are found by it."""
+"""What a task that runs is called, written down once it is settled: after kill -9 its part is found by it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from thunderdl.daemon.jobs import Job, how_far
 from thunderdl.daemon.store import Store
-from thunderdl.task import Task
+from thunderdl.model import Progress
 
 
-class Names:
-    """Of each run one look more where its name is not known yet, none afterwards."""
+def naming(job: Job, seen: Callable[[Job], Progress | None], store: Store) -> Callable[[], None]:
+    """What writes it down; ``seen``: how far it has come, None where it does not run any more."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._named: set[Task] = set()
+    def name() -> None:
+        if (progress := seen(job)) is not None:
+            job.outcome = how_far(progress)
+            store.save_soon([job])
 
-    def keep(self, running: Mapping[Job, Task]) -> None:
-        """Write down those that became known since the last time."""
-        self._named.intersection_update(running.values())
-        fresh = list[Job]()
-        for job, task in running.items():
-            if task not in self._named and (seen := task.progress()).path is not None:
-                job.outcome = how_far(seen)
-                self._named.add(task)
-                fresh.append(job)
-        self._store.save_soon(fresh)
+    return name

@@ -23,7 +23,7 @@ from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, of_whole, outcome_of, state_of
 from thunderdl.daemon.line import Line, Whence, place_of
-from thunderdl.daemon.names import Names
+from thunderdl.daemon.names import naming
 from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
 from thunderdl.daemon.shares import Shares
@@ -75,7 +75,6 @@ class Queue:
         self._line = Line()
         self._running: dict[Job, Task] = {}
         self._shares = Shares(self.store)
-        self._names = Names(self.store)
         self._ended: dict[str, Job] = {}
         self._is_closing = False
         self._changing_rules = asyncio.Lock()
@@ -406,7 +405,10 @@ class Queue:
 
     def _request(self, job: Job, options: Options) -> Request:
         first, *others = job.wish.urls
-        return Request(first, tuple(others), options, on_commit=claiming(job, options.dir, self.store), whole=job.whole)
+        return Request(
+            first, tuple(others), options, whole=job.whole,
+            on_commit=claiming(job, options.dir, self.store), on_settled=naming(job, self.progress, self.store),
+        )  # fmt: skip
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""
@@ -471,7 +473,6 @@ class Queue:
                     self._shares.add(job)
                     self.events.publish(What.SHARED, job)
             await self._shares.keep(self._running)
-            self._names.keep(self._running)
             if not self.rules.runs_at(second_of_week()):
                 for job in [job for job in self._running if job not in self._shares]:
                     if job.leaving is None:

@@ -20,7 +20,7 @@ from thunderdl.daemon.database import Database, Statement
 from thunderdl.daemon.jobs import Job, State, Text
 from thunderdl.errors import StorageError, TargetLocked, printable
 from thunderdl.options import Exists
-from thunderdl.storage.files import ensure_folder, lock, storage_fault, sync_folder, write_small
+from thunderdl.storage.files import AGAIN, ensure_folder, lock, storage_fault, sync_folder, write_small
 
 # Fails where the gid is there already, be it one of long ago that nobody has at hand; to ask before each add would cost
 # those with gids of our own, too.
@@ -261,7 +261,12 @@ def _remove_each(paths: Iterable[str]) -> None:
 
 
 def _put(path: str, data: bytes) -> None:
-    # Torrents of private trackers hold the keys of who may fetch them.
-    _make_private(os.path.dirname(path))
-    write_small(path, data, Exists.OVERWRITE)
-    sync_folder(os.path.dirname(path))
+    try:
+        # Torrents of private trackers hold the keys of who may fetch them.
+        _make_private(os.path.dirname(path))
+        write_small(path, data, Exists.OVERWRITE)
+        sync_folder(os.path.dirname(path))
+    except StorageError as error:
+        # Nothing of it is kept, and no task goes on from there.
+        advice = error.advice.replace(AGAIN, "then add it again").replace("--dir", "--state")
+        raise type(error)(error.path, error.reason, advice) from None

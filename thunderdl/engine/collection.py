@@ -102,6 +102,7 @@ class Collection(Ranged):
             await on_disk(check_parents, target.path, [_below(file.path) for file in self._files])
         folder = self._folder = await self._session.opened(PartFolder.close, self._opened, target.path)
         self._download.target = Target(folder.target)
+        self._download.on_settled()
         await self._begin(folder)
         await self._until_here()
         return await self._finish(folder)

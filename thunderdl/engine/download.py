@@ -73,8 +73,7 @@ class Download:
         self.settle_proof()
         if offer is not None:
             self._take_offer(offer)
-        self.url = url or self.candidates.origin.url
-        self.torrent = torrent
+        self.url, self.torrent = url or self.candidates.origin.url, torrent
         # What the first answer's header fields said.
         self.stated: Offer | None = None
         # Whose signature is wanted.
@@ -87,14 +86,15 @@ class Download:
         self.said_bytes: int | None = None
         # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
         self.on_commit: Callable[[int], None] | None = None
+        # Called once its part is there under the name of its target.
+        self.on_settled: Callable[[], None] = lambda: None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there: who stops it then comes too late.
         self.saved_path: str | None = None
         self.verified: tuple[str, ...] = ()
-        self.version = Version()
+        self.version, self.single_bytes = Version(), 0
         self.content_key: ContentKey | None = None
-        self.single_bytes = 0
         # The map that was last shown, and what of.
         self.map_made: tuple[RangeSet, bytes] | None = None
         self.started = time.monotonic()

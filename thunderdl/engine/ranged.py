@@ -291,6 +291,7 @@ class Ranged:
         )  # fmt: skip
         ledger = self.ledger = await session.opened(self._let_go, named)
         self._download.target = Target(ledger.part.target)
+        self._download.on_settled()
         ledger.on_fault, ledger.on_verified = self._fault, self._look
         return ledger
 

@@ -42,15 +42,15 @@ _NO_LOCKS_HERE = frozenset((errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.
 _NO_LINKS_HERE = frozenset((errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EACCES))
 _NO_FOLDER_SYNC = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EACCES, errno.EBADF))
 
-_AGAIN = "then run the same command again, it goes on from here"
+AGAIN = "then run the same command again, it goes on from here"
 _REASONS: dict[int, tuple[str, str]] = {
-    errno.ENOSPC: ("the disk is full", f"free some space, {_AGAIN}"),
-    errno.EDQUOT: ("your disk quota is used up", f"free some space, {_AGAIN}"),
+    errno.ENOSPC: ("the disk is full", f"free some space, {AGAIN}"),
+    errno.EDQUOT: ("your disk quota is used up", f"free some space, {AGAIN}"),
     errno.EACCES: ("permission denied", "choose a folder that you may write to with --dir"),
     errno.EPERM: ("the system does not permit it", "choose another folder with --dir"),
     errno.EROFS: ("the file system is read-only", "choose another folder with --dir"),
     errno.ENAMETOOLONG: ("the name is too long for this file system", "choose a shorter one with --out"),
-    errno.EIO: ("the disk reports an error", f"check the disk and the system's log, {_AGAIN}"),
+    errno.EIO: ("the disk reports an error", f"check the disk and the system's log, {AGAIN}"),
     errno.EMFILE: ("too many open files", "raise the limit with ulimit -n, or lower --jobs or --connections"),
     errno.ENFILE: ("the system has too many open files", "close some programs or lower --jobs"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "choose another folder with --dir"),
@@ -60,8 +60,8 @@ _REASONS: dict[int, tuple[str, str]] = {
     errno.ENOENT: ("the file or its folder is gone", "run the same command again"),
     errno.EEXIST: ("the name is taken", "choose another name with --out"),
     errno.ENXIO: ("it is no regular file", "remove it, or choose another name with --out"),
-    errno.ENODEV: ("the disk is gone", f"connect it, {_AGAIN}"),
-    errno.ESTALE: ("the network folder has lost the file", f"check the connection, {_AGAIN}"),
+    errno.ENODEV: ("the disk is gone", f"connect it, {AGAIN}"),
+    errno.ESTALE: ("the network folder has lost the file", f"check the connection, {AGAIN}"),
     errno.ETXTBSY: ("it is a program that is running", "stop it, or choose another name with --out"),
     errno.EBUSY: ("it is in use", "choose another name with --out"),
     errno.ENOMEM: ("the system is out of memory", "close some programs or lower --jobs"),

@@ -50,10 +50,15 @@ context.stream = stream;
 
 /** A fragment that is no route is the secret: used once, and gone from the address before anything else happens. */
 function secretOfAddress() {
-  const fragment = decodeURIComponent(location.hash.slice(1));
+  const fragment = location.hash.slice(1);
   if (!fragment || fragment.startsWith("/")) return "";
   history.replaceState(null, "", location.pathname + location.search);
-  return fragment;
+  try {
+    return decodeURIComponent(fragment);
+  } catch {
+    // A lone % in it: it was typed as it is.
+    return fragment;
+  }
 }
 
 async function start() {
