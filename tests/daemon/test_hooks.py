@@ -8,7 +8,6 @@ import gc
 import json
 import socket
 import sys
-import time
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +17,7 @@ import pytest
 
 from tests.daemon.runs import running as daemon
 from tests.daemon.runs import until
+from tests.stopwatch import Stopwatch
 from thunderdl.daemon import hooks as module
 from thunderdl.daemon.documents import wishes_of
 from thunderdl.daemon.events import Bus, What
@@ -191,9 +191,9 @@ def test_the_end_waits_for_no_webhook_that_does_not_answer(monkeypatch: pytest.M
                 accepted.append(deaf.accept()[0])
             return bool(accepted)
 
-        began = time.monotonic()
+        watch = Stopwatch()
         attended(Hooks(webhook=f"http://127.0.0.1:{deaf.getsockname()[1]}/"), What.COMPLETED, done=is_asked)
-        assert time.monotonic() - began < module.WEBHOOK_S / 2
+        assert watch.took_s < module.WEBHOOK_S / 2
         for each in accepted:
             each.close()
 

@@ -439,3 +439,22 @@ def test_a_single_file_goes_although_its_torrent_is_gone(tmp_path: Path) -> None
 
     first_run(tmp_path, scene, remove)
     assert tree_of(tmp_path / "out") == {}
+
+
+def test_files_of_the_folder_that_were_not_wanted_are_not_its(tmp_path: Path, scene: Scene) -> None:
+    """Another task of the same torrent may have put them there, or the user."""
+
+    async def remove(queue: Queue, job: Job) -> None:
+        (tmp_path / "out" / "Set" / "d").write_bytes(b"of somebody else")
+        await remove_with_files(queue, job)
+        assert tree_of(tmp_path / "out") == {"Set/d": b"of somebody else"}
+
+    async def run() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                link = await queue.store.keep(scene.metainfo, ".torrent")
+                (job,) = await queue.add([Wish(urls=(link,), options={"files": "*.bin"})])
+                await until(lambda: job.whole is not None)
+                await remove(queue, job)
+
+    asyncio.run(run())

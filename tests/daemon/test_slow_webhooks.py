@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from threading import Event, Thread
 
 import pytest
 
 from tests.daemon.test_hooks import attended
+from tests.stopwatch import Stopwatch
 from thunderdl.daemon import hooks as module
 from thunderdl.daemon.events import What
 from thunderdl.daemon.hooks import Hooks
@@ -30,11 +30,11 @@ def test_an_answer_that_drips_costs_a_note(monkeypatch: pytest.MonkeyPatch) -> N
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=drip, args=(listening,))
         thread.start()
-        began = time.monotonic()
+        watch = Stopwatch()
         try:
             (note,) = attended(Hooks(webhook=f"http://127.0.0.1:{listening.getsockname()[1]}/"), What.COMPLETED)
         finally:
             over.set()
             thread.join()
     assert "took too long" in note
-    assert time.monotonic() - began < 5
+    assert watch.took_s < 5

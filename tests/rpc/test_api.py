@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,15 @@ from tests.rpc.serving import Served, listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.daemon.database import Database
-from thunderdl.daemon.jobs import Job, Outcome, Wish
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish
 from thunderdl.daemon.queue import NotNow
 from thunderdl.engine.ledger import Ledger
 from thunderdl.errors import StorageError
+from thunderdl.model import Progress, Status
 from thunderdl.rpc.api.application import ROUTES
 from thunderdl.rpc.api.fields import Field
 from thunderdl.rpc.api.routes import Route
+from thunderdl.rpc.api.shapes import name_of
 from thunderdl.rpc.api.tasks import TASK_FIELDS
 from thunderdl.timetable import DAYS
 
@@ -742,3 +745,12 @@ def test_unknown_tasks_and_addresses(tmp_path: Path) -> None:
             assert (await served.client.get(path)).status_code == 404, path
 
     over(tmp_path, use)
+
+
+def test_before_its_place_is_known_a_document_is_called_by_its_own_name() -> None:
+    """Not by where the daemon keeps it."""
+    kept = "/state/documents/0123456789abcdef0123456789abcdef.torrent"
+    job = Job("0" * 16, Wish(urls=(kept,), name="big.iso"), State.ACTIVE)
+    begun = Progress(name=kept, status=Status.ACTIVE, size_bytes=None)
+    assert name_of(job, begun) == "big.iso"
+    assert name_of(job, replace(begun, name="saved.iso", path="/out/saved.iso")) == "saved.iso"

@@ -154,7 +154,11 @@ async def _listed(queue: Queue, job: Job, folder: str) -> Sequence[str]:
     except ThunderdlError:
         # Somebody has removed or damaged it.
         raise not_kept from None
-    return [os.path.join(folder, file.path.partition("/")[2] or file.path) for file in torrent.files]
+    from thunderdl.engine.collection import chosen_files
+
+    # Of the others somebody else may have put there what has their names: another task of the same torrent.
+    wanted = chosen_files(torrent, queue.rules.options_of(job.wish).files)
+    return [os.path.join(folder, file.path.partition("/")[2] or file.path) for file in wanted]
 
 
 def _remove(found: _Found, roots: Sequence[str]) -> None:

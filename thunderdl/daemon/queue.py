@@ -458,9 +458,8 @@ class Queue:
         job.state, job.outcome, job.ended_at, job.whole = state, outcome, self._clock(), None
         self._ended[job.gid] = job
         while len(self._ended) > MOST_ENDED:
-            oldest = next(iter(self._ended))
-            self._jobs.pop(oldest, None)
-            del self._ended[oldest]
+            oldest = self._ended.pop(next(iter(self._ended)))
+            self._jobs.pop(oldest.gid, None)
         told = {State.COMPLETE: What.COMPLETED, State.FAILED: What.FAILED, State.REMOVED: What.STOPPED}
         self.events.publish(told[state], job)
 
@@ -474,8 +473,8 @@ class Queue:
                     self.events.publish(What.SHARED, job)
             await self._shares.keep(self._running)
             if not self.rules.runs_at(second_of_week()):
-                for job in [job for job in self._running if job not in self._shares]:
-                    if job.leaving is None:
+                for job, task in list(self._running.items()):
+                    if job.leaving is None and job not in self._shares and not task.is_sharing:
                         self._leave(job, State.WAITING)
             self.store.save_soon()
             self._fill()

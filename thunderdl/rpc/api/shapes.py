@@ -167,8 +167,8 @@ def state_of(job: Job, progress: Progress | None) -> str:
 
 def name_of(job: Job, progress: Progress | None) -> str:
     """What to call it: its file's name where that is known, else what its link suggests."""
-    # Before it is known what it is called it is called by its link.
-    if progress is not None and progress.name and "://" not in progress.name:
+    # Before it is known what it is called it is called by its link, or by where its document lies.
+    if progress is not None and progress.path is not None and progress.name:
         return printable(progress.name)
     if job.outcome is not None and job.outcome.name:
         return printable(job.outcome.name)
