@@ -27,6 +27,7 @@ from thunderdl.errors import DiskFull, StorageError, TargetExists, TargetLocked
 from thunderdl.options import Exists
 from thunderdl.storage.marks import Mark
 from thunderdl.storage.paths import free_name
+from thunderdl.storage.writers import is_written_elsewhere, lock_owner
 
 JOURNAL_SUFFIX = ".journal"
 PART_SUFFIX = ".part"
@@ -408,6 +409,8 @@ def _narrow_mode(target: str, fd: int) -> None:
 
 
 def _open_part(path: str) -> int:
+    if not os.path.lexists(journal_path(path)) and is_written_elsewhere(path):
+        raise TargetLocked(path, "another program is writing it", "wait for it, or choose another name with --out")
     try:
         return os.open(path, _OPEN_FLAGS | os.O_CREAT, _MODE)
     except OSError as error:
@@ -482,15 +485,5 @@ def lock(path: str, fd: int) -> None:
 
 
 def _holder(fd: int) -> str:
-    """Who holds the lock, as far as /proc/locks tells (proc(5): Linux; nothing inside some containers)."""
-    found = os.fstat(fd)
-    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    try:
-        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
-            rows = [line.split() for line in locks]
-    except OSError:
-        rows = []
-    for row in rows:
-        if len(row) >= 6 and row[1] == "FLOCK" and row[5] == place and row[4].isdigit() and row[4] != "0":
-            return "this process" if int(row[4]) == os.getpid() else f"process {row[4]}"
-    return "another process"
+    owner = lock_owner(fd)
+    return "another process" if owner is None else "this process" if owner == os.getpid() else f"process {owner}"
