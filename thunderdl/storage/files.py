@@ -485,5 +485,7 @@ def lock(path: str, fd: int) -> None:
 
 
 def _holder(fd: int) -> str:
-    owner = lock_owner(fd)
+    owner = None
+    with contextlib.suppress(OSError):
+        owner = lock_owner(fd)
     return "another process" if owner is None else "this process" if owner == os.getpid() else f"process {owner}"

@@ -8,14 +8,12 @@ import signal
 
 
 def lock_owner(fd: int) -> int | None:
-    """The process that holds the lock of an open file (proc(5): /proc/locks shows nothing inside some containers)."""
+    """The process that holds the lock of an open file (proc(5): /proc/locks shows nothing inside some containers).
+    Raises OSError where the system tells of no locks."""
     found = os.fstat(fd)
     place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
-    try:
-        with open("/proc/locks", encoding="ascii", errors="replace") as locks:
-            rows = [line.split() for line in locks]
-    except OSError:
-        return None
+    with open("/proc/locks", encoding="ascii", errors="replace") as locks:
+        rows = [line.split() for line in locks]
     for row in rows:
         if len(row) >= 6 and row[1] == "FLOCK" and row[5] == place and row[4].isdigit() and row[4] != "0":
             return int(row[4])
@@ -31,12 +29,12 @@ def is_written_elsewhere(path: str) -> bool:
     if not hasattr(fcntl, "F_SETLEASE"):
         return False
     try:
+        if not os.lstat(path).st_size:
+            return False
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return False
     try:
-        if not os.fstat(fd).st_size:
-            return False
         # Whoever opens it in these microseconds waits for us, and we are told by a signal: one that is ignored, since
         # SIGIO ends a program.
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
