@@ -198,7 +198,9 @@ def test_a_whole_checksum_finds_several_culprits(tmp_path: Path, flipped: Sequen
         result = run(servers, tmp_path, checksum=sha256(CONTENT))
         assert content_of(result) == CONTENT
         crossed = sum(each.bytes + each.wasted_bytes for each in result.sources)
-        assert crossed <= 2.6 * SIZE, "once, what is compared, and the part of two of six"
+        # Once, what is compared, and the part of two of six; one byte alone is not in what is compared: where it came
+        # from a liar, each source's part is suspected in turn, and what replaces it may come from the other liar.
+        assert crossed <= (2.6 if len(flipped) > 1 else len(servers)) * SIZE
         named = {server for server in servers if told(result, server.url("/f"), "served wrong bytes")}
         assert named <= set(servers[1:3])
         if len(flipped) > 1:
