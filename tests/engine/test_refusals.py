@@ -71,9 +71,9 @@ def test_busy_is_waited_for_as_long_as_the_server_asks(
 
 
 def test_an_error_page_never_becomes_the_file_midway(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:
-    page = m.status(404, body=b"<h1>gone</h1>")
-    server.resources["/f"] = Resource(body=content * 4, behaviour=m.after(1, page))
-    result = fetch(server.url("/f"), tmp_path)
+    cut = m.first(1, m.reset_after(len(content)), m.status(404, body=b"<h1>gone</h1>"))
+    server.resources["/f"] = Resource(body=content * 4, behaviour=cut)
+    result = fetch(server.url("/f"), tmp_path, connections=1, retries=1)
     failed(result, NotFound, 3)
     assert names(tmp_path) == ["f.part", "f.part.journal"]
 

@@ -54,9 +54,11 @@ def test_credentials_of_the_url(tmp_path: Path, server: LoopbackServer, content:
 
 
 def test_the_journal_holds_no_credentials(tmp_path: Path, server: LoopbackServer, content: bytes) -> None:
-    server.resources["/f"] = Resource(body=content * 4, behaviour=m.after(1, m.status(404)))
+    cut = m.first(1, m.reset_after(len(content)), m.status(404))
+    server.resources["/f"] = Resource(body=content * 4, behaviour=cut)
     url = server.url("/f").replace("//", "//user:topsecret@")
-    result = fetch(url, tmp_path, headers=(("Authorization", "Bearer topsecret"),), checksum="md5=" + "0" * 32)
+    headers = (("Authorization", "Bearer topsecret"),)
+    result = fetch(url, tmp_path, connections=1, headers=headers, checksum="md5=" + "0" * 32)
     assert result.error is not None
     assert names(tmp_path) == ["f.part", "f.part.journal"]
     assert b"topsecret" not in (tmp_path / "f.part.journal").read_bytes()

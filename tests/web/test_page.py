@@ -313,7 +313,8 @@ def test_files_and_priority_are_changed(start_daemon: StartDaemon, open_page: Op
     page.get_by_label("making-of.mp4").check()
     page.get_by_role("button", name="Take these").click()
     expect(page.get_by_role("button", name="Take these")).to_be_hidden()
-    page.get_by_label("High").check(force=True)
+    with page.expect_response(lambda response: response.request.method == "PATCH"):
+        page.get_by_label("High").check(force=True)
     expect(page.get_by_label("High")).to_be_checked()
     gid = page.url.rsplit("/", 1)[-1]
     assert [entry["selected"] for entry in daemon.world.scripts[gid].files] == [True] * 5
