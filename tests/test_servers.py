@@ -25,7 +25,7 @@ from tests.servers.real import RealServer
 
 def get(server: LoopbackServer | RealServer, path: str = "/f", **headers: str) -> tuple[int, dict[str, str], bytes]:
     """One GET on a new connection; header names with _ for -."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
@@ -36,7 +36,7 @@ def get(server: LoopbackServer | RealServer, path: str = "/f", **headers: str) -
 
 def converse(server: LoopbackServer, text: str) -> bytes:
     """Everything that comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
         sock.sendall(text.encode())
         return b"".join(iter(lambda: sock.recv(65536), b""))
 
@@ -108,7 +108,7 @@ def test_fault_scripts(certificates: Certificates, content: bytes, *, secure: bo
         asked = "GET /f HTTP/1.1\r\nConnection: close\r\n\r\n"
         said = []
         for _ in range(4):
-            with socket.create_connection(("127.0.0.1", server.port), timeout=5) as plain:
+            with socket.create_connection(("127.0.0.1", server.port), timeout=30) as plain:
                 trust = certificates.client_context()
                 with trust.wrap_socket(plain, server_hostname="127.0.0.1") if secure else plain as sock:
                     sock.sendall(asked.encode())
@@ -205,7 +205,7 @@ def test_a_stall_ends_when_the_client_hangs_up(server: LoopbackServer) -> None:
 
 def test_reset_after_bytes_that_arrive(server: LoopbackServer, content: bytes) -> None:
     serve(server, content, m.reset_after(300_000))
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
         sock.sendall(b"GET /f HTTP/1.1\r\n\r\n")
         with sock.makefile("rb") as stream:
             while stream.readline() != b"\r\n":
@@ -248,7 +248,7 @@ def test_dies_at_an_exact_byte_and_comes_back(content: bytes) -> None:
 
 def test_refuse_keeps_open_connections(server: LoopbackServer) -> None:
     serve(server, b"hello")
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as connection:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)) as connection:
         for _ in range(2):
             connection.request("GET", "/f")
             assert connection.getresponse().read() == b"hello"
@@ -285,7 +285,7 @@ def test_certificates(
 ) -> None:
     trust = certificates.client_context()
     with LoopbackServer({"/f": Resource(body=b"hello")}, tls=kind(certificates).server_context()) as server:
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=5, context=trust)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=30, context=trust)
         with contextlib.closing(connection):
             if complaint is None:
                 connection.request("GET", "/f")

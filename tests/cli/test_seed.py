@@ -54,7 +54,7 @@ def test_the_ratio_is_reached(folder: Path) -> None:
         begun = json.loads(line(process))
         assert (begun["event"], begun["path"], begun["info_hash_v1"]) == ("seeding", "f.bin", "")
         other.finish(other.add(begun["magnet"], ("127.0.0.1", begun["port"])))
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
     ended = json.loads(rest.splitlines()[-1])
     assert (ended["event"], ended["why"], ended["size_bytes"]) == ("ended", "ratio", len(CONTENT))
@@ -71,7 +71,7 @@ def test_ctrl_c_ends_it_at_once(folder: Path, goal: tuple[str, ...], code: int) 
         assert line(process).strip() == made.magnet
         process.send_signal(signal.SIGINT)
         watch = Stopwatch()
-        rest, errors = process.communicate(timeout=20)
+        rest, errors = process.communicate(timeout=60)
         assert watch.took_s < 2
     assert process.returncode == code
     assert rest == "shared t.torrent  0 B (ratio 0.00), stopped\n"
@@ -82,7 +82,7 @@ def test_one_that_cannot_be_seeded_does_not_stop_the_others(folder: Path) -> Non
     create_torrent(str(folder / "f.bin"), str(folder / "t.torrent"))
     (folder / "g.bin").write_bytes(CONTENT[:-1])
     with seed(folder, "g.bin", "absent.torrent", "t.torrent", "--seed-time", "0.5") as process:
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     assert errors == "thunderdl: absent.torrent: No such file or directory.\n"
     assert out.count("the time is over") == 2
     assert process.returncode == 2
@@ -90,7 +90,7 @@ def test_one_that_cannot_be_seeded_does_not_stop_the_others(folder: Path) -> Non
 
 def test_what_is_named_twice_is_shared_once(folder: Path) -> None:
     with seed(folder, "f.bin", "f.bin", "--seed-time", "0.1") as process:
-        told, errors = process.communicate(timeout=20)
+        told, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert told.count("seeding f.bin") == told.count("shared f.bin") == 1
 
@@ -100,7 +100,7 @@ def test_the_same_bytes_twice_are_told_apart(folder: Path) -> None:
         assert process.stderr is not None
         error = process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        told, _ = process.communicate(timeout=20)
+        told, _ = process.communicate(timeout=60)
     assert process.returncode == 4
     assert error == "thunderdl: f.bin: its torrent is under way here already; name it once, or remove the other.\n"
     # Whichever of the two was first.

@@ -17,6 +17,7 @@ import pytest
 
 from tests.daemon.runs import running as daemon
 from tests.daemon.runs import until
+from tests.engine.runs import LIMIT_S
 from tests.stopwatch import Stopwatch
 from thunderdl.daemon import hooks as module
 from thunderdl.daemon.documents import wishes_of
@@ -46,7 +47,7 @@ def attended(hooks: Hooks, *what: What, notes: list[str] | None = None, done: ob
 
     async def run() -> None:
         bus = Bus()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(LIMIT_S):
             with bus.listening() as heard:
                 task = asyncio.create_task(hooks.attend(heard, notes))
                 for each in what:

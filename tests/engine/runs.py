@@ -66,16 +66,19 @@ async def cancelled_at(task: Task, reached: Callable[[Progress], bool]) -> Resul
     return await task.outcome()
 
 
-def shared_until(finished: Callable[[], object]) -> Callable[[Task], Awaitable[Result]]:
-    """A script for :func:`drive`: share until ``finished``, which blocks, returns.
+def shared_until(finished: Callable[[], object], sent_bytes: int) -> Callable[[Task], Awaitable[Result]]:
+    """A script for :func:`drive`: share until ``finished``, which blocks, returns and ``sent_bytes`` are told.
 
-    What is cut off at a ratio is not all at the other end: bytes count as soon as they are sent.
+    What is cut off at a ratio is not all at the other end: bytes count as soon as they are sent. What is all there is
+    not told at once: libtorrent counts each second. And who has it from us may have it all before we have looked.
     """
+
+    def is_told(progress: Progress) -> bool:
+        return progress.status is Status.SHARING and progress.uploaded_bytes >= sent_bytes
 
     async def script(task: Task) -> Result:
         await asyncio.to_thread(finished)
-        task.cancel()
-        return await task.outcome()
+        return await cancelled_at(task, is_told)
 
     return script
 

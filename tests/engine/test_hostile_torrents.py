@@ -16,7 +16,7 @@ from typing import Any, cast
 import libtorrent as lt
 import pytest
 
-from tests.engine.runs import check_result, check_sentence, names
+from tests.engine.runs import LIMIT_S, check_result, check_sentence, names
 from tests.servers.torrents import KINDS, content, metainfo, write_tree
 from tests.stopwatch import Stopwatch
 from thunderdl.cli.app import main
@@ -96,7 +96,7 @@ def test_the_command_lists_or_refuses_them_in_one_line(collected: Path, capsys: 
 
 async def start_all(torrents: list[Path], base: Path, look: Callable[[], None]) -> list[Result]:
     """Each in a folder of its own, all at once, with nobody to have it from; ``look`` while they run and after."""
-    async with asyncio.timeout(15), Client(Options(**ALONE)) as client:
+    async with asyncio.timeout(LIMIT_S), Client(Options(**ALONE)) as client:
         tasks = [client.add(str(path), dir=str(base / path.stem)) for path in torrents]
         await asyncio.sleep(START_S / 2)
         look()

@@ -22,7 +22,7 @@ def test_what_is_opened_for_a_cancelled_one_is_let_go_before_it_has_ended() -> N
 
     def work() -> str:
         began.set()
-        go_on.wait(10)
+        go_on.wait(30)
         return "opened"
 
     async def run() -> None:

@@ -91,7 +91,7 @@ def test_who_gives_up_as_it_is_served_gives_the_slot_on() -> None:
         pool.free_slot(A)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
-        await asyncio.wait_for(next_one, 1)
+        await asyncio.wait_for(next_one, 30)
 
     with_pool(script, per_host=1)
 

@@ -60,7 +60,7 @@ def test_pieces_of_a_mirror_are_shared_under_the_final_name(
     torrent: str, server: LoopbackServer, other: Leecher, tmp_path: Path, name: str
 ) -> None:
     handle = other.add(Path(torrent).read_bytes())
-    until = shared_until(lambda: other.finish(handle))
+    until = shared_until(lambda: other.finish(handle), len(CONTENT))
     result = shared(torrent, server, other, tmp_path / "ours", ratio=9.0, out=name, script=until)
     assert result.status is Status.COMPLETE
     assert result.path == str(tmp_path / "ours" / name)
@@ -119,7 +119,7 @@ def test_a_peer_that_came_while_downloading_goes_on_at_once(
     handle = other.add(Path(torrent).read_bytes(), ("127.0.0.1", port))
     # The leecher tries again each second; we are slow enough to be found.
     watch = Stopwatch()
-    until = shared_until(lambda: other.finish(handle))
+    until = shared_until(lambda: other.finish(handle), len(CONTENT))
     result = shared(
         torrent, server, other, tmp_path / "ours", ratio=9.0, port=port, peers=(), limit=1_000_000, script=until
     )  # fmt: skip

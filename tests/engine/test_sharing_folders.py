@@ -41,7 +41,7 @@ def test_a_folder_is_shared_under_its_final_name(tmp_path: Path, other: Leecher,
     (scene.target / "Set").mkdir()
     handle = other.add(scene.metainfo)
     with scene.seeding() as seed:
-        until = shared_until(lambda: other.finish(handle))
+        until = shared_until(lambda: other.finish(handle), SIZE)
         known = peers_of(seed.peer[1], other.port)
         result = drive(until, scene.torrent, scene.target, **known, ratio=9.0, exists=Exists.RENAME)
     assert result.status is Status.COMPLETE, result.error
@@ -60,7 +60,7 @@ def test_a_magnet_link_is_shared_with_the_hashes_that_came_with_the_pieces(
     with scene.seeding() as seed:
         # It knows us alone, and has the hashes from us.
         handle = other.add(link)
-        until = shared_until(lambda: other.finish(handle))
+        until = shared_until(lambda: other.finish(handle), SIZE)
         result = drive(until, link, scene.target, ratio=9.0, **peers_of(seed.peer[1], other.port))
     assert result.status is Status.COMPLETE, result.error
     assert result.uploaded_bytes >= SIZE

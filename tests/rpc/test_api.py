@@ -412,7 +412,7 @@ def test_files_go_that_a_thread_is_just_making(
 
     def slow(*args: object, **more: object) -> object:
         is_at_it.set()
-        goes_on.wait(10)
+        goes_on.wait(30)
         return make(*args, **more)
 
     monkeypatch.setattr(Ledger, step, slow)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.runs import ended
+from tests.engine.runs import LIMIT_S
 from tests.rpc.serving import listening, next_of, serving
 from tests.servers.loopback import LoopbackServer, Resource
 
@@ -50,7 +51,7 @@ def test_it_stops_at_once_with_open_streams(tmp_path: Path) -> None:
             await next_of(events, "snapshot")
             served.server.stop()
             # It is ended by the server, not cut off.
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(LIMIT_S):
                 assert {kind async for kind, _ in events} <= {"stat", "tasks"}
 
     asyncio.run(run())

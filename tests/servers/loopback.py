@@ -98,7 +98,7 @@ class LoopbackServer:
         with self._lock:
             return len(self._open)
 
-    def wait_for(self, claim: Callable[[LoopbackServer], bool], timeout_s: float = 5.0) -> None:
+    def wait_for(self, claim: Callable[[LoopbackServer], bool], timeout_s: float = 30.0) -> None:
         """Return as soon as the claim holds, looked at after each request, block and close; else AssertionError."""
         with self._idle:
             assert self._idle.wait_for(lambda: claim(self), timeout_s), "the server never got there"

@@ -16,7 +16,7 @@ from tests.web.scenes import SCENES
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Error, Page
 
-WAIT_MS = 8000
+WAIT_MS = 30_000
 # Under tests time goes faster than it does for people.
 TICK_S = 0.25
 

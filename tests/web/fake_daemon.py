@@ -103,7 +103,7 @@ class FakeDaemon:
         self._ready = ready
         self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
         self._thread.start()
-        assert ready.wait(10), "the fake server did not start"
+        assert ready.wait(30), "the fake server did not start"
 
     def stop(self) -> None:
         """The port is closed, every connection with it; the queue is kept."""

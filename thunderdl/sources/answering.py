@@ -68,7 +68,8 @@ def answer(facts: Facts, transfer: Transfer) -> ResponseHead:
         return _head(200, [*fields, *length])
     if start >= size:
         return _head(416, [*fields, ("content-range", f"bytes */{size}"), ("content-length", "0")])
-    end = min(transfer.end, size)
+    # Of a range that was lowered to nothing before it was answered, its first byte: a range of none cannot be written.
+    end = min(max(transfer.end, start + 1), size)
     part = [("content-range", f"bytes {start}-{end - 1}/{size}"), ("content-length", str(end - start))]
     return _head(206, [*fields, *part])
 

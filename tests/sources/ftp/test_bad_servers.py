@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, stopped_after
+from tests.engine.runs import LIMIT_S, SHORT_S, content_of, drive, failed, fetch, names, stopped_after
 from tests.servers.certificates import Certificates
 from tests.servers.fake_ftp import FakeFtp
 from tests.servers.proxy import ProxyServer
@@ -262,9 +262,18 @@ def test_a_full_server_is_asked_for_no_more(ftp: FakeFtp, tmp_path: Path, full: 
 def test_a_login_that_has_worked_is_not_wrong_but_one_too_many(ftp: FakeFtp, tmp_path: Path) -> None:
     """ProFTPD says 530 to both."""
     logins = itertools.count(1)
-    ftp.replies["PASS"] = lambda _: b"230 in" if next(logins) <= 2 else b"530 no"
-    ftp.files[b"f"], ftp.pause_s = CONTENT * 8, 0.002
-    result = fetch(ftp.url("f", "ann:x"), tmp_path, per_host=8)
+
+    def answer(_: bytes) -> bytes:
+        if next(logins) <= 2:
+            return b"230 in"
+        ftp.release.set()
+        return b"530 no"
+
+    ftp.replies["PASS"] = answer
+    # Those who are in wait until somebody else was refused.
+    ftp.files[b"f"], ftp.stall_after = CONTENT * 8, 1000
+    ftp.release.clear()
+    result = fetch(ftp.url("f", "ann:x"), tmp_path, per_host=8, timeout=LIMIT_S)
     assert content_of(result) == CONTENT * 8
     assert next(logins) > 3
     assert "password" not in "".join([*result.notes, *(source.note for source in result.sources)])

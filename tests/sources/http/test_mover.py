@@ -59,13 +59,13 @@ def test_what_is_ordered_during_a_hand_over_is_done_by_the_new_mover_and_in_orde
     gate, other = threading.Event(), Connection(connection.sock)
     first.attach(other)
     first.attach(connection)
-    Mover._order(other, lambda mover: cast(None, gate.wait(5)))
+    Mover._order(other, lambda mover: cast(None, gate.wait(30)))
     first.proceed(connection, transfer(), Body(0, 10, False), cast(Any, None), second)
     first.ask(connection, transfer())
     first.lower(connection, transfer(), 5)
     first.close(connection, Cancelled())
     gate.set()
-    assert over.wait(5)
+    assert over.wait(30)
     assert done == [("_proceed", second), ("_ask", second), ("_lower", second), ("_break", second)]
     assert connection in second.attached
     assert connection not in first.attached
@@ -88,6 +88,6 @@ def test_what_is_ordered_of_the_old_mover_afterwards_reaches_the_new_one(
     second.attach(connection)
     # Read before the hand-over, used after it.
     first.ask(connection, transfer())
-    assert over.wait(5)
+    assert over.wait(30)
     assert by == [second]
     second.attached.clear()
