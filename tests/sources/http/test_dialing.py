@@ -5,12 +5,12 @@ from __future__ import annotations
 import errno
 import socket
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from tests.stopwatch import Stopwatch
 from thunderdl.errors import UsageError
 from thunderdl.reach import IpVersion, Resolve
 from thunderdl.sources.http import dialing
@@ -56,11 +56,12 @@ def test_a_dead_ipv6_costs_a_quarter_of_a_second(
     """RFC 8305: the dead one stays in the race, IPv4 joins it."""
     port = listener.getsockname()[1]
     looked_up(monkeypatch, (socket.AF_INET6, ("::1", deaf, 0, 0)), (socket.AF_INET, ("127.0.0.1", port)))
-    began = time.monotonic()
+    watch = Stopwatch()
     with dial("dual.example", port, Reach(), 5.0) as sock:
-        took_s = time.monotonic() - began
+        wall_s, took_s = watch.wall_s, watch.took_s
         assert sock.getpeername() == ("127.0.0.1", port)
-    assert dialing.NEXT_ATTEMPT_S - 0.01 <= took_s < dialing.NEXT_ATTEMPT_S + 0.25
+    assert wall_s >= dialing.NEXT_ATTEMPT_S - 0.01
+    assert took_s < dialing.NEXT_ATTEMPT_S + 0.25
 
 
 def test_one_that_refuses_costs_nothing(monkeypatch: pytest.MonkeyPatch, listener: socket.socket) -> None:
@@ -69,9 +70,9 @@ def test_one_that_refuses_costs_nothing(monkeypatch: pytest.MonkeyPatch, listene
         closed.bind(("127.0.0.1", 0))
         refusing = [(socket.AF_INET, ("127.0.0.1", closed.getsockname()[1]))] * 3
         looked_up(monkeypatch, *refusing, (socket.AF_INET, ("127.0.0.1", port)))
-        began = time.monotonic()
+        watch = Stopwatch()
         dial("h.example", port, Reach(), 5.0).close()
-        assert time.monotonic() - began < dialing.NEXT_ATTEMPT_S
+        assert watch.took_s < dialing.NEXT_ATTEMPT_S
 
 
 def test_kinds_take_turns() -> None:
