@@ -35,7 +35,7 @@ def test_a_wrong_number_of_piece_hashes_for_a_stream(server: LoopbackServer) -> 
     hashes = piece_hashes(bytes(generated(6_000_000, seed=1).span(0, 6_000_000)), 65_536)
 
     async def read() -> None:
-        async with Client(Options(timeout=2, retries=0)) as client:
+        async with Client(Options(timeout=10, retries=0)) as client:
             short = replace(hashes, digests=hashes.digests[:-1])
             async for _ in client.stream(server.url("/f"), piece_hashes=short):
                 pass

@@ -31,7 +31,7 @@ def pieces_of(body: bytes, length: int = MIB) -> PieceHashes:
 def streamed(url: str, stop_at: int | None = None, **changes: Any) -> bytes:
     async def read() -> bytes:
         got = bytearray()
-        async with Client(Options(timeout=2, retries=0)) as client:
+        async with Client(Options(timeout=10, retries=0)) as client:
             async for part in client.stream(url, **changes):
                 got += part
                 if stop_at is not None and len(got) >= stop_at:
