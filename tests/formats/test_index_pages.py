@@ -60,7 +60,7 @@ IIS = (
     "text",
     [
         IIS,
-        '<pre>2024-05-01 10:00 7 <a href="one.bin">one.bin</a>\n2024-05-02 11:00 9 <a href="two.bin">two.bin</a>\n</pre>',
+        '<pre>2024-05-01 10:00 7 <a href="one.bin">1</a>\n2024-05-02 11:00 9 <a href="two.bin">2</a>\n</pre>',
         "<table><tr><td>2024-05-01 10:00</td><td><a href='one.bin'>1</a></td></tr>\n"
         "<tr><td>2024-05-02 11:00</td><td><a href='two.bin'>2</a></td></tr></table>",
         "<ul><li>2024-05-01 10:00 <a href='one.bin'>1</a><li>2024-05-02 11:00 <a href='two.bin'>2</a></ul>",
