@@ -260,6 +260,14 @@ def test_a_session_holds_what_did_not_end_well(server: LoopbackServer, here: Pat
     assert (again.code, again.files["no"], again.files["s"]) == (0, SMALL, b"")
 
 
+def test_a_folder_that_cannot_be_made_has_aria2s_code(server: LoopbackServer, here: Path) -> None:
+    (here / "taken").write_bytes(b"")
+    ran = run(here, "--dir=taken/x", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (18, {"taken": b""})
+    assert "errorCode=18 " in ran.out
+    assert "a part of the path is a file, not a folder; choose another folder with --dir." in ran.out
+
+
 def test_a_session_called_gz_is_gzip_as_aria2s(server: LoopbackServer, here: Path) -> None:
     run(here, "--save-session=s.gz", "--max-tries=1", f"{server.origin}/no")
     assert f"{server.origin}/no\t\n".encode() in gzip.decompress((here / "s.gz").read_bytes())
