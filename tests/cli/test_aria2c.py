@@ -260,6 +260,14 @@ def test_a_session_holds_what_did_not_end_well(server: LoopbackServer, here: Pat
     assert (again.code, again.files["no"], again.files["s"]) == (0, SMALL, b"")
 
 
+@pytest.mark.parametrize(("document", "code"), [(b"junk", 25), (b"", 25), (b"d4:info", 25), (b"d1:ai1ee", 26)])
+def test_what_is_no_bencode_and_what_is_no_torrent_have_aria2s_codes(here: Path, document: bytes, code: int) -> None:
+    (here / "bencoded (x.torrent").write_bytes(document)
+    ran = run(here, "-T", "bencoded (x.torrent")
+    assert ran.code == code
+    assert f"errorCode={code} " in ran.out
+
+
 def test_a_folder_that_cannot_be_made_has_aria2s_code(server: LoopbackServer, here: Path) -> None:
     (here / "taken").write_bytes(b"")
     ran = run(here, "--dir=taken/x", f"{server.origin}/small.txt")
