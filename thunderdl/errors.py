@@ -25,6 +25,7 @@
     ├── BadSignature               7   not signed as the user wants it
     ├── StorageError               9   disk, folder, journal
     │   ├── DiskFull               9
+    │   ├── FolderNotMade          9
     │   ├── TargetLocked          11   another process is at work on it
     │   └── JournalUnusable        9   newer version, or not ours
     ├── DownloadFailed                 no source is left; holds every attempt; its
@@ -259,6 +260,10 @@ class StorageError(ThunderdlError):
 
 class DiskFull(StorageError):
     pass
+
+
+class FolderNotMade(StorageError):
+    """The folder to save in is not there, and could not be made."""
 
 
 class TargetLocked(StorageError):

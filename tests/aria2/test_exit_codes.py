@@ -36,6 +36,7 @@ def denied(status: int, url: str = U) -> errors.AccessDenied:
         (errors.TargetLocked("p", "x"), 11),
         (errors.TargetExists("p"), 13),
         (errors.StorageError("p", "x"), 17),
+        (errors.FolderNotMade("p", "x"), 18),
         (errors.NoSuchHost(U, "x"), 19),
         (errors.BadResponse("ftp://h/", "x"), 21),
         (errors.BadResponse(U, "x"), 22),

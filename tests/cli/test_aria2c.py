@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import os
@@ -257,6 +258,38 @@ def test_a_session_holds_what_did_not_end_well(server: LoopbackServer, here: Pat
     server.resources["/no"] = Resource(body=SMALL)
     again = run(here, "--input-file=s", "--save-session=s")
     assert (again.code, again.files["no"], again.files["s"]) == (0, SMALL, b"")
+
+
+@pytest.mark.parametrize(("document", "code"), [(b"junk", 25), (b"", 25), (b"d4:info", 25), (b"d1:ai1ee", 26)])
+def test_what_is_no_bencode_and_what_is_no_torrent_have_aria2s_codes(here: Path, document: bytes, code: int) -> None:
+    (here / "bencoded (x.torrent").write_bytes(document)
+    ran = run(here, "-T", "bencoded (x.torrent")
+    assert ran.code == code
+    assert f"errorCode={code} " in ran.out
+
+
+def test_a_folder_that_cannot_be_made_has_aria2s_code(server: LoopbackServer, here: Path) -> None:
+    (here / "taken").write_bytes(b"")
+    ran = run(here, "--dir=taken/x", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (18, {"taken": b""})
+    assert "errorCode=18 " in ran.out
+    assert "a part of the path is a file, not a folder; choose another folder with --dir." in ran.out
+
+
+def test_a_session_called_gz_is_gzip_as_aria2s(server: LoopbackServer, here: Path) -> None:
+    run(here, "--save-session=s.gz", "--max-tries=1", f"{server.origin}/no")
+    assert f"{server.origin}/no\t\n".encode() in gzip.decompress((here / "s.gz").read_bytes())
+    server.resources["/no"] = Resource(body=SMALL)
+    again = run(here, "--input-file=s.gz")
+    assert (again.code, again.files["no"]) == (0, SMALL)
+
+
+def test_a_torn_gzip_as_input_file_is_told(here: Path) -> None:
+    (here / "s.gz").write_bytes(gzip.compress(b"http://127.0.0.1:1/a\n")[:-4])
+    ran = run(here, "--input-file=s.gz")
+    assert ran.code == 1
+    assert "s.gz: its gzip is damaged or ends early" in ran.out + ran.err
+    assert "Traceback" not in ran.out + ran.err
 
 
 def test_not_found_may_be_left_out_and_done_kept(server: LoopbackServer, here: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import io
 import json
 import os
@@ -94,6 +95,26 @@ def test_bytes_that_are_no_text_are_bad_lines(tmp_path: Path) -> None:
     with opened as lines:
         assert list(entries(lines, name, bad.append)) == [Entry("http://a/2")]
     assert "not UTF-8" in str(bad[0])
+
+
+def test_a_list_that_is_gzip_is_read_as_aria2_reads_it(tmp_path: Path) -> None:
+    path, bad = tmp_path / "list", list[UsageError]()
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbfhttp://a/1\n# no\n") + gzip.compress(b"http://a/2"))
+    name, opened = open_list(str(path))
+    with opened as lines:
+        assert list(entries(lines, name, bad.append)) == [Entry("http://a/1"), Entry("http://a/2")]
+    assert bad == []
+
+
+@pytest.mark.parametrize("tail", [b"", b"\x00" * 40])
+def test_of_a_torn_gzip_what_was_read_goes_on(tmp_path: Path, tail: bytes) -> None:
+    path, bad = tmp_path / "list", list[UsageError]()
+    whole = gzip.compress(b"http://a/1\n" + os.urandom(100_000).hex().encode(), compresslevel=0)
+    path.write_bytes(whole[: len(whole) // 2] + tail)
+    name, opened = open_list(str(path))
+    with opened as lines:
+        assert list(entries(lines, name, bad.append, longest=2**20))[:1] == [Entry("http://a/1")]
+    assert any("its gzip is damaged or ends early" in str(error) for error in bad)
 
 
 class Pipe:

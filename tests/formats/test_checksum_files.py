@@ -44,7 +44,8 @@ def found(text: str | bytes, target: str = "x.iso", sidecar: str = "SHA256SUMS")
         f"{OTHER}  a\n{HEX}  x.iso\n{OTHER}  xx.iso\n{OTHER}  x.iso.asc\n",
         f"SHA256 (x.iso) = {HEX}\n",
         f"SHA256(x.iso)= {HEX}\n",
-        f"SHA2-256(x.iso)= {OTHER}\nSHA256(x.iso)= {HEX}\n",
+        f"SHA9-256(x.iso)= {OTHER}\nSHA256(x.iso)= {HEX}\n",
+        f"SHA2-256(x.iso)= {HEX}\n",
         f"# x.iso: 5 bytes\nSHA256 (x.iso) = {HEX}\n",
         f"x.iso: {HEX.upper()}\n",
         "x.iso: " + " ".join(HEX[at : at + 8] for at in range(0, 32, 8)) + "\n       "

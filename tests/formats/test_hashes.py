@@ -30,7 +30,8 @@ EMPTY_SHA256 = hashlib.sha256().hexdigest()
     [
         ("sha-256", "sha256"), ("SHA256", "sha256"), ("sha_256", "sha256"), (" Sha-512 ", "sha512"), ("sha-1", "sha1"),
         ("SHA", "sha1"), ("MD5", "md5"), ("sha3-256", "sha3_256"), ("SHA3_512", "sha3_512"), ("BLAKE2b", "blake2b"),
-        ("blake-3", "blake3"),
+        ("blake-3", "blake3"), ("SHA2-512", "sha512"), ("BLAKE2B-512", "blake2b"),
+        ("BLAKE2S-256", "blake2s"),
     ],
 )  # fmt: skip
 def test_spellings(name: str, canonical: str) -> None:

@@ -50,6 +50,31 @@ def test_apache() -> None:
     assert [folder.name for folder in page.folders] == ["sub"]
 
 
+IIS = (
+    '<pre><A HREF="/pub/">[To Parent Directory]</A><br><br> 01-May-2024 10:00         7 <A HREF="/pub/a%20b/one.bin">'
+    'one.bin</A><br> 02-May-2024 11:00         9 <A HREF="/pub/a%20b/two.bin">two.bin</A><br></pre>'
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        IIS,
+        '<pre>2024-05-01 10:00 7 <a href="one.bin">1</a>\n2024-05-02 11:00 9 <a href="two.bin">2</a>\n</pre>',
+        "<table><tr><td>2024-05-01 10:00</td><td><a href='one.bin'>1</a></td></tr>\n"
+        "<tr><td>2024-05-02 11:00</td><td><a href='two.bin'>2</a></td></tr></table>",
+        "<ul><li>2024-05-01 10:00 <a href='one.bin'>1</a><li>2024-05-02 11:00 <a href='two.bin'>2</a></ul>",
+    ],
+)
+def test_a_date_before_a_link_is_never_that_of_the_file_above(text: str) -> None:
+    assert [(file.name, file.stated) for file in html(text).files] == [("one.bin", ""), ("two.bin", "")]
+
+
+def test_a_row_over_several_lines_keeps_its_date() -> None:
+    page = html("<table><tr>\n<td><a href='one.bin'><p>1</p></a></td>\n<td>2024-05-01 10:00</td>\n</tr></table>")
+    assert [file.stated for file in page.files] == ["2024-05-01 10:00"]
+
+
 def test_json_of_nginx() -> None:
     rows = [
         {"name": "sub", "type": "directory", "mtime": "Wed, 01 May 2024 10:00:00 GMT"},

@@ -54,6 +54,17 @@ def test_words_in_any_layout() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "machine h login l password #p # my host, not yours\n", "\ufeffmachine h login l password #p",
+        "machine h #machine g\nlogin l password #p",
+    ],
+)  # fmt: skip
+def test_comments_after_words_and_the_mark_of_windows(text: str) -> None:
+    assert parse_netrc(text) == (Entry(host="h", login="l", password="#p"),)
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("rubbish", "line 1"), ("login x", "line 1"), ("machine", "nothing follows"), ("machine h\nlogin", "line 2"),

@@ -66,6 +66,7 @@ _CODES: tuple[tuple[type[BaseException], int], ...] = (
     (errors.BadSignature, 32),
     (errors.DiskFull, 9),
     (errors.TargetLocked, 11),
+    (errors.FolderNotMade, 18),
     (errors.StorageError, 17),
     (errors.Cancelled, UNFINISHED),
     (errors.ConnectFailed, 6),

@@ -15,7 +15,7 @@ from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent
 from thunderdl.formats.targets import checked, checked_target
-from thunderdl.options import Exists, table
+from thunderdl.options import Exists, Options, table
 
 MOST_BYTES = 16 * 1024 * 1024
 Task = dict[str, Any]
@@ -127,20 +127,44 @@ def _read(path: str) -> bytes:
     return data
 
 
-def _listed(list_path: str, like: Mapping[str, Any]) -> Iterator[Task]:
+def _listed(list_path: str, like: Task) -> Iterator[Task]:
     """The lines of a list. One that is wrong refuses all of it: what is queued is there for good."""
 
     def refuse(error: UsageError) -> None:
         raise error
 
     name, opened = open_list(list_path)
-    is_empty = True
+    said, is_empty = _Said(list_path, like), True
     with opened as lines:
-        for entry in entries(lines, name, refuse):
+        for entry in entries(lines, name, refuse, said):
             is_empty = False
-            yield {"urls": [entry.url, *entry.mirrors], **like}
+            yield {"urls": [entry.url, *entry.mirrors], **said.task}
     if is_empty:
         write_line(sys.stderr, f"{name} names nothing to download.")
+
+
+class _Said:
+    """What a list says of one file beside its URLs. ``task``: of the one that was judged last, with what holds for all;
+    a list says more of its file than the command line."""
+
+    def __init__(self, list_path: str, like: Task) -> None:
+        from thunderdl.cli.list_settings import ListSettings
+
+        self.task = self._like = like
+        folder = str(like["options"].get("dir", ""))
+        self._settings = ListSettings(Options(dir=folder), _note, inside=list_path == "-")
+
+    def options(self, settings: list[tuple[str, str]], where: str) -> None:
+        """Judge them. Raises UsageError."""
+        own = self._settings.texts(settings, where)
+        if "headers" in own:
+            own["headers"] = [*self._like["options"].get("headers", ()), *own["headers"]]
+        priority = {"priority": own.pop("priority")} if "priority" in own else {}
+        self.task = {**self._like, "options": {**self._like["options"], **own}, **priority}
+
+
+def _note(told: str) -> None:
+    write_line(sys.stderr, told)
 
 
 def _tell(typed: Typed, told: Sequence[Task]) -> None:

@@ -14,6 +14,7 @@ import stat
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from io import BufferedReader, TextIOWrapper
 from typing import NamedTuple, Protocol, TextIO
 
 from thunderdl.cli.named import checked_sources
@@ -122,7 +123,7 @@ def entries(
 ) -> Iterator[Entry]:  # fmt: skip
     """Each file of the list; ``on_bad_line`` hears of each line that is none, named ``NAME:7``."""
     gathering = Gathering(name, on_bad_line, settled)
-    while line := lines.readline(longest + 1):
+    while line := _line(lines, longest, on_bad_line):
         if len(line) > longest and not line.endswith("\n"):
             _skip_rest(lines, longest)
             entry = gathering.too_long(longest)
@@ -132,6 +133,15 @@ def entries(
             yield entry
     if (entry := gathering.rest()) is not None:
         yield entry
+
+
+def _line(lines: TextIO, longest: int, on_bad_line: OnBadLine) -> str:
+    try:
+        return lines.readline(longest + 1)
+    except UsageError as error:
+        # Of a gzip that ends early: what was read before goes on.
+        on_bad_line(error)
+        return ""
 
 
 async def piped_entries(
@@ -204,10 +214,25 @@ def open_list(path: str) -> tuple[str, AbstractContextManager[TextIO]]:
         sys.stdin.reconfigure(errors="surrogateescape", newline="\n")  # type: ignore[union-attr]  # a TextIOWrapper
         return "standard input", nullcontext(sys.stdin)
     try:
-        # newline="\n": a lone CR is no line end here, so it stays in the URL and is refused there.
-        return printable(path), open(path, encoding="utf-8", errors="surrogateescape", newline="\n")
+        octets = _unpacked(_octets(path), printable(path))
     except OSError as error:
         raise UsageError(f"--input {printable(path)}: {error.strerror or error}.") from error
+    # newline="\n": a lone CR is no line end here, so it stays in the URL and is refused there.
+    return printable(path), TextIOWrapper(octets, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def _octets(path: str) -> BufferedReader:
+    return open(path, "rb")
+
+
+def _unpacked(octets: BufferedReader, name: str) -> BufferedReader:
+    """The list itself where it is gzip; looked at and not taken, for it may be a pipe."""
+    if not octets.peek(2).startswith(b"\x1f\x8b"):
+        return octets
+    # Loaded when first needed: most lists are text.
+    from thunderdl.cli.gzipped_lists import Unpacked
+
+    return BufferedReader(Unpacked(octets, name))
 
 
 def _skip_rest(lines: TextIO, longest: int) -> None:

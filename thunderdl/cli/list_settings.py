@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from thunderdl.errors import UsageError, printable
@@ -46,12 +46,7 @@ class ListSettings:
         """The options, None where nothing differs. Raises UsageError for a value that is none."""
         changes: dict[str, object] = {}
         headers: list[tuple[str, str]] = []
-        for name, text in settings:
-            row = self._rows.get(name)
-            if row is None:
-                self._pass_over(name, where)
-                continue
-            value = self._value(row, name, text)
+        for row, _, value in self._judged(settings, where):
             if row.kind is Kind.HEADER:
                 headers.append(value)  # type: ignore[arg-type]  # parse_value gives a pair for it
             else:
@@ -59,6 +54,31 @@ class ListSettings:
         if headers:
             changes["headers"] = (*self._options.headers, *headers)
         return replace(self._options, **changes) if changes else None  # type: ignore[arg-type]  # typed by the rows
+
+    def texts(self, settings: Settings, where: str) -> dict[str, str | list[str]]:
+        """The same as the daemon takes them: by our names, as texts, folders absolute but below one that is not known
+        here. Raises UsageError."""
+        texts: dict[str, str | list[str]] = {}
+        headers: list[str] = []
+        for row, text, value in self._judged(settings, where):
+            if row.kind is Kind.HEADER:
+                headers.append(text)
+            elif row.name == "dir":
+                is_relative = self._inside and not self._options.dir
+                texts["dir"] = str(value) if is_relative else os.path.abspath(str(value))
+            else:
+                texts[row.name] = str(value) if row.name == "out" else text
+        return {**texts, "headers": headers} if headers else texts
+
+    def _judged(self, settings: Settings, where: str) -> Iterator[tuple[Row, str, object]]:
+        """Each with its text in our units and meaning, and its value."""
+        for name, text in settings:
+            row = self._rows.get(name)
+            if row is None:
+                self._pass_over(name, where)
+                continue
+            ours = _AS_OURS[name](text) if name in _AS_OURS else text
+            yield row, ours, self._value(row, name, ours)
 
     def _pass_over(self, name: str, where: str) -> None:
         if name not in self._told and len(self._told) < MOST_SETTINGS:
@@ -68,7 +88,6 @@ class ListSettings:
     def _value(self, row: Row, name: str, text: str) -> object:
         from thunderdl.storage.paths import user_name
 
-        text = _AS_OURS[name](text) if name in _AS_OURS else text
         if row.kind is Kind.DIGEST:
             from thunderdl.formats.hashes import parse_checksum
 

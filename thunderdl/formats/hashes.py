@@ -40,8 +40,12 @@ MAX_DIGESTS = 2**22
 MIN_PIECE_BYTES = 2**10
 MAX_PIECE_BYTES = 2**30
 
-_BY_COMPACT_NAME = {name.replace("_", ""): name for name in ALGORITHMS} | {"sha": "sha1"}
+_BY_COMPACT_NAME = {name.replace("_", ""): name for name in ALGORITHMS} | {
+    "sha": "sha1", "blake2b512": "blake2b", "blake2s256": "blake2s",
+}  # fmt: skip
 _BY_HEX_LENGTH = {64: "sha256", 128: "sha512", 40: "sha1", 32: "md5"}
+# OpenSSL since 3.0 writes SHA2-256(name)= hex, and BLAKE2B-512.
+_SHA2 = re.compile(r"sha2(224|256|384|512)")
 _NAMED = re.compile(r"([^=:]*)[=:](.*)", re.DOTALL)
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _NUMBER = re.compile(r"[0-9]{1,10}")
@@ -59,7 +63,7 @@ class Hasher(Protocol):
 
 def canonical_algorithm(name: str) -> str:
     """hashlib's name, or ``blake3``, for any spelling (SHA-256, sha_256); ValueError with the list otherwise."""
-    compact = re.sub(r"[-_/ ]", "", name.strip().lower())
+    compact = _SHA2.sub(r"sha\1", re.sub(r"[-_/ ]", "", name.strip().lower()))
     try:
         return _BY_COMPACT_NAME[compact]
     except KeyError:

@@ -1,7 +1,8 @@
 """Index pages of folders: HTML of nginx, Apache and their like, and nginx's JSON. Pure; linear in the page.
 
 Every link counts that leads below the page (:class:`thunderdl.formats.listings.Place` judges that); of the text
-behind it the first words that look like a date, and what follows them, are kept to compare.
+behind it, to the end of its row, the first words that look like a date, and what follows them, are kept to compare.
+Where the date comes before the link none are: those behind it are the next file's, and would vouch for a changed one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ _LONGEST_TAG = 16384
 _LONGEST_TEXT = 200
 #: Tags and texts of one page; a list of 10^5 files in a table has some 2 * 10^6.
 MAX_PARTS = 2**23
+# What begins another row of a list, whichever way it is drawn.
+_ROWS = frozenset({"tr", "br", "li", "dl", "dt", "p", "div", "hr", "table", "ul", "ol", "pre"})
 _STATED = re.compile(
     r"(?:\d{4}-\d\d-\d\d|\d\d?[-/][A-Za-z]{3}[-/]\d{4})[ T]\d\d:\d\d(?::\d\d)?(?:\s+[\d.]+\s?[KMGTP]?i?B?\b)?", re.ASCII
 )
@@ -47,7 +50,7 @@ class _Links(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.page, self.parts, self._place = Page(), 0, place
         self._link: str | None = None
-        self._is_inside = False
+        self._is_inside = self._is_preformatted = False
         self._text = ""
         self._seen: set[str] = set()
 
@@ -56,17 +59,26 @@ class _Links(HTMLParser):
         if tag == "a" and (link := next((value for name, value in attributes if name == "href"), None)):
             self.settle()
             self._link, self._text, self._is_inside = link, "", True
+        elif tag in _ROWS:
+            if not self._is_inside:
+                self.settle()
+            self._is_preformatted = tag == "pre" or self._is_preformatted
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "a":
             self._is_inside = False
+        elif tag == "pre":
+            self._is_preformatted = False
         elif tag in ("td", "th") and len(self._text) < _LONGEST_TEXT:
             self._text += " "
 
     def handle_data(self, data: str) -> None:
         self.parts += 1
         if self._link is not None and not self._is_inside and len(self._text) < _LONGEST_TEXT:
-            self._text += data[:_LONGEST_TEXT]
+            row, line_end, _ = data.partition("\n") if self._is_preformatted else (data, "", "")
+            self._text += row[:_LONGEST_TEXT]
+            if line_end:
+                self.settle()
 
     def settle(self) -> None:
         """The link that was read last has all its text."""

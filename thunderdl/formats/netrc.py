@@ -30,8 +30,11 @@ class Entry:
 def parse_netrc(text: str) -> tuple[Entry, ...]:
     """The entries in order. Raises NetrcError."""
     entries: list[dict[str, str | None]] = []
-    tokens = _tokens(text)
+    tokens = _tokens(text.removeprefix("\ufeff"))
+    comment_line = 0
     for line, word in tokens:
+        if line == comment_line:
+            continue
         if word == "default":
             entries.append({"host": None})
         elif word == "machine":
@@ -41,6 +44,9 @@ def parse_netrc(text: str) -> tuple[Entry, ...]:
             name = "login" if word == "user" else word
             if name != "account":
                 entries[-1][name] = value
+        elif word.startswith("#"):
+            # As curl and Python: where a value is due it is one, a password may begin so.
+            comment_line = line
         else:
             raise NetrcError(f"line {line}: {word[:40]!r} is not expected there")
     return tuple(Entry(**entry) for entry in entries)

@@ -23,7 +23,7 @@ import stat
 import sys
 from collections.abc import Callable
 
-from thunderdl.errors import DiskFull, StorageError, TargetExists, TargetLocked
+from thunderdl.errors import DiskFull, FolderNotMade, StorageError, TargetExists, TargetLocked
 from thunderdl.options import Exists
 from thunderdl.storage.marks import Mark
 from thunderdl.storage.paths import free_name
@@ -78,13 +78,19 @@ def storage_fault(path: str, error: OSError) -> StorageError:
 
 
 def ensure_folder(path: str) -> None:
-    """Make the folder and those above it where they are absent. Raises StorageError."""
+    """Make the folder and those above it where they are absent. Raises DiskFull, FolderNotMade."""
     try:
         os.makedirs(path or ".", exist_ok=True)
     except OSError as error:
         # makedirs says EEXIST where a file has the folder's name.
         taken = OSError(errno.ENOTDIR, "") if error.errno == errno.EEXIST else error
-        raise storage_fault(path, taken) from error
+        fault = storage_fault(path, taken)
+        if isinstance(fault, DiskFull):
+            raise fault from error
+        if error.errno == errno.ENOENT:
+            # Nothing was there that could be gone: a place where no folders can be, as /proc.
+            fault = StorageError(path, "no folder can be made there", "choose another one with --dir")
+        raise FolderNotMade(path, fault.reason, fault.advice) from error
 
 
 def free_space(folder: str) -> int:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from thunderdl.client import Client
 
 EVERY_S = 1.0
-_NO_METALINK, _NO_TORRENT, _NO_MAGNET = 20, 26, 27
+_NO_METALINK, _NO_BENCODE, _NO_TORRENT, _NO_MAGNET = 20, 25, 26, 27
 
 
 class Run:
@@ -306,8 +306,15 @@ def _code(job: Job) -> int:
     if code == 1 and isinstance(told, UsageError):
         if is_magnet(url):
             return _NO_MAGNET
-        return _NO_TORRENT if names_torrent(url) else _NO_METALINK if names_metalink(url) else code
+        if names_torrent(url):
+            return no_torrent(told)
+        return _NO_METALINK if names_metalink(url) else code
     return code
+
+
+def no_torrent(error: UsageError) -> int:
+    """aria2 tells what is no bencode from what is no torrent; here libtorrent's own words do, in brackets."""
+    return _NO_BENCODE if "bencoded" in str(error).rpartition("(")[2] else _NO_TORRENT
 
 
 def _path_of_failed(job: Job) -> str:

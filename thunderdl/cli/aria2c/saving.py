@@ -25,15 +25,20 @@ def save_session(path: str, jobs: Iterable[Job]) -> str | None:
 def write_session(path: str, text: str) -> str | None:
     """Write it; why it could not be done, as one clause.
 
-    In place of the old one by a rename: whoever is killed while writing still has the one before.
+    In place of the old one by a rename: whoever is killed while writing still has the one before. One that is called
+    ``….gz`` is gzip, as aria2's.
     """
-    fresh = f"{path}~"
+    fresh, octets = f"{path}~", text.encode("utf-8", "surrogateescape")
+    if path.endswith(".gz"):
+        import gzip
+
+        octets = gzip.compress(octets, mtime=0)
     try:
         # What is in it may be passwords.
         with open(
             os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb"
         ) as s:
-            s.write(text.encode("utf-8", "surrogateescape"))
+            s.write(octets)
             s.flush()
             os.fsync(s.fileno())
         os.replace(fresh, path)
