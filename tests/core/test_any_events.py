@@ -24,6 +24,7 @@ from thunderdl.core.protocol import (
     HostPause,
     Moved,
     PieceBad,
+    Renewing,
     Shrunk,
     SourceLost,
     Suspected,
@@ -57,6 +58,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(HostPause, st.sampled_from(HOSTS), st.floats(0, 200)),
     st.builds(Budget, st.integers(0, 12)),
     st.builds(Horizon, positions),
+    st.builds(Renewing, st.integers(0, 12), on=st.booleans()),
     st.builds(Tick),
 )
 

@@ -21,6 +21,7 @@ from thunderdl.core.protocol import (
     FirstByte,
     GiveUp,
     HostCap,
+    Renewing,
     Shrink,
 )  # fmt: skip
 from thunderdl.core.roster import SILENT_S, SILENT_TRIPS
@@ -427,3 +428,34 @@ def test_a_probe_that_is_done_before_a_report_of_it_counts_as_well() -> None:
     (probe,) = [lane for lane in desk.lanes() if lane.probe]
     desk.tell(Ended(probe.leases[0].id, probe.leases[0].end))
     assert not desk.source().silent
+
+
+# -- links that are renewed
+
+
+@pytest.mark.parametrize("host_lanes", [1, 4])
+def test_nobody_gives_up_a_lane_that_waits_for_another_link(host_lanes: int) -> None:
+    desk = at_work(host_lanes=host_lanes)
+    for lane in desk.lanes():
+        desk.tell(Renewing(lane.id, on=True))
+    said = desk.flow(2 * STALL_S, {})
+    assert not of(Cancel, said)
+    assert not of(GiveUp, said)
+    assert not desk.source().silent
+
+
+def test_once_its_link_is_renewed_a_lane_has_all_the_time_that_a_question_has() -> None:
+    desk = at_work(host_lanes=1)
+    desk.tell(Renewing(desk.lane().id, on=True))
+    desk.flow(2 * STALL_S, {})
+    assert desk.scheduler.next_wakeup() is None
+    desk.tell(Renewing(desk.lane().id, on=False))
+    assert not of(Cancel, desk.flow(STALL_S - 1, {}))
+    assert [command.kind for command in of(Cancel, desk.flow(2, {}))] == [FaultKind.STALLED]
+
+
+def test_others_have_what_a_lane_holds_that_waits_for_another_link() -> None:
+    desk = at_work(host_lanes=1, sources=2, size=64 * MIB)
+    desk.tell(Renewing(desk.lane(1).id, on=True))
+    desk.flow(STALL_S, {2: 4 * MIB})
+    assert desk.scheduler.filled.total == 64 * MIB

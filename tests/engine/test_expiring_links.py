@@ -42,6 +42,8 @@ CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
 # Slow enough for several lanes.
 RATE = 3 * SIZE
 TAG = '"one"'
+# What a server has to answer in, on a busy machine, too.
+TIMEOUT_S = 2.0
 
 
 def file(behaviour: Behaviour = m.well, *, seed: int = 1, etag: str | None = TAG, size: int = SIZE) -> Resource:
@@ -222,6 +224,18 @@ def test_a_command_gives_the_new_link(tmp_path: Path, server: LoopbackServer) ->
         f"assert os.environ['THUNDERDL_SIZE'] == '{SIZE}' and os.environ['THUNDERDL_NAME'] == 'old'\n"
     )
     assert content_of(fetch(server.url("/old"), tmp_path / "d", refresh_cmd=command(tmp_path, body))) == CONTENT
+
+
+def test_who_renews_a_link_may_take_longer_than_a_server_may_be_silent(tmp_path: Path, server: LoopbackServer) -> None:
+    """Here for longer than the timeout, and than the silence after which a server is asked whether it is back."""
+    server.resources["/old"], server.resources["/new"] = file(expires_after(1)), file()
+
+    async def refresh(link: ExpiredLink) -> str:
+        await asyncio.sleep(2 * TIMEOUT_S)
+        return link.url.replace("old", "new")
+
+    result = fetch(server.url("/old"), tmp_path, refresh=refresh, task_limit=RATE, timeout=TIMEOUT_S, retries=0)
+    assert content_of(result) == CONTENT
 
 
 def test_no_shell_reads_the_command(tmp_path: Path, server: LoopbackServer) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,14 +18,15 @@ from tests.engine import runs
 from tests.engine.runs import content_of, failed, names
 from tests.engine.test_metalinks import a_file, metalink, write
 from tests.servers import misbehave as m
-from tests.servers.exchange import Resource, generated
+from tests.servers.exchange import Reply, Request, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from tests.stopwatch import Stopwatch
+from tests.test_signatures import signer
 from thunderdl.client import Client, Task
-from thunderdl.engine import finding
+from thunderdl.engine import documents, finding
 from thunderdl.engine.finding import AT_ONCE, Finding, offer_of_answer
 from thunderdl.engine.offers import Offer
-from thunderdl.errors import BadContent
+from thunderdl.errors import BadContent, BadSignature
 from thunderdl.model import ExpiredLink, Result
 from thunderdl.options import Exists, Options
 
@@ -33,6 +36,7 @@ HEX = hashlib.sha256(CONTENT).hexdigest()
 STATED = f"sha-256=:{base64.b64encode(hashlib.sha256(CONTENT).digest()).decode()}:"
 WRONG = f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"
 VERIFIED = (f"sha256={HEX}",)
+TICK_S = 0.02
 PACE = Limits(rate_bytes_per_s=12 * 1024 * 1024)
 
 
@@ -304,6 +308,61 @@ def test_a_checksum_file_that_never_comes_holds_nobody_up(tmp_path: Path, pair: 
     watch = Stopwatch()
     assert content_of(fetch(pair[0].url("/f"), tmp_path)) == CONTENT
     assert watch.took_s < 4
+
+
+class Trickle:
+    """A behaviour: a byte now and then, for longer than any test may take. ``gone``: the client does not want more."""
+
+    def __init__(self) -> None:
+        self.gone = threading.Event()
+
+    def __call__(self, request: Request, reply: Reply) -> Reply:
+        reply.blocks = self._drops()
+        return reply.header("Content-Length", "100000")
+
+    def _drops(self) -> Iterator[bytes]:
+        try:
+            while True:
+                yield b"0"
+                time.sleep(TICK_S)
+        finally:
+            self.gone.set()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_checksum_file_that_trickles_holds_nobody_up(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    trickle = Trickle()
+    pair[0].resources["/f.sha256"] = Resource(body=b"0", behaviour=trickle)
+    result = fetch(pair[0].url("/f"), tmp_path)
+    assert content_of(result) == CONTENT
+    assert result.verified == ()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_checksum_file_that_trickles_is_given_up(
+    tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A daemon's session lives on, and would hold a connection to it for days."""
+    monkeypatch.setattr(documents, "UNASKED_S", 0.5)
+    trickle = Trickle()
+    pair[0].resources["/f.sha256"] = Resource(body=b"0", behaviour=trickle)
+
+    async def until_given_up(task: Task) -> Result:
+        result = await task.outcome()
+        assert await asyncio.to_thread(trickle.gone.wait, runs.LIMIT_S / 2)
+        return result
+
+    assert content_of(runs.drive(until_given_up, pair[0].url("/f"), tmp_path, checksum_files=True)) == CONTENT
+
+
+def test_a_signature_that_trickles_does_not_hold_the_end_up_for_ever(
+    tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "UNASKED_S", 0.5)
+    (tmp_path / "key.pub").write_bytes(signer().public)
+    pair[0].resources["/f.minisig"] = Resource(body=b"0", behaviour=Trickle())
+    result = runs.fetch(pair[0].url("/f"), tmp_path / "out", signed_by=str(tmp_path / "key.pub"))
+    failed(result, BadSignature, 7, "no signature")
 
 
 def test_a_digest_in_the_url(tmp_path: Path, pair: list[LoopbackServer]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, sha256, stopped_after
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
+from tests.servers.fake_ftp import FakeFtp
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
@@ -183,6 +184,33 @@ def test_a_file_that_is_left_out_is_told_once(
     assert names(tmp_path / "out") == ["f.bin", *others]
     (told,) = (note for result in results for note in result.notes if "left out" in note)
     assert told.startswith(f"{document}: a file has ")
+
+
+def test_mirrors_that_nobody_asks_are_told_of_once(
+    tmp_path: Path, pair: list[LoopbackServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document must not have the user's keys offered to a host: he may name the mirror himself."""
+    monkeypatch.setenv("PATH", str(tmp_path / "no-ssh-here"))
+    entries = [
+        a_file([f"sftp://h/{name}", pair[0].url("/f"), f"sftp://i/{name}", "rsync://h/f"], name=name)
+        for name in ("f.bin", "g.bin")
+    ]
+    document = write(tmp_path, metalink(*entries))
+    results = run_all(document, tmp_path / "out")
+    assert [result.status for result in results] == [Status.COMPLETE] * 2
+    rsync, sftp = (note for result in results for note in result.notes if "://" in note and "not used" in note)
+    assert rsync.startswith(f"{document}: 1 rsync:// mirror is not used")
+    assert sftp.startswith(f"{document}: 4 sftp:// mirrors are not used")
+    assert "SSH keys" in sftp
+    assert "-m" in sftp
+
+
+def test_mirrors_by_ftp_are_used(tmp_path: Path) -> None:
+    with FakeFtp({"f": CONTENT}) as ftp:
+        document = write(tmp_path, metalink(a_file([ftp.url("f")])))
+        result = fetch(document, tmp_path / "out")
+        assert content_of(result) == CONTENT
+        assert not any("not used" in note for note in result.notes)
 
 
 def test_one_of_several(tmp_path: Path, pair: list[LoopbackServer]) -> None:

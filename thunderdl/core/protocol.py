@@ -156,6 +156,15 @@ class Limited:
 
 
 @dataclass(frozen=True, slots=True)
+class Renewing:
+    """Whether ``lane`` waits for another link of its source. Somebody is asked for that who has a limit of his own:
+    that no byte comes meanwhile says nothing of the server."""
+
+    lane: int
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Horizon:
     """Nothing at or behind ``end`` is to be fetched yet (a reader in order has bounded memory)."""
 
@@ -208,7 +217,7 @@ class Tick:
 
 Event = (
     SourceOpened | Moved | FirstByte | Ended | Failed | Shrunk | PieceBad | Blamed | Suspected | Cleared | SourceLost
-    | HostCap | HostPause | Budget | Limited | Horizon | Reserved | Released | Brought | Scarce | Beside
+    | HostCap | HostPause | Budget | Limited | Renewing | Horizon | Reserved | Released | Brought | Scarce | Beside
     | Tick
 )  # fmt: skip
 

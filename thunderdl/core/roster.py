@@ -51,8 +51,8 @@ class Lease:
 @dataclass(slots=True, kw_only=True, eq=False)
 class Lane:
     """``connected``: its connection is open and in step; ``worked``: it has brought bytes, so what breaks it is not
-    that the server wants fewer; ``probe``: opened to see whether a source that was down is back; ``next_at``: the end
-    of its last lease."""
+    that the server wants fewer; ``probe``: opened to see whether a source that was down is back; ``renewing``: it waits
+    for another link; ``next_at``: the end of its last lease."""
 
     id: int
     source: Source
@@ -61,6 +61,7 @@ class Lane:
     connected: bool = False
     worked: bool = False
     probe: bool = False
+    renewing: bool = False
     next_at: int | None = None
 
     @property

@@ -42,6 +42,7 @@ from thunderdl.core.protocol import (
     Moved,
     PieceBad,
     Released,
+    Renewing,
     Reserved,
     Scarce,
     Shrunk,
@@ -81,7 +82,7 @@ class Scheduler(Suspecting):
             SourceOpened: self._opened, Moved: self._moved, FirstByte: self._first_byte, Ended: self._ended,
             Failed: self._failed, Shrunk: self._shrunk, PieceBad: self._piece_bad, Blamed: self._blamed,
             Suspected: self._suspected, Cleared: self._cleared, SourceLost: self._lost, HostCap: self._host_cap,
-            HostPause: self._host_pause, Budget: self._budget, Limited: self._limit,
+            HostPause: self._host_pause, Budget: self._budget, Limited: self._limit, Renewing: self._renewing,
             Horizon: self._moved_horizon, Reserved: self._reserve, Released: self._release_reserved,
             Brought: self._brought, Scarce: self._note_scarce, Beside: self._beside, Tick: self._tick,
         }  # fmt: skip
@@ -100,7 +101,8 @@ class Scheduler(Suspecting):
     def next_wakeup(self) -> float | None:
         """When a source may be tried again or a silent lane given up; None when nothing waits for time alone."""
         times = [s.retry_at for s in self.roster.sources.values() if s.usable and s.retry_at > self._now]
-        times += [lane.leases[0].moved_at + self._stall_s for lane in self.roster.lanes.values() if lane.leases]
+        waited_for = (lane for lane in self.roster.lanes.values() if lane.leases and not lane.renewing)
+        times += [lane.leases[0].moved_at + self._stall_s for lane in waited_for]
         return min(times, default=None)
 
     # -- what the engine asks
@@ -226,6 +228,14 @@ class Scheduler(Suspecting):
         self._limited = event.on
         return []
 
+    def _renewing(self, event: Renewing) -> list[Command]:
+        if (lane := self.roster.lanes.get(event.lane)) is not None:
+            lane.renewing = event.on
+            if lane.leases and not event.on:
+                # It asks only now.
+                lane.leases[0].moved_at = self._now
+        return []
+
     def _moved_horizon(self, event: Horizon) -> list[Command]:
         self.horizon = min(event.end, self.size)
         return self._serve()
@@ -249,7 +259,11 @@ class Scheduler(Suspecting):
             if not source.lanes:
                 # Of hundreds of sources few have any: this runs at each tick.
                 continue
-            busy = [lane for lane in source.lanes.values() if lane.leases and not lane.leases[0].cancelled]
+            # One that is renewed is given up by nobody: others may have what it holds, as of any that is silent.
+            busy = [
+                lane for lane in source.lanes.values()
+                if lane.leases and not lane.leases[0].cancelled and not lane.renewing
+            ]  # fmt: skip
             silent = [lane for lane in busy if lane.is_silent(self._now)]
             stalled = [lane for lane in busy if lane.silent_s(self._now) >= self._stall_s]
             commands += self._give_up(stalled, FaultKind.STALLED)

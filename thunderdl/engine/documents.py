@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from thunderdl.errors import BadResponse, StorageError, UsageError, printable
+from thunderdl.errors import BadResponse, StorageError, TimedOut, UsageError, printable
 from thunderdl.options import Options
 
 if TYPE_CHECKING:
     from thunderdl.engine.session import Session
 
 _WINDOW_BYTES = 4 * 1024 * 1024
-
+# A byte now and then is no silence, and would last for days. Long, for it may have to wait for a connection first.
+UNASKED_S = 600.0
 
 MOST_KEPT = 512
 
@@ -41,11 +42,22 @@ class Shelf:
             task.cancel()
 
 
-async def fetched(session: Session, url: str, options: Options, *, most_bytes: int, told_by: str = "") -> bytes:
-    """What is at ``url``. ``told_by``: who named it, where the user did not.
+async def fetched(
+    session: Session, url: str, options: Options, *, most_bytes: int, told_by: str = "", is_asked_for: bool = True
+) -> bytes:  # fmt: skip
+    """What is at ``url``. ``told_by``: who named it, where the user did not; ``is_asked_for``: False for what only may
+    be there, which has :data:`UNASKED_S` in all.
 
     Raises BadResponse for more than ``most_bytes``, ThunderdlError.
     """
+    try:
+        async with asyncio.timeout(None if is_asked_for else UNASKED_S):
+            return await _fetched(session, url, options, most_bytes, told_by)
+    except TimeoutError:
+        raise TimedOut(url, f"not all of it came within {UNASKED_S:g} seconds") from None
+
+
+async def _fetched(session: Session, url: str, options: Options, most_bytes: int, told_by: str) -> bytes:
     from thunderdl.engine.streaming import stream
 
     # What the user gave to check the file with is not for what tells of it, nor is a new link for an expired one.

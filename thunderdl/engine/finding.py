@@ -162,7 +162,8 @@ class Finding:
         async def ask() -> bytes | None:
             try:
                 return await fetched(
-                    self._session, url, self._options, most_bytes=SIDECAR_BYTES, told_by=self._told_by
+                    self._session, url, self._options, most_bytes=SIDECAR_BYTES, told_by=self._told_by,
+                    is_asked_for=False,
                 )  # fmt: skip
             except ThunderdlError:
                 return None

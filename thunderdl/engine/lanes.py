@@ -24,6 +24,7 @@ from thunderdl.core.protocol import (
     Fetch,
     FirstByte,
     Moved,
+    Renewing,
     Shrink,
     Shrunk,
 )
@@ -332,6 +333,7 @@ class Lanes:
             if self._has_rest(lane, transfer):
                 lane.waiting.append(transfer)
             if lane.connecting is None:
+                self._tell(Renewing(lane.id, on=True))
                 lane.connecting = asyncio.create_task(self._renewed(lane, error))
             return
         if isinstance(error, OSError):
@@ -358,7 +360,7 @@ class Lanes:
         return False
 
     async def _renewed(self, lane: LaneRun, error: ThunderdlError) -> None:
-        """Go on where the link was renewed. For the scheduler the lane is one that takes long to connect."""
+        """Go on where the link was renewed. Who renews it may take longer than any server may be silent."""
         assert lane.source.renewal is not None
         try:
             await lane.source.renewal.renew(lane.request, error)
@@ -371,6 +373,7 @@ class Lanes:
             self._fault(foreseen(bug))
             return
         lane.request = lane.source.request
+        self._tell(Renewing(lane.id, on=False))
         waiting, lane.waiting = lane.waiting, []
         for transfer in waiting:
             if self._has_rest(lane, transfer):

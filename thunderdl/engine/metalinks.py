@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from thunderdl.storage.paths import safe_name
 
 if TYPE_CHECKING:
     from thunderdl.engine.session import Session
+
+# ssh offers the user's keys to whomever it connects to, and asks about unknown hosts: not on a stranger's word.
+_WHY_NOT = {"sftp": "for your SSH keys are offered to nobody whom you have not named; name it with -m if you trust it"}
 
 
 async def metalink_of(session: Session, reference: str, options: Options, told_by: str = "") -> Metalink:
@@ -46,8 +50,18 @@ def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]
             raise UsageError(f"--files: {error}.") from None
     offers = [_offer(file, told_by) for file in files]
     # Told once, with the first: whoever reads "saved" for the others takes the set for complete.
-    left_out = tuple(f"{shown_url(told_by)}: {note}" for note in metalink.notes if note.startswith("a file "))
+    lost = (note for note in metalink.notes if note.startswith("a file "))
+    left_out = tuple(f"{shown_url(told_by)}: {note}" for note in (*lost, *_passed_over(files)))
     return [replace(offers[0], left_out=left_out), *offers[1:]] if left_out and offers else offers
+
+
+def _passed_over(files: Sequence[MetalinkFile]) -> Iterator[str]:
+    """A clause for each kind of mirror that nobody asks."""
+    urls = {mirror.url for file in files for mirror in file.mirrors}
+    kinds = Counter(scheme for url in urls if (scheme := scheme_of(url)) not in FOREIGN_SCHEMES)
+    for scheme, count in sorted(kinds.items()):
+        are = "mirror is" if count == 1 else "mirrors are"
+        yield f"{count} {scheme}:// {are} not used, {_WHY_NOT.get(scheme, 'nothing here speaks that')}"
 
 
 def sole(offers: Sequence[Offer], told_by: str) -> Offer:

@@ -142,7 +142,9 @@ class Signed:
         told_by = beside.told_by if beside else self._download.url
         settled = replace(options, retries=0, timeout=min(options.timeout, _TIMEOUT_S))
         try:
-            return await fetched(self._session, url, settled, most_bytes=MAX_SIGNATURE_BYTES, told_by=told_by)
+            return await fetched(
+                self._session, url, settled, most_bytes=MAX_SIGNATURE_BYTES, told_by=told_by, is_asked_for=False
+            )
         except ThunderdlError:
             return None
 

@@ -225,6 +225,8 @@ def _tunnel(parts: SplitResult, sock: socket.socket) -> Proxy:
 def _tunnelled(endpoint: Endpoint, proxy: Proxy, reach: Reach, where: str, timeout_s: float) -> socket.socket:
     from python_socks import ProxyError, ProxyTimeoutError
 
+    from thunderdl.sources.http.proxy_refusals import refusal
+
     host = endpoint.host
     try:
         if where.startswith("proxy socks4:"):
@@ -234,7 +236,7 @@ def _tunnelled(endpoint: Endpoint, proxy: Proxy, reach: Reach, where: str, timeo
     except ProxyTimeoutError:
         raise TimedOut(where, "did not answer in time") from None
     except ProxyError as error:
-        raise ConnectFailed(where, f"refused to connect to {endpoint.authority} ({error})") from None
+        raise refusal(where, endpoint.authority, str(error), error.error_code) from None
     except socket.gaierror as error:
         raise connect_fault(endpoint.origin, error) from None
     except ValueError as error:

@@ -11,6 +11,7 @@ import socket
 from urllib.parse import SplitResult, unquote
 
 from thunderdl.errors import ConnectFailed
+from thunderdl.sources.http.proxy_refusals import refusal
 from thunderdl.sources.http.wire import basic_auth
 
 _MAX_HEAD_BYTES = 16 * 1024
@@ -18,7 +19,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d\d\d)[ \r]")
 
 
 def open_tunnel(sock: socket.socket, proxy: SplitResult, host: str, port: int, where: str) -> None:
-    """Have the proxy at the other end of ``sock`` connect it to ``host``. Blocking. Raises ConnectFailed, OSError."""
+    """Have the proxy at the other end of ``sock`` connect it to ``host``. Blocking. Raises SourceError, OSError."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     if proxy.username is not None:
@@ -31,6 +32,7 @@ def open_tunnel(sock: socket.socket, proxy: SplitResult, host: str, port: int, w
             raise ConnectFailed(where, f"gave no answer to the wish for {authority}")
         head += byte
     status = _STATUS.match(head)
-    if status is None or not status[1].startswith(b"2"):
-        told = status[1].decode() if status else "something else than HTTP"
-        raise ConnectFailed(where, f"refused to connect to {authority} ({told})")
+    if status is None:
+        raise refusal(where, authority, "something else than HTTP", None)
+    if not status[1].startswith(b"2"):
+        raise refusal(where, authority, status[1].decode(), int(status[1]))
