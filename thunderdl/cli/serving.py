@@ -92,7 +92,7 @@ async def _run(serving: Serving, company: Company, sockets: Sequence[socket]) ->
     # What is loaded stays: to look through 100,000 tasks for garbage takes 0.4 s of a start, and stops everything for a
     # tenth of a second later on.
     gc.disable()
-    async with Queue(serving.state, rules).running() as queue:
+    async with Queue(serving.state, rules, _Told()).running() as queue:
         gc.freeze()
         gc.enable()
         secret = await asyncio.to_thread(_secret, serving)
