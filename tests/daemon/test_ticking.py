@@ -11,6 +11,7 @@ import pytest
 
 from tests.daemon.runs import LIMIT_S, ended, running, until
 from tests.servers.loopback import LoopbackServer, Resource
+from thunderdl.cli.serving import _Told
 from thunderdl.daemon.jobs import State, Wish
 from thunderdl.daemon.ticking import every
 from thunderdl.daemon.watching import Watcher
@@ -82,8 +83,6 @@ def test_what_goes_wrong_is_told_again_where_it_is_another_or_had_been_well() ->
         notes.append(note)
         if len(notes) == 3:
             done.set()
-        # A log on a full disk.
-        raise OSError(28, "No space left on device")
 
     async def run() -> None:
         async with asyncio.timeout(LIMIT_S):
@@ -95,3 +94,12 @@ def test_what_goes_wrong_is_told_again_where_it_is_another_or_had_been_well() ->
     assert [note.partition("not: ")[2].partition(" –")[0] for note in notes] == [
         "RuntimeError: what nobody foresaw", "ValueError: other", "ValueError: other",
     ]  # fmt: skip
+
+
+def test_a_log_on_a_full_disk_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def write(self, _: str) -> None:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("sys.stderr", Full())
+    _Told().append("what went wrong")

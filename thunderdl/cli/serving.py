@@ -208,7 +208,9 @@ class _Told(list[str]):
     """Notes that are told at once."""
 
     def append(self, note: str) -> None:
-        write_line(sys.stderr, f"thunderdl: {printable(note).rstrip('.')}.")
+        # Of a log on a full disk nobody hears; who tells goes on.
+        with contextlib.suppress(OSError):
+            write_line(sys.stderr, f"thunderdl: {printable(note).rstrip('.')}.")
 
 
 def _called(place: Place) -> str:

@@ -7,7 +7,6 @@ due, began or ended at its hour, or was taken from a watch folder, while all els
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import sys
 import traceback
@@ -30,9 +29,7 @@ async def every(
         for number, work in enumerate(works):
             failed = await _failed(work)
             if failed and failed != told[number]:
-                # Of a log on a full disk nobody hears: no reason to stand still.
-                with contextlib.suppress(OSError):
-                    tell(failed)
+                tell(failed)
             told[number] = failed
         await asyncio.sleep(seconds)
 
