@@ -284,7 +284,7 @@ class Driver:
         return await same_as_written(self._session, ask, self._sink.store.fd, written)
 
     def _is_unwanted(self, candidate: Candidate) -> bool:
-        """Taken away as it answered; or all is there: a lane of it would hold its slot of the pool, and nobody end it."""
+        """Taken away as it answered; or all is there: its lane would hold a slot of the pool, and nobody end it."""
         return candidate.is_removed or self._stopped
 
     def _why_refused(self, candidate: Candidate, seen: Version, opening: Opening) -> str:
