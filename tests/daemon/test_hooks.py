@@ -61,6 +61,22 @@ def attended(hooks: Hooks, *what: What, notes: list[str] | None = None, done: ob
     return notes
 
 
+def test_what_nobody_foresaw_in_one_event_leaves_the_others_their_hooks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    out, facts_of = tmp_path / "out", module.facts_of
+
+    def facts(what: What, job: Job) -> dict[str, str]:
+        if what is What.STARTED:
+            raise RuntimeError("what nobody foresaw")
+        return facts_of(what, job)
+
+    monkeypatch.setattr(module, "facts_of", facts)
+    hooks = Hooks(dict.fromkeys((What.STARTED, What.COMPLETED), (sys.executable, "-c", SAVES, str(out))))
+    (note,) = attended(hooks, What.STARTED, What.COMPLETED, done=out.exists)
+    assert "RuntimeError: what nobody foresaw" in note
+
+
 def test_a_program_gets_aria2s_arguments_and_the_rest_in_variables(tmp_path: Path) -> None:
     out = tmp_path / "out"
     hooks = Hooks({What.COMPLETED: (sys.executable, "-c", SAVES, str(out))})

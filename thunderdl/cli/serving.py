@@ -92,7 +92,7 @@ async def _run(serving: Serving, company: Company, sockets: Sequence[socket]) ->
     # What is loaded stays: to look through 100,000 tasks for garbage takes 0.4 s of a start, and stops everything for a
     # tenth of a second later on.
     gc.disable()
-    async with Queue(serving.state, rules).running() as queue:
+    async with Queue(serving.state, rules, _Told()).running() as queue:
         gc.freeze()
         gc.enable()
         secret = await asyncio.to_thread(_secret, serving)
@@ -208,7 +208,9 @@ class _Told(list[str]):
     """Notes that are told at once."""
 
     def append(self, note: str) -> None:
-        write_line(sys.stderr, f"thunderdl: {printable(note).rstrip('.')}.")
+        # Of a log on a full disk nobody hears; who tells goes on.
+        with contextlib.suppress(OSError):
+            write_line(sys.stderr, f"thunderdl: {printable(note).rstrip('.')}.")
 
 
 def _called(place: Place) -> str:

@@ -25,7 +25,7 @@ from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.unwaited import unwaited
 from thunderdl.engine.offers import Offer
 from thunderdl.engine.wanted import named, named_in
-from thunderdl.errors import ThunderdlError, printable, shown_url
+from thunderdl.errors import ThunderdlError, foreseen, printable, shown_url
 from thunderdl.formats.links import names_torrent
 from thunderdl.task import Task
 
@@ -100,7 +100,13 @@ class Hooks:
                 if heard.lost:
                     heard.lost = False
                     notes.append("more happened than the hooks could keep up with; some of it was told to none")
-                for work in await self._works(event, notes):
+                try:
+                    works = await self._works(event, notes)
+                except Exception as error:
+                    # Nobody looks at this task before the end: no hook would run any more, and nobody knew.
+                    notes.append(f"the hooks of one event are left out: {foreseen(error)}")
+                    continue
+                for work in works:
                     await turns.acquire()
                     task = asyncio.create_task(in_turn(work))
                     begun.add(task)

@@ -28,6 +28,7 @@ from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
 from thunderdl.daemon.shares import Shares
 from thunderdl.daemon.store import Store
+from thunderdl.daemon.ticking import every
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen, printable
 from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
@@ -62,12 +63,14 @@ class NotNow(UsageError):
 class Queue:
     """``async with Queue(…)``: loads what was left, begins it; leaving it stops all, which then goes on next time.
 
-    ``folder``: where it keeps what it knows, made if absent; ``rules``: as started with. Raises UsageError,
-    StorageError, TargetLocked where another daemon has the folder.
+    ``folder``: where it keeps what it knows, made if absent; ``rules``: as started with; ``notes``: what goes wrong is
+    told there. Raises UsageError, StorageError, TargetLocked where another daemon has the folder.
     """
 
-    def __init__(self, folder: str, rules: Rules, *, clock: Callable[[], float] = time.time) -> None:
-        self.rules, self.store = rules, Store(folder)
+    def __init__(
+        self, folder: str, rules: Rules, notes: list[str] | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:  # fmt: skip
+        self.rules, self.store, self.notes = rules, Store(folder), [] if notes is None else notes
         self.events = Bus()
         self._clock = clock
         self._jobs: dict[str, Job] = {}
@@ -89,7 +92,8 @@ class Queue:
         try:
             await self._load()
             async with Client(self.rules.options) as self._client:
-                self._ticker = asyncio.create_task(self._tick())
+                works = (self._look_for_shares, self._keep_hours, self.store.save_soon, self._fill)
+                self._ticker = asyncio.create_task(every(TICK_S, works, self.notes.append))
                 self._fill()
                 try:
                     yield self
@@ -463,21 +467,17 @@ class Queue:
         told = {State.COMPLETE: What.COMPLETED, State.FAILED: What.FAILED, State.REMOVED: What.STOPPED}
         self.events.publish(told[state], job)
 
-    async def _tick(self) -> None:
-        """What happens by the clock: hours begin and end, tasks come due, downloads become shared ones."""
-        while True:
-            await asyncio.sleep(TICK_S)
-            for job, task in list(self._running.items()):
-                if job not in self._shares and task.is_sharing:
-                    self._shares.add(job)
-                    self.events.publish(What.SHARED, job)
-            await self._shares.keep(self._running)
-            if not self.rules.runs_at(second_of_week()):
-                for job, task in list(self._running.items()):
-                    if job.leaving is None and job not in self._shares and not task.is_sharing:
-                        self._leave(job, State.WAITING)
-            self.store.save_soon()
-            self._fill()
+    async def _look_for_shares(self) -> None:
+        for job in self._shares.begun(self._running):
+            self.events.publish(What.SHARED, job)
+        await self._shares.keep(self._running)
+
+    def _keep_hours(self) -> None:
+        if self.rules.runs_at(second_of_week()):
+            return
+        for job, task in list(self._running.items()):
+            if job.leaving is None and job not in self._shares and not task.is_sharing:
+                self._leave(job, State.WAITING)
 
     async def _load(self) -> None:
         self.rules, notes = restored(self.rules, await self.store.settings())

@@ -53,6 +53,13 @@ class Shares:
         self._torrents[job] = job.whole.torrent if job.whole else ""
         self._fresh.add(job)
 
+    def begun(self, running: Mapping[Job, Task]) -> Iterator[Job]:
+        """Those that have become whole since, each once; they are shared from now on."""
+        for job, task in list(running.items()):
+            if job not in self and task.is_sharing:
+                self.add(job)
+                yield job
+
     async def keep(self, running: Mapping[Job, Task]) -> None:
         """Write down how they stand: new ones at once, all now and then."""
         jobs, self._fresh = self._fresh, set()

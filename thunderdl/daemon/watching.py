@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from thunderdl.daemon.documents import MOST_BYTES, wishes_of
 from thunderdl.daemon.jobs import Wish
 from thunderdl.daemon.queue import Queue
+from thunderdl.daemon.ticking import every
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
 
 LOOK_S = 2.0
@@ -39,9 +40,7 @@ class Watcher:
 
     async def watch(self, queue: Queue, notes: list[str]) -> None:
         """Run until cancelled."""
-        while True:
-            await self.look(queue, notes)
-            await asyncio.sleep(LOOK_S)
+        await every(LOOK_S, (lambda: self.look(queue, notes),), notes.append, at_once=True)
 
     async def look(self, queue: Queue, notes: list[str]) -> None:
         """Take what has not changed since the look before."""

@@ -65,7 +65,7 @@ class Candidate:
     user's credentials those that are for it alone; ``is_foreign``: named by a torrent, a metalink or a server, not by
     the user (curl's CVE-2021-22923); ``is_stranger``: nor by a document that the user named; ``told_by``: who named it,
     a path or URL. ``wants_proof``: refused since nothing showed that it has the same bytes. ``is_removed``: the
-    user has taken it away. ``asked_at``: loop time, None before."""
+    user has taken it away. ``asked_at``: loop time, None before and once it has answered."""
 
     id: int
     url: str
@@ -460,7 +460,8 @@ class Candidates:
                 is_spare = candidate.is_foreign and self._in_use() >= ENOUGH_IN_USE
                 await asyncio.sleep(wait_s * PATIENT_TIMES if is_spare else wait_s)
                 continue
-            candidate.error = None
+            # Where it is compared with the others it waits for them, and not they for it.
+            candidate.error = candidate.asked_at = None
             self._note_origin(candidate)
             if self._late is not None:
                 await self._late(candidate)

@@ -145,6 +145,11 @@ class Driver:
         self._stopped = True
         await self.lanes.stop()
 
+    def close(self) -> None:
+        """All is there and right: give every connection back. Whoever answers from now on is not let in."""
+        self._stopped = True
+        self.lanes.close_all()
+
     def tell(self, event: Event) -> None:
         """Hand an event to the scheduler and perform what it says; events that follow wait their turn."""
         self._queue.append(event)
@@ -216,8 +221,7 @@ class Driver:
     async def _judge(self, candidate: Candidate) -> None:
         opening = candidate.opening
         assert opening is not None
-        if candidate.is_removed:
-            # Taken away as it answered.
+        if self._is_unwanted(candidate):
             candidate.opening = None
             release(self._session, opening)
             return
@@ -230,7 +234,10 @@ class Driver:
                 opening = candidate.opening = await self._candidates.ask(candidate, MIRROR_FIRST)
             else:
                 why = "its bytes differ from the others'"
-        if why or candidate.is_removed:
+        if self._stopped:
+            candidate.opening = None
+            release(self._session, opening)
+        elif why or candidate.is_removed:
             self._refuse(candidate, why or TAKEN_AWAY, seen)
             if seen.size != self._size and not candidate.is_removed:
                 # A page that says so, as some servers have it, or a file that is called the same.
@@ -275,6 +282,10 @@ class Driver:
             return await open_source(self._session, url, options, replace(first, is_urgent=True), meter)
 
         return await same_as_written(self._session, ask, self._sink.store.fd, written)
+
+    def _is_unwanted(self, candidate: Candidate) -> bool:
+        """Taken away as it answered; or all is there: its lane would hold a slot of the pool, and nobody end it."""
+        return candidate.is_removed or self._stopped
 
     def _why_refused(self, candidate: Candidate, seen: Version, opening: Opening) -> str:
         if opening.head.coded:

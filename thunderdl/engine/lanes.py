@@ -247,7 +247,10 @@ class Lanes:
 
     def _ask(self, lane: LaneRun, transfer: Transfer) -> None:
         connection = lane.connection
-        if connection is not None and not connection.is_closed:
+        under_way = any(each is not transfer and each not in lane.waiting for each in lane.transfers.values())
+        if connection is not None and (under_way or not connection.is_closed):
+            # Also where it is closed and what ended on it has not been told yet: that news would be taken for news of
+            # the next connection, which nobody could close then. It is stale there, and asked anew.
             connection.ask(transfer)
             return
         lane.connection = None
@@ -305,6 +308,9 @@ class Lanes:
         """A parked opening broke; what is heard after it was given up concerns the lane no more."""
         if isinstance(event, Broke) and lane.parked is event.transfer:
             lane.parked, lane.connection = None, None
+        elif isinstance(event, Broke) and lane.transfers.get(event.transfer.owner) is event.transfer:
+            # It broke before it went on, and the news were on their way.
+            self._heard(lane, event)
 
     def _finished(self, lane: LaneRun, event: Finished) -> None:
         transfer = event.transfer
@@ -315,13 +321,18 @@ class Lanes:
         lane.transfers.pop(transfer.owner, None)
         lane.lowering.pop(transfer.owner, None)
         self._by_lease.pop(transfer.owner, None)
+        if lane.closing is not None and not lane.transfers:
+            # It ended in passing, just before it was closed: what the lane does next is none of that.
+            lane.closing = lane.connection = None
         if transfer.latency_s is not None:
             self._tell(FirstByte(transfer.owner, transfer.latency_s))
         self._tell(Ended(transfer.owner, transfer.position))
 
     def _broke(self, lane: LaneRun, event: Broke) -> None:
         transfer = event.transfer
-        lane.connection = None
+        if lane.connection is not None and lane.connection.is_closed:
+            # Else it is the next one already: what was queued behind a last answer is told after that.
+            lane.connection = None
         self._take(lane, transfer)
         is_wanted = lane.closing is None and transfer.owner in lane.transfers
         if event.stale and is_wanted:
@@ -422,9 +433,11 @@ class Lanes:
     def _retire(self, lane: LaneRun) -> None:
         if self._lanes.pop(lane.id, None) is None:
             return
-        connection, lane.connection = lane.connection, None
-        if connection is not None and not lane.transfers and lane.parked is None:
-            self._session.pool.keep(lane.request.address.endpoint, connection)
+        if lane.transfers or lane.parked is not None:
+            self._close_connection(lane)
+        elif lane.connection is not None:
+            self._session.pool.keep(lane.request.address.endpoint, lane.connection)
+            lane.connection = None
         self._session.pool.free_slot(lane.source.slots)
 
     def _drop_connecting(self, lane: LaneRun) -> None:

@@ -411,6 +411,6 @@ class Ranged:
             self._blame.settle()
         self._download.content_key = await ledger.content_key()
         if self.driver is not None:
-            self.driver.lanes.close_all()
+            self.driver.close()
         named = partial(self._download.got_name, verified=verified)
         return await ledger.commit(self._download.marker(), named), verified

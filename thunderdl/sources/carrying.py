@@ -51,9 +51,11 @@ class CallCarrier(QueueCarrier):
         super().__init__()
         self._origin, self._on_disk = origin, on_disk
         self._go: asyncio.Future[tuple[Body, Store]] | None = None
-        # New ends, applied between a read and the next.
+        # New ends that came while somebody wrote, applied behind that.
         self._ends: dict[Transfer, int] = {}
         self._writing = False
+        # Whether what the task waits for is for nobody any more: its transfer was lowered to what is written.
+        self._is_cut_short = False
 
     # -- the verbs
 
@@ -67,8 +69,12 @@ class CallCarrier(QueueCarrier):
         if self.is_closed or transfer not in self._queue:
             return
         self._ends[transfer] = end
-        if transfer is not self._queue[0] or not transfer.begun:
-            self._lower_now(transfer)
+        if self._writing and transfer is self._queue[0]:
+            return
+        # At once, and not behind the next byte: a source that is silent may bring none, and others wait for the answer.
+        self._lower_now(transfer)
+        if transfer is self._queue[0] and transfer.begun and transfer.position >= transfer.end:
+            self._cut_short()
 
     def close(self, error: ThunderdlError) -> None:
         if self.is_closed:
@@ -96,14 +102,14 @@ class CallCarrier(QueueCarrier):
             body = transfer.judge(head)
             transfer.begin(body.start, transfer.store)
             left = body.length
-        while transfer.position < transfer.end and left != 0:
-            self._lower_now(transfer)
+        while left != 0 and transfer.position < transfer.end:
             got = await self._step(transfer, left)
-            if not got and left is None:
-                left = 0
-                break
+            # Behind each, so that a step is never one of no bytes: no limit grants those.
+            self._lower_now(transfer)
             if not got and transfer.position < transfer.end:
-                raise ConnectionLost("", "the file ended before its stated size")
+                if left is not None:
+                    raise ConnectionLost("", "the file ended before its stated size")
+                left = 0
             left = None if left is None else left - got
         self._end(transfer, is_whole=left == 0)
 
@@ -125,24 +131,49 @@ class CallCarrier(QueueCarrier):
         return body.length
 
     async def _step(self, transfer: Transfer, left: int | None) -> int:
-        room = min(self.most_bytes, transfer.end - transfer.position)
-        room = room if left is None else min(room, left)
-        while transfer.meter.limited:
+        """How many bytes came: 0 at the end of the file, and where the transfer was cut short."""
+        granted = 0
+        try:
+            granted = await self._granted(transfer, left)
+            got = await self._bring(transfer, granted)
+        except asyncio.CancelledError:
+            if not self._was_cut_short():
+                raise
+            got = 0
+        if transfer.meter.limited and got < granted:
+            transfer.meter.give_back(granted - got)
+        return got
+
+    async def _granted(self, transfer: Transfer, left: int | None) -> int:
+        """How much may be brought now, once a limit allows it."""
+        while True:
+            room = transfer.end - transfer.position
+            room = min(self.most_bytes, room if left is None else min(room, left))
+            if not transfer.meter.limited:
+                return room
             granted, wait_s = transfer.meter.take(id(self), min(room, GRANT_BYTES))
             if granted:
-                room = granted
-                break
+                return granted
             await asyncio.sleep(wait_s)
-        got = await self._bring(transfer, room)
-        if transfer.meter.limited and got < room:
-            transfer.meter.give_back(room - got)
-        return got
+
+    def _cut_short(self) -> None:
+        """End the wait for bytes that nobody wants any more."""
+        if self._task is not None and not self._is_cut_short:
+            self._is_cut_short = True
+            self._task.cancel()
+
+    def _was_cut_short(self) -> bool:
+        """Whether a cancellation was that, and nothing else beside it."""
+        was, self._is_cut_short = self._is_cut_short, False
+        return was and self._task is not None and self._task.uncancel() == 0 and self._closing is None
 
     async def _bring(self, transfer: Transfer, room: int) -> int:
         """Have up to ``room`` bytes written: how many; 0 where the file ends. For who reads and writes in one go."""
         part = await self._origin.read(transfer.position, room)
         if len(part) > room:
             raise BadResponse("", "sent more than was asked for")
+        # The end may have been lowered meanwhile.
+        part = part[: transfer.end - transfer.position]
         if len(part):
             await self._write(transfer, memoryview(part))
         return len(part)

@@ -102,8 +102,8 @@ class _OpenFiles:
         except OSError as error:
             raise _fault(error) from None
         except asyncio.CancelledError:
-            # The thread may fill it yet.
-            self._view = memoryview(b"")
+            # The thread may fill the old one yet.
+            self._view = memoryview(bytearray(READ_BYTES))
             raise
         return part[:got]
 

@@ -117,6 +117,9 @@ class FtpCarrier(QueueCarrier):
         assert stream is not None
         if isinstance(event, Broke):
             await self._broke(event)
+        if self._closing is not None:
+            # The order met a stream that was through: what the server says to that is waited for by nobody.
+            raise self._closing
         stream.position += transfer.position - transfer.start
         size = stream.retrieval.facts.size_bytes
         reusable = True
