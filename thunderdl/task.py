@@ -317,6 +317,7 @@ class Task:
 
     def _ended(self, run: asyncio.Task[Result]) -> None:
         self._run = None
+        self._session.leave_swarm(self._download)
         wanted, self._wanted = self._wanted, None
         if not run.cancelled():
             # A bug in one download is that download's failure alone.
