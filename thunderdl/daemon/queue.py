@@ -16,6 +16,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from thunderdl.client import Client
 from thunderdl.daemon.changing import change_running
@@ -385,7 +386,14 @@ class Queue:
         return Request(
             first, tuple(others), options, whole=job.whole,
             on_commit=claiming(job, options.dir, self.store), on_settled=naming(job, self.progress, self.store),
+            on_sharing=partial(self._shared, job),
         )  # fmt: skip
+
+    async def _shared(self, job: Job) -> None:
+        """It is whole, and shared from now on; a restart goes on with that before anybody is told."""
+        await self._shares.begin(job, self._running[job])
+        self.events.publish(What.SHARED, job)
+        self._fill()
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""
@@ -441,13 +449,9 @@ class Queue:
         self.events.publish(told[state], job)
 
     async def _tick(self) -> None:
-        """What happens by the clock: hours begin and end, tasks come due, downloads become shared ones."""
+        """What happens by the clock: hours begin and end, tasks come due."""
         while True:
             await asyncio.sleep(TICK_S)
-            for job, task in list(self._running.items()):
-                if job not in self._shares and task.is_sharing:
-                    self._shares.add(job)
-                    self.events.publish(What.SHARED, job)
             await self._shares.keep(self._running)
             if not self.rules.runs_at(second_of_week()):
                 for job, task in list(self._running.items()):

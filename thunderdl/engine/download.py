@@ -12,7 +12,7 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -88,6 +88,8 @@ class Download:
         self.on_commit: Callable[[int], None] | None = None
         # Called once its part is there under the name of its target.
         self.on_settled: Callable[[], None] = lambda: None
+        # Waited for when it is whole and is to be shared, before anybody is told so; never raises.
+        self.on_sharing: Callable[[], Awaitable[None]] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there: who stops it then comes too late.

@@ -86,9 +86,11 @@ async def share_back(download: Download, shared: Shareable | None) -> None:
     """Share what was downloaded until its options' goal is reached. Whatever happens, the download has succeeded."""
     if shared is None or not goal_of(download.options).wants_any:
         return
-    download.status = Status.SHARING
     download.sharing = SharingBack(download.session, download.options, shared, download)
     try:
+        if download.on_sharing is not None:
+            await download.on_sharing()
+        download.status = Status.SHARING
         await download.sharing.start()
         await download.sharing.run()
     except asyncio.CancelledError:
