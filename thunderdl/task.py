@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +48,7 @@ class Request:
     got in its place, which gets nothing of what is for ``url`` unless both are of one server. ``size_bytes``: how long
     it is, where that is known: who has a file of another length is not used. ``on_commit``: called in a thread with the
     finished file open, right before it gets its final name. ``on_settled``: called once its part is there.
+    ``on_sharing``: waited for when it is whole, before :attr:`Task.is_sharing` says that it is shared; never raises.
     ``whole``: an earlier run of the program has brought all of it, and was sharing it (:meth:`Task.whole`): it goes on
     with that, and fetches nothing.
 
@@ -64,6 +65,7 @@ class Request:
     renewed_url: str | None = None
     on_commit: Callable[[int], None] | None = None
     on_settled: Callable[[], None] | None = None
+    on_sharing: Callable[[], Awaitable[None]] | None = None
     whole: Whole | None = None
 
     def __post_init__(self) -> None:
@@ -317,6 +319,7 @@ class Task:
 
     def _ended(self, run: asyncio.Task[Result]) -> None:
         self._run = None
+        self._session.leave_swarm(self._download)
         wanted, self._wanted = self._wanted, None
         if not run.cancelled():
             # A bug in one download is that download's failure alone.
@@ -373,6 +376,7 @@ class Task:
         download.on_torrents = self._join_peers
         download.said_bytes = request.size_bytes
         download.on_commit, download.on_settled = request.on_commit, request.on_settled or download.on_settled
+        download.on_sharing = request.on_sharing
         return download
 
     def _join_peers(self, references: tuple[str, ...]) -> None:

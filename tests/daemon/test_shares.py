@@ -51,7 +51,7 @@ async def shared(queue: Queue, scene: Scene, url: str = "") -> Job:
     """A task that has come as far as being shared, with all that is written down of it."""
     link = url or await queue.store.keep(scene.metainfo, ".torrent")
     (job,) = await queue.add([Wish(urls=(link,))])
-    await until(lambda: job.whole is not None)
+    await until(lambda: job in queue._shares and job.whole is not None)
     await queue.store.save([])
     return job
 
@@ -121,6 +121,64 @@ def test_it_goes_on_after_a_kill(tmp_path: Path, scene: Scene, other: Leecher) -
             assert job.outcome is not None
             assert (job.outcome.path, job.outcome.verified) == (whole_path(tmp_path), ("pieces:sha1",))
 
+    asyncio.run(after())
+
+
+def test_killed_in_the_first_moment_of_it_it_goes_on(
+    tmp_path: Path, scene: Scene, other: Leecher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that comes with the clock has come yet."""
+
+    async def before() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                link = await queue.store.keep(scene.metainfo, ".torrent")
+                (job,) = await queue.add([Wish(urls=(link,))])
+                task = queue.task(job)
+                assert task is not None
+                await until(lambda: task.is_sharing)
+                await asyncio.to_thread(shutil.copytree, tmp_path / "state", tmp_path / "copied")
+
+    monkeypatch.setattr("thunderdl.daemon.queue.TICK_S", 3600.0)
+    asyncio.run(before())
+    shutil.rmtree(tmp_path / "state")
+    (tmp_path / "copied").rename(tmp_path / "state")
+
+    async def after() -> None:
+        async with running(tmp_path, **alone(other.port)) as queue:
+            (job,) = queue.active()
+            await given_to(other, scene)
+            await queue.remove(job)
+            await ended(job)
+            assert job.outcome is not None
+            assert (job.state, job.outcome.path) == (State.COMPLETE, whole_path(tmp_path))
+
+    asyncio.run(after())
+
+
+@pytest.mark.parametrize("what", ["paused", "stopped"])
+def test_stopped_in_the_first_moment_of_it_it_goes_on(
+    tmp_path: Path, scene: Scene, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    async def before() -> None:
+        with scene.seeding() as seed:
+            async with running(tmp_path, **alone(seed.peer[1])) as queue:
+                link = await queue.store.keep(scene.metainfo, ".torrent")
+                (job,) = await queue.add([Wish(urls=(link,))])
+                task = queue.task(job)
+                assert task is not None
+                await until(lambda: task.is_sharing)
+                if what == "paused":
+                    await queue.pause([job])
+                    await until(lambda: job.state is State.PAUSED)
+
+    async def after() -> None:
+        async with running(tmp_path, **alone()) as queue:
+            (job,) = queue.active() or queue.waiting()
+            assert job.whole is not None
+
+    monkeypatch.setattr("thunderdl.daemon.queue.TICK_S", 3600.0)
+    asyncio.run(before())
     asyncio.run(after())
 
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import json
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +18,7 @@ from typing import Any
 from thunderdl.daemon.events import Event, Subscription, What
 from thunderdl.daemon.jobs import Job
 from thunderdl.daemon.places import named_folder
+from thunderdl.daemon.posting import Post
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.unwaited import unwaited
 from thunderdl.engine.offers import Offer
@@ -192,31 +190,18 @@ async def _run_program(argv: Sequence[str], facts: Mapping[str, str], notes: lis
 
 async def _tell(webhook: str, facts: Mapping[str, str], notes: list[str]) -> None:
     for attempt in range(_TRIES):
+        post = Post(webhook, facts, WEBHOOK_S)
         try:
             # That of the socket begins anew with each byte.
             async with asyncio.timeout(WEBHOOK_S):
-                await unwaited("thunderdl-webhook", partial(_post, webhook, facts))
+                await unwaited("thunderdl-webhook", post.send)
         except (OSError, ValueError, http.client.HTTPException) as error:
             # The last for an answer that is no HTTP.
             reason = printable(str(error)) or "it took too long to answer"
         else:
             return
+        finally:
+            post.cut()
         if attempt < _TRIES - 1:
             await asyncio.sleep(_PAUSE_S * 2**attempt)
     notes.append(f"the webhook {shown_url(webhook).partition('?')[0]} was not reached: {reason}")
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """What is told goes where the user said, nowhere else."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-def _post(webhook: str, facts: Mapping[str, str]) -> None:
-    body = json.dumps(facts).encode()
-    request = urllib.request.Request(
-        webhook, body, {"Content-Type": "application/json", "User-Agent": "thunderdl"}, method="POST"
-    )
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=WEBHOOK_S):
-        pass

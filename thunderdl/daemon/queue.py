@@ -16,23 +16,23 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from thunderdl.client import Client
 from thunderdl.daemon.changing import change_running
 from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
 from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, of_whole, outcome_of, state_of
+from thunderdl.daemon.judging import Judge
 from thunderdl.daemon.line import Line, Whence, place_of
 from thunderdl.daemon.names import naming
 from thunderdl.daemon.places import folder_of
-from thunderdl.daemon.rules import DOCUMENTS, Rules, changed, checked_texts, restored, stored
+from thunderdl.daemon.rules import Rules, changed, restored, stored
 from thunderdl.daemon.shares import Shares
 from thunderdl.daemon.store import Store
 from thunderdl.daemon.ticking import every
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen, printable
-from thunderdl.formats.links import LOCAL_SCHEMES, scheme_of
-from thunderdl.formats.targets import checked, checked_target
 from thunderdl.model import Progress, Result, Status
 from thunderdl.options import Options
 from thunderdl.task import Request, Task
@@ -81,7 +81,7 @@ class Queue:
         self._ended: dict[str, Job] = {}
         self._is_closing = False
         self._changing_rules = asyncio.Lock()
-        self._judged: tuple[Rules, int, str] | None = None
+        self._judge = Judge(self.store)
         self._client: Client | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -92,7 +92,7 @@ class Queue:
         try:
             await self._load()
             async with Client(self.rules.options) as self._client:
-                works = (self._look_for_shares, self._keep_hours, self.store.save_soon, self._fill)
+                works = (partial(self._shares.keep, self._running), self._keep_hours, self.store.save_soon, self._fill)
                 self._ticker = asyncio.create_task(every(TICK_S, works, self.notes.append))
                 self._fill()
                 try:
@@ -182,7 +182,7 @@ class Queue:
     async def _add(self, wishes: Sequence[Wish], at: int | None, state: State, gids: Sequence[str]) -> list[Job]:
         now, jobs = self._clock(), list[Job]()
         for number, (wish, gid) in enumerate(zip(wishes, gids or [new_gid() for _ in wishes], strict=True), 1):
-            jobs.append(Job(gid, self._checked(wish), state, added_at=now))
+            jobs.append(Job(gid, self._judge.checked(wish, self.rules), state, added_at=now))
             if number % MOST_IN_A_ROW == 0:
                 await asyncio.sleep(0)
         if at is None and jobs and (weight := jobs[0].wish.priority.weight) != 1:
@@ -320,7 +320,7 @@ class Queue:
         with it and keeps what is there. Raises UsageError; NotNow for one that has ended."""
         if job.state.has_ended:
             raise NotNow(f"{job.gid}: it has ended.")
-        before, wish = job.wish, self._checked(wish)
+        before, wish = job.wish, self._judge.checked(wish, self.rules)
         task = self._running.get(job)
         if task is not None and job.leaving is None and wish != before:
             change_running(task, self.rules, before, wish)
@@ -350,28 +350,6 @@ class Queue:
         self._fill()
 
     # -- how it runs
-
-    def _checked(self, wish: Wish) -> Wish:
-        """The wish as it is kept. Raises UsageError for what nobody may ask for from outside."""
-        first, *others = wish.urls
-        if not self.store.is_document(first):
-            first = checked_target(first)
-            if scheme_of(first) in LOCAL_SCHEMES or ("://" not in first and scheme_of(first) != "magnet"):
-                raise UsageError(f"{printable(first)[:200]!r}: the daemon downloads no files of its own machine.")
-        urls = (first, *map(checked, others))
-        if any(scheme_of(url) in LOCAL_SCHEMES for url in urls[1:]):
-            raise UsageError("a mirror must not be a file of the daemon's machine.")
-        share = self.store.share
-        wish = replace(wish, urls=urls, options=share(wish.options), foreign=share(wish.foreign))
-        # Of thousands that are added together most have the same: judged once (2 ms each, for 100,000 of them).
-        judged = (self.rules, id(wish.options), wish.category)
-        if self._judged is None or self._judged[0] is not self.rules or self._judged[1:] != judged[1:]:
-            kept = {name for name in DOCUMENTS if self.store.is_document(str(wish.options.get(name, "")))}
-            checked_texts({name: text for name, text in wish.options.items() if name not in kept}, scope="task")
-            folder_of(wish, self.rules)
-            self.rules.options_of(wish)
-            self._judged = judged
-        return wish
 
     def _fill(self) -> None:
         """Begin as many as may run."""
@@ -412,7 +390,14 @@ class Queue:
         return Request(
             first, tuple(others), options, whole=job.whole,
             on_commit=claiming(job, options.dir, self.store), on_settled=naming(job, self.progress, self.store),
+            on_sharing=partial(self._shared, job),
         )  # fmt: skip
+
+    async def _shared(self, job: Job) -> None:
+        """It is whole, and shared from now on; a restart goes on with that before anybody is told."""
+        await self._shares.begin(job, self._running[job])
+        self.events.publish(What.SHARED, job)
+        self._fill()
 
     def _leave(self, job: Job, state: State) -> None:
         """Stop one that runs; it gets that state once it has stopped."""
@@ -466,11 +451,6 @@ class Queue:
             self._jobs.pop(oldest.gid, None)
         told = {State.COMPLETE: What.COMPLETED, State.FAILED: What.FAILED, State.REMOVED: What.STOPPED}
         self.events.publish(told[state], job)
-
-    async def _look_for_shares(self) -> None:
-        for job in self._shares.begun(self._running):
-            self.events.publish(What.SHARED, job)
-        await self._shares.keep(self._running)
 
     def _keep_hours(self) -> None:
         if self.rules.runs_at(second_of_week()):

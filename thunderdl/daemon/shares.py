@@ -1,7 +1,9 @@
 """The tasks that are whole and shared with peers, and what it takes to go on with them after a restart.
 
-Invariant: what the disk holds of a share is :data:`KEEP_S` old at most, so that after kill -9 a little more is shared
-than was asked for; after a clean stop it is exact.
+Invariants:
+1. That a task is whole and shared is on the disk before anybody is told so, unless the disk takes nothing.
+2. What the disk holds of a share is :data:`KEEP_S` old at most, so that after kill -9 a little more is shared than was
+   asked for; after a clean stop it is exact.
 """
 
 from __future__ import annotations
@@ -48,17 +50,19 @@ class Shares:
             if (job := self._due.pop()).state is State.WAITING:
                 yield job
 
+    async def begin(self, job: Job, task: Task) -> None:
+        """It is whole, and shared from now on: that is on the disk when this returns."""
+        # Where it cannot be kept now it is shared all the same, and tried again with :meth:`keep`.
+        with contextlib.suppress(StorageError):
+            if (metainfo := task.metainfo) is not None:
+                job.whole = task.whole(await self._store.keep(metainfo, ".torrent"))
+                await self._store.save([job])
+        self.add(job)
+
     def add(self, job: Job) -> None:
         """It is shared from now on."""
         self._torrents[job] = job.whole.torrent if job.whole else ""
         self._fresh.add(job)
-
-    def begun(self, running: Mapping[Job, Task]) -> Iterator[Job]:
-        """Those that have become whole since, each once; they are shared from now on."""
-        for job, task in list(running.items()):
-            if job not in self and task.is_sharing:
-                self.add(job)
-                yield job
 
     async def keep(self, running: Mapping[Job, Task]) -> None:
         """Write down how they stand: new ones at once, all now and then."""
@@ -81,5 +85,5 @@ class Shares:
     def ended(self, job: Job, task: Task) -> Whole | None:
         """It has stopped: how its sharing stands, None where nobody can go on with it."""
         self._fresh.discard(job)
-        path = self._torrents.pop(job, "")
+        path = self._torrents.pop(job, "") or (job.whole.torrent if job.whole else "")
         return (task.whole(path) if path else None) or job.whole

@@ -245,7 +245,7 @@ class Collection(Ranged):
         state = None if options.verify_resumed else await session.on_disk(folder.read_state)
         web_seeds = [url for url in self._web_seeds if await self._may_be_asked(url)]
         self._web_seeds = tuple(web_seeds)
-        self._collector = collector = Collector(await session.swarm(), self._torrent)
+        self._collector = collector = Collector(await session.swarm(), self._torrent, self._download)
         collector.on_finished, collector.on_disk_fault = self._finished, self._disk_fault
         collector.on_note = self._note
         self._candidates.pace.include(collector)

@@ -12,7 +12,7 @@ import asyncio
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ from thunderdl.engine.marking import marker
 from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched, telling_size
 from thunderdl.engine.opening import Opening, for_document, for_url, origin_of
+from thunderdl.engine.own_list import OwnList
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
@@ -78,8 +79,7 @@ class Download:
         self.stated: Offer | None = None
         # Whose signature is wanted.
         self._signed: Signed | None = None
-        # What the user's list of mirrors says.
-        self._listed: Offer | None = None
+        self.own_list = OwnList(self)
         # Told of torrents of the same content that others name.
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
         # How long it is by the user's word.
@@ -88,6 +88,8 @@ class Download:
         self.on_commit: Callable[[int], None] | None = None
         # Called once its part is there under the name of its target.
         self.on_settled: Callable[[], None] = lambda: None
+        # Waited for when it is whole and is to be shared, before anybody is told so; never raises.
+        self.on_sharing: Callable[[], Awaitable[None]] | None = None
         self.status = Status.QUEUED
         self.target: Target | None = None
         # What it got, which may be another name, once all is there: who stops it then comes too late.
@@ -220,7 +222,7 @@ class Download:
         if self._metalink is not None:
             await self._begin_offer(self._metalink)
         await self._load_key()
-        self._begin_list()
+        self.own_list.begin()
         if self.torrent is not None or self.options.torrent is not None:
             return await self._by_torrent(self.options.torrent or "")
         if (known := self._known_version()) is not None:
@@ -376,33 +378,6 @@ class Download:
         opened = of_file(path) if body is None else of_memory(body)
         who = await self._signed.check(self.target.path if self.target else path, opened)
         return (f"signature={who}",)
-
-    def _begin_list(self) -> None:
-        """Look through the user's list of mirrors while the download begins."""
-        named = [each.url for each in self.candidates.all if not each.is_foreign]
-        urls = (*named, *(self.offer.urls if self.offer else ()))
-        if (reference := self.options.mirror_list) is not None and urls:
-            self.candidates.await_more(self.session.loop.create_task(self._take_list(reference, urls[0])))
-
-    async def _take_list(self, reference: str, original: str) -> None:
-        from thunderdl.engine.mirror_lists import offer_of_list
-
-        try:
-            self._listed = await offer_of_list(self.session, reference, original, self.options)
-        except ThunderdlError as error:
-            self.notes.append(f"the mirror list is not used: {str(error).rstrip('.')}")
-            return
-        if self.candidates.is_proven or (self.ranged is not None and self.ranged.driver is not None):
-            self.tend_listed()
-
-    def tend_listed(self) -> None:
-        """Ask the mirrors of the user's list. Without a hash not before the origin has said what the file is: whoever
-        of them were quick would decide that."""
-        if self._listed is not None:
-            self.candidates.add_foreign(
-                self._listed.urls, self._listed.told_by, is_stranger=True, instead=self._listed.instead
-            )
-            self.candidates.tend(from_the_start)
 
     def _known_version(self) -> Version | None:
         """What it is, where an offer says all that is needed to begin with whoever answers first."""

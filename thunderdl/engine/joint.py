@@ -172,7 +172,7 @@ class Joint(Ranged):
 
     async def _new_exchange(self, ledger: Ledger, driver: Driver, division: Division) -> Exchange:
         host = await self._session.swarm()
-        member = self._member = Member(host, self._torrent)
+        member = self._member = Member(host, self._torrent, self._download)
         member.on_note = self._notes.append
         self._candidates.pace.include(member)
         self.uploads = Uploads(member, self._download.options.task_upload_limit)

@@ -170,7 +170,7 @@ class Ranged:
         from thunderdl.engine.finding import Finding
 
         stated, origin = self._download.stated, self._candidates.origin
-        self._download.tend_listed()
+        self._download.own_list.tend()
         self._candidates.tend(from_the_start)
         # A metalink's first mirror is the origin where the user names none.
         self._finding = Finding(self._session, origin.options, origin.url, self.hear, self._notes, origin.told_by)

@@ -11,7 +11,7 @@ import os
 import random
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -186,6 +186,11 @@ class Session:
             self._uploads = Keeper(self._swarm.limit_uploads)
             self._uploads.keep(self._upload_limit)
         return self._swarm
+
+    def leave_swarm(self, holder: Hashable) -> None:
+        """Torrents that are ``holder``'s are free for others."""
+        if self._swarm is not None:
+            self._swarm.leave(holder)
 
     def change_upload_limit(self, limit: int | Timetable | None) -> None:
         """Another limit of what peers have from us, over all torrents, from now on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,8 +86,11 @@ async def share_back(download: Download, shared: Shareable | None) -> None:
     """Share what was downloaded until its options' goal is reached. Whatever happens, the download has succeeded."""
     if shared is None or not goal_of(download.options).wants_any:
         return
-    download.status, download.sharing = Status.SHARING, SharingBack(download.session, download.options, shared)
+    download.sharing = SharingBack(download.session, download.options, shared, download)
     try:
+        if download.on_sharing is not None:
+            await download.on_sharing()
+        download.status = Status.SHARING
         await download.sharing.start()
         await download.sharing.run()
     except asyncio.CancelledError:
@@ -100,10 +103,15 @@ async def share_back(download: Download, shared: Shareable | None) -> None:
 
 
 class SharingBack:
-    """A torrent that is here, or a part of its files. :meth:`start`, then :meth:`run`; always :meth:`stop`."""
+    """A torrent that is here, or a part of its files. :meth:`start`, then :meth:`run`; always :meth:`stop`.
 
-    def __init__(self, session: Session, options: Options, shared: Shareable) -> None:
-        self._session, self._options, self.shared = session, options, shared
+    ``holder``: whose the torrent was until now, and is until that one leaves the swarm; None for nobody's.
+    """
+
+    def __init__(
+        self, session: Session, options: Options, shared: Shareable, holder: Hashable | None = None
+    ) -> None:  # fmt: skip
+        self._session, self._options, self.shared, self._holder = session, options, shared, holder
         self._member: Member | None = None
         self.uploads: Uploads | None = None
         self.goal = goal_of(options)
@@ -133,7 +141,7 @@ class SharingBack:
     async def start(self) -> None:
         """Join the swarm as one who has it. Raises SwarmFault, UsageError."""
         shared, options = self.shared, self._options
-        self._member = Member(await self._session.swarm(), shared.torrent)
+        self._member = Member(await self._session.swarm(), shared.torrent, self._holder)
         self._member.on_fault = self._failed
         self.uploads = Uploads(self._member, options.task_upload_limit)
         if shared.peers:

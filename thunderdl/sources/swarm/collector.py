@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 
 import libtorrent as lt
@@ -71,8 +71,8 @@ class Seen:
 class Collector(Limited):
     """``on_finished``: all that is wanted is there; ``on_disk_fault``: path, errno, words; ``on_note``: a remark."""
 
-    def __init__(self, host: Host, torrent: Torrent) -> None:
-        super().__init__(host)
+    def __init__(self, host: Host, torrent: Torrent, holder: Hashable | None = None) -> None:
+        super().__init__(host, holder)
         self.torrent = torrent
         self.on_finished: Callable[[], None] = lambda: None
         self.on_disk_fault: Callable[[str, int, str], None] = lambda path, code, words: None
@@ -96,7 +96,7 @@ class Collector(Limited):
         params = _params(self.torrent, plan)
         params.download_limit, params.upload_limit = self._limit or -1, self._upload_limit or -1
         self._wanted = plan.wanted
-        self._handle = await self._host.add(params, self._hear)
+        self._handle = await self._host.add(params, self._hear, self._holder)
 
     def choose(self, wanted: frozenset[int]) -> None:
         """Fetch these files from now on, by their indexes; what is there of others stays."""

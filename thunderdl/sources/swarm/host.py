@@ -13,13 +13,14 @@ import errno
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 import libtorrent as lt
 
 from thunderdl.errors import ThunderdlError, UsageError, printable
+from thunderdl.sources.swarm.places import Places
 from thunderdl.sources.swarm.settings import DEFAULT_PORTS, MOST_BYTES_PER_S, SwarmSettings, settings_pack
 
 Hear = Callable[[object], None]
@@ -58,6 +59,7 @@ class Host:
         self._writing.setblocking(False)
         self._utp, self._pex, self._adding, self._closed = settings.utp, settings.pex, 0, False
         self._hearers: list[tuple[lt.torrent_handle, Hear]] = []
+        self._places = Places()
         self._asked = MAX_ASKED
         self._limited: set[lt.torrent_handle] = set()
         self.listen_errors: list[str] = []
@@ -70,8 +72,13 @@ class Host:
         """Make a call that waits for libtorrent's thread."""
         return await self._loop.run_in_executor(self._threads, work, *args)
 
-    async def add(self, params: lt.add_torrent_params, hear: Hear) -> lt.torrent_handle:
-        """Add a torrent, whose alerts ``hear`` is told. Raises SwarmFault."""
+    async def add(self, params: lt.add_torrent_params, hear: Hear, holder: Hashable | None = None) -> lt.torrent_handle:
+        """Add a torrent, whose alerts ``hear`` is told. ``holder``: whose it is from here until :meth:`leave`, be it
+        removed and added again by it meanwhile; without one it is free again once it is removed. Raises SwarmFault
+        where it is another's, or cannot be started.
+        """
+        if not self._places.take(_info_hashes(params), hear if holder is None else holder):
+            raise _under_way(params)
         if not self._pex:
             params.flags |= lt.torrent_flags.disable_pex
         # Its first alerts may come before it is known here whose they are.
@@ -84,11 +91,10 @@ class Host:
             self._note_limit(handle, params.download_limit)
             return handle
         except RuntimeError as error:
+            self._places.leave(hear)
             said = str(error).partition(" [")[0]
             if _DUPLICATE in str(error):
-                raise SwarmFault(
-                    f"{_called(params)}: its torrent is under way here already; name it once, or remove the other."
-                ) from None
+                raise _under_way(params) from None
             raise SwarmFault(f"the torrent cannot be started: {said}.") from None
         finally:
             self._adding -= 1
@@ -98,9 +104,18 @@ class Host:
 
     async def remove(self, handle: lt.torrent_handle) -> None:
         """Stop a torrent and forget it; its files stay."""
+        hearers = [hear for known, hear in self._hearers if known == handle]
         self._hearers = [each for each in self._hearers if each[0] != handle]
         self._note_limit(handle, 0)
-        await self.call(self.session.remove_torrent, handle)
+        try:
+            await self.call(self.session.remove_torrent, handle)
+        finally:
+            for hear in hearers:
+                self._places.leave(hear)
+
+    def leave(self, holder: Hashable) -> None:
+        """It adds none of its torrents again: others may have them."""
+        self._places.leave(holder)
 
     def ask_ahead(self, peer_bytes_per_s: float) -> None:
         """Have each peer asked for no more ahead than it brings in :data:`AHEAD_S` at this rate, the mean of theirs.
@@ -171,6 +186,15 @@ class Host:
                 if known == handle:
                     hear(alert)
                     break
+
+
+def _info_hashes(params: lt.add_torrent_params) -> tuple[str, ...]:
+    named = params.ti.info_hashes() if params.ti is not None else params.info_hashes
+    return (*([str(named.v1)] if named.has_v1() else []), *([str(named.v2)] if named.has_v2() else []))
+
+
+def _under_way(params: lt.add_torrent_params) -> SwarmFault:
+    return SwarmFault(f"{_called(params)}: its torrent is under way here already; name it once, or remove the other.")
 
 
 def _called(params: lt.add_torrent_params) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Hashable
 
 import libtorrent as lt
 
@@ -12,10 +13,13 @@ from thunderdl.sources.swarm.settings import MOST_BYTES_PER_S
 
 
 class Limited:
-    """What is said before it is added holds from then on: who adds it asks for the limits in the parameters."""
+    """What is said before it is added holds from then on: who adds it asks for the limits in the parameters.
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    ``holder``: whose it is, also while it is stopped, until that one leaves (:meth:`Host.leave`); None: nobody's then.
+    """
+
+    def __init__(self, host: Host, holder: Hashable | None = None) -> None:
+        self._host, self._holder = host, holder
         self._handle: lt.torrent_handle | None = None
         self._limit = self._upload_limit = 0
         self._received = PeerBytes()

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import errno
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -63,8 +63,8 @@ class Member(Limited):
     """``on_piece``: a piece is here and right; ``on_bad``: pieces that did not match, with who sent them;
     ``on_fault``: what ends it."""
 
-    def __init__(self, host: Host, torrent: Torrent) -> None:
-        super().__init__(host)
+    def __init__(self, host: Host, torrent: Torrent, holder: Hashable | None = None) -> None:
+        super().__init__(host, holder)
         self.torrent = torrent
         self.on_piece: Callable[[int], None] = lambda piece: None
         self.on_bad: Callable[[int], None] = lambda piece: None
@@ -114,7 +114,7 @@ class Member(Limited):
             params.flags |= lt.torrent_flags.disable_dht | lt.torrent_flags.disable_lsd | lt.torrent_flags.disable_pex
         params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
         self._moved_at = asyncio.get_running_loop().time()
-        self._handle = await self._host.add(params, self._hear)
+        self._handle = await self._host.add(params, self._hear, self._holder)
 
     async def rejoin(self, *, have: list[bool], assigned: Iterable[int]) -> None:
         """After :meth:`stop`: join as before, with other pieces. Raises SwarmFault."""
