@@ -66,15 +66,21 @@ async def cancelled_at(task: Task, reached: Callable[[Progress], bool]) -> Resul
     return await task.outcome()
 
 
+def told_of(sent_bytes: int) -> int:
+    """What a giver is told at least to have sent, once the other has ``sent_bytes``: libtorrent forgets blocks that are
+    still being sent when their peer leaves, as one that has it all does at once."""
+    return sent_bytes // 2
+
+
 def shared_until(finished: Callable[[], object], sent_bytes: int) -> Callable[[Task], Awaitable[Result]]:
-    """A script for :func:`drive`: share until ``finished``, which blocks, returns and ``sent_bytes`` are told.
+    """A script for :func:`drive`: share until ``finished``, which blocks, returns and most of ``sent_bytes`` is told.
 
     What is cut off at a ratio is not all at the other end: bytes count as soon as they are sent. What is all there is
     not told at once: libtorrent counts each second. And who has it from us may have it all before we have looked.
     """
 
     def is_told(progress: Progress) -> bool:
-        return progress.status is Status.SHARING and progress.uploaded_bytes >= sent_bytes
+        return progress.status is Status.SHARING and progress.uploaded_bytes >= told_of(sent_bytes)
 
     async def script(task: Task) -> Result:
         await asyncio.to_thread(finished)

@@ -92,7 +92,7 @@ class Queue:
         try:
             await self._load()
             async with Client(self.rules.options) as self._client:
-                works = (partial(self._shares.keep, self._running), self._keep_hours, self.store.save_soon, self._fill)
+                works = (self._keep_shares, self._keep_hours, self.store.save_soon, self._fill)
                 self._ticker = asyncio.create_task(every(TICK_S, works, self.notes.append))
                 self._fill()
                 try:
@@ -451,6 +451,9 @@ class Queue:
             self._jobs.pop(oldest.gid, None)
         told = {State.COMPLETE: What.COMPLETED, State.FAILED: What.FAILED, State.REMOVED: What.STOPPED}
         self.events.publish(told[state], job)
+
+    async def _keep_shares(self) -> None:
+        await self._shares.keep(self._running)
 
     def _keep_hours(self) -> None:
         if self.rules.runs_at(second_of_week()):
