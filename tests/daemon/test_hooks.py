@@ -89,15 +89,17 @@ def test_a_program_gets_aria2s_arguments_and_the_rest_in_variables(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "limit_s", "told"),
     [
-        (("/nonexistent/program",), "could not be run: No such file"),
-        ((sys.executable, "-c", "raise SystemExit(3)"), "failed with exit code 3"),
-        ((sys.executable, "-c", "import time; time.sleep(60)"), "was ended: it ran for more than"),
+        (("/nonexistent/program",), LIMIT_S, "could not be run: No such file"),
+        ((sys.executable, "-c", "raise SystemExit(3)"), LIMIT_S, "failed with exit code 3"),
+        ((sys.executable, "-c", "import time; time.sleep(60)"), 0.5, "was ended: it ran for more than"),
     ],
 )
-def test_one_that_fails_costs_a_note(argv: tuple[str, ...], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PROGRAM_S", 0.5)
+def test_one_that_fails_costs_a_note(
+    argv: tuple[str, ...], limit_s: float, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PROGRAM_S", limit_s)
     (note,) = attended(Hooks({What.FAILED: argv}), What.FAILED)
     assert told in note
 
