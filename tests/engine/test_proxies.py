@@ -84,6 +84,15 @@ def test_a_proxy_that_wants_a_password(tmp_path: Path, server: LoopbackServer) -
         assert server.requests == []
 
 
+@pytest.mark.parametrize("scheme", ["https", "ftp"])
+def test_a_proxy_that_opens_no_tunnel_without_a_password(tmp_path: Path, scheme: str) -> None:
+    """As for plain http: told at once with what to do, not after five tries."""
+    with ProxyServer(password="dTpw") as proxy:
+        result = fetch(f"{scheme}://127.0.0.1:1/f", tmp_path, proxy=proxy.url, retries=5)
+        failed(result, AccessDenied, 5, "by proxy", "407", "--proxy")
+        assert len(proxy.heads) == 1
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_proxy_that_refuses(tmp_path: Path, certificates: Certificates, scheme: str) -> None:
     with ProxyServer(refuses=True) as proxy:
@@ -274,8 +283,7 @@ def test_squid(tmp_path: Path, certificates: Certificates, content: bytes, schem
         ca, by = str(certificates.ca_file), proxy.url("").replace("//", "//u:p%20w@")
         assert content_of(fetch(server.url("/f"), tmp_path / "a", proxy=by, ca=ca)) == content
         wrong = fetch(server.url("/f"), tmp_path / "b", proxy=proxy.url("").replace("//", "//u:wrong@"), ca=ca)
-        assert isinstance(wrong.error, AccessDenied | ConnectFailed)
-        assert "407" in str(wrong.error)
+        failed(wrong, AccessDenied, 5, "407", "--proxy")
         assert "wrong" not in str(wrong.error)
 
 
@@ -293,5 +301,7 @@ def test_microsocks(
         by = f"{scheme}://u:secret@127.0.0.1:{proxy.port}"
         assert content_of(fetch(server.url("/f"), tmp_path / "a", proxy=by, ca=ca)) == content
         wrong = fetch(server.url("/f"), tmp_path / "b", proxy=by.replace("secret", "wr0ng"), ca=ca)
-        failed(wrong, ConnectFailed, 4, "proxy")
+        failed(wrong, AccessDenied, 5, "by proxy", "--proxy")
         assert "wr0ng" not in str(wrong.error)
+        nameless = fetch(server.url("/f"), tmp_path / "c", proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca=ca)
+        failed(nameless, AccessDenied, 5, "by proxy", "--proxy")

@@ -26,10 +26,12 @@ from thunderdl.errors import (
     shown_url,
 )
 from thunderdl.sources.http.dialing import LeadsInward, Reach, dial
+from thunderdl.sources.http.faults import certificate_refused, proxy_login_refused
 from thunderdl.sources.http.nested_tls import NestedTls
 from thunderdl.sources.http.wire import Endpoint
 
 if TYPE_CHECKING:
+    from python_socks import ProxyError
     from python_socks.sync import Proxy
 
 CONNECT_TIMEOUT_S = 15.0
@@ -234,11 +236,22 @@ def _tunnelled(endpoint: Endpoint, proxy: Proxy, reach: Reach, where: str, timeo
     except ProxyTimeoutError:
         raise TimedOut(where, "did not answer in time") from None
     except ProxyError as error:
-        raise ConnectFailed(where, f"refused to connect to {endpoint.authority} ({error})") from None
+        raise _refusal(where, endpoint.authority, error) from None
     except socket.gaierror as error:
         raise connect_fault(endpoint.origin, error) from None
     except ValueError as error:
         raise UsageError(f"--proxy: {error}.") from None
+
+
+# python-socks gives no code for how SOCKS 5 refuses a login, only these words (RFC 1928 section 3, RFC 1929 section 2).
+_NOT_LET_IN = ("No acceptable authentication methods were offered", "Username and password authentication failure")
+
+
+def _refusal(where: str, authority: str, error: ProxyError) -> SourceError:
+    if error.error_code == 407 or str(error) in _NOT_LET_IN:
+        # It stays refused: five more tries are half a minute of silence, and may lock the account.
+        return proxy_login_refused(where, authority, str(error))
+    return ConnectFailed(where, f"refused to connect to {authority} ({error})")
 
 
 def connect_fault(url: str, error: BaseException) -> BaseException:
@@ -252,7 +265,7 @@ def connect_fault(url: str, error: BaseException) -> BaseException:
     if isinstance(error, TimeoutError):
         return TimedOut(url, "did not answer in time")
     if isinstance(error, ssl.SSLError):
-        return TlsFailure(url, f"TLS failed ({error.reason or error})")
+        return certificate_refused(url, error) or TlsFailure(url, f"TLS failed ({error.reason or error})")
     if isinstance(error, socket.gaierror):
         if error.errno == socket.EAI_AGAIN:
             return ConnectFailed(url, "its name could not be looked up just now", "check the network")

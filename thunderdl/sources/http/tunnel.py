@@ -11,6 +11,7 @@ import socket
 from urllib.parse import SplitResult, unquote
 
 from thunderdl.errors import ConnectFailed
+from thunderdl.sources.http.faults import proxy_login_refused
 from thunderdl.sources.http.wire import basic_auth
 
 _MAX_HEAD_BYTES = 16 * 1024
@@ -18,7 +19,8 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d\d\d)[ \r]")
 
 
 def open_tunnel(sock: socket.socket, proxy: SplitResult, host: str, port: int, where: str) -> None:
-    """Have the proxy at the other end of ``sock`` connect it to ``host``. Blocking. Raises ConnectFailed, OSError."""
+    """Have the proxy at the other end of ``sock`` connect it to ``host``. Blocking. Raises ConnectFailed,
+    AccessDenied, OSError."""
     authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     if proxy.username is not None:
@@ -32,5 +34,7 @@ def open_tunnel(sock: socket.socket, proxy: SplitResult, host: str, port: int, w
         head += byte
     status = _STATUS.match(head)
     if status is None or not status[1].startswith(b"2"):
+        if status and status[1] == b"407":
+            raise proxy_login_refused(where, authority, "407")
         told = status[1].decode() if status else "something else than HTTP"
         raise ConnectFailed(where, f"refused to connect to {authority} ({told})")
