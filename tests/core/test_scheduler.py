@@ -351,3 +351,30 @@ def test_idle_lanes_of_a_lost_source_are_closed() -> None:
     assert not lane.leases
     assert Close(lane.id) in desk.tell(SourceLost(2, "no more"))
     assert desk.lanes(2) == []
+
+
+def asked_after_refusal(desk: Desk) -> Fetch:
+    """What is asked for first once a request was refused and the wait is over."""
+    return (of(Fetch, desk.fail(kind=FaultKind.BUSY)) or of(Fetch, desk.tick(after_s=20.0)))[0]
+
+
+def test_one_that_counts_requests_is_asked_for_more_at_once() -> None:
+    """Each request is answered and the next one refused, as by nginx's limit_req."""
+    desk, asked = Desk(256 * MIB), list[int]()
+    desk.open(start=0, end=MIB)
+    desk.finish(desk.lease())
+    for _ in range(6):
+        fetch = asked_after_refusal(desk)
+        asked.append(fetch.end - fetch.start)
+        desk.finish(desk.scheduler.roster.leases[fetch.lease])
+    # Not each of them: what another lane gave back may be a smaller gap.
+    assert (asked[0], asked[-1]) == (64 * KIB, 2 * MIB)
+
+
+def test_one_that_is_down_for_long_is_asked_for_little() -> None:
+    """It refuses everything: that says nothing of requests that it counts."""
+    desk = Desk(256 * MIB)
+    desk.open(start=0, end=MIB)
+    desk.finish(desk.lease())
+    asked = [asked_after_refusal(desk) for _ in range(6)]
+    assert all(each.end - each.start <= 64 * KIB for each in asked)

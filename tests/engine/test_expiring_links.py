@@ -278,9 +278,7 @@ def test_a_command_that_hangs_is_ended_with_its_children(
         f"child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
         f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid)); child.wait()\n"
     )
-    failed(
-        fetch(server.url("/old"), tmp_path / "d", refresh_cmd=command(tmp_path, body)), LinkExpired, 5, "3 seconds"
-    )
+    failed(fetch(server.url("/old"), tmp_path / "d", refresh_cmd=command(tmp_path, body)), LinkExpired, 5, "3 seconds")
     assert names(tmp_path / "d") == ["old.part", "old.part.journal"]
     pid = Path(f"/proc/{(tmp_path / 'pid').read_text()}/stat")
     if sys.platform == "linux":

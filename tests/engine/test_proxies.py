@@ -359,3 +359,5 @@ def test_microsocks(
         wrong = fetch(server.url("/f"), tmp_path / "b", proxy=by.replace("secret", "wr0ng"), ca=ca)
         failed(wrong, AccessDenied, 5, "proxy", "login")
         assert "wr0ng" not in str(wrong.error)
+        nameless = fetch(server.url("/f"), tmp_path / "c", proxy=f"{scheme}://127.0.0.1:{proxy.port}", ca=ca)
+        failed(nameless, AccessDenied, 5, "proxy", "--proxy")

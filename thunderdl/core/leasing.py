@@ -27,6 +27,8 @@ MIN_FIRST_BYTES, MAX_FIRST_BYTES = 256 * 1024, 32 * 1024 * 1024
 FASTEST_BYTES_PER_S = 500e6
 # Of one that was down and is asked whether it is back: a second's worth, and no more than this.
 PROBE_BYTES = 64 * 1024
+# So much, doubled from refusal to refusal, one that counts requests is asked for at once.
+MOST_ASKED_BYTES = 64 * 1024 * 1024
 # What a steal must be worth: it costs a connection and what is on its way. A share of the time that the download
 # has taken so far, for a tenth of a second is much of two and nothing of a hundred.
 GAIN_SHARE, MIN_GAIN_S, MAX_GAIN_S = 0.02, 0.1, 0.5
@@ -57,18 +59,19 @@ def cut_bytes(rate: float) -> int:
 def lease_bytes(lane: Lane, missing_bytes: int, total_rate: float, align: int) -> int:
     """Bytes for the next lease of ``lane`` while the end is far; a multiple of ``align`` where it is fast enough."""
     source = lane.source
+    least = max(source.min_bytes, source.ask_bytes)
     if source.on_probation:
         return align
     if lane.probe:
-        return max(int(clamp(lane.likely_rate(), FINE_CUT_BYTES, PROBE_BYTES)), source.min_bytes)
+        return max(int(clamp(lane.likely_rate(), FINE_CUT_BYTES, PROBE_BYTES)), least)
     if not source.known:
-        return max(source.min_bytes, first_bytes(source.latency.value, missing_bytes))
+        return max(least, first_bytes(source.latency.value, missing_bytes))
     shortest = max(MIN_LEASE_S, min(4 * source.latency.value, MAX_LEASE_S))
     unsettled = source.climb.trying or source.climb.lane_bound is None
     longest = max(shortest, UNSETTLED_LEASE_S if unsettled else MAX_LEASE_S)
     tau = clamp(missing_bytes / (2 * total_rate), shortest, longest) if total_rate else shortest
     rate = lane.safe_rate()
-    want = max(rate * tau, source.min_bytes)
+    want = max(rate * tau, least)
     unit = align if want >= align else cut_bytes(rate)
     return max(unit, round(want / unit) * unit)
 

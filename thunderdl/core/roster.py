@@ -158,6 +158,8 @@ class Source:
     # Passing faults in a row, and since when it has brought nothing but those.
     failures: int = 0
     down_since: float | None = None
+    # What one request is for at least, since it refuses requests; 0 where it does not.
+    ask_bytes: int = 0
     suspected: int = 0
     doubted: bool = False
     strikes: int = 0

@@ -26,6 +26,7 @@ from thunderdl.errors import (
     shown_url,
 )
 from thunderdl.sources.http.dialing import LeadsInward, Reach, dial
+from thunderdl.sources.http.faults import certificate_refused
 from thunderdl.sources.http.nested_tls import NestedTls
 from thunderdl.sources.http.wire import Endpoint
 
@@ -254,7 +255,7 @@ def connect_fault(url: str, error: BaseException) -> BaseException:
     if isinstance(error, TimeoutError):
         return TimedOut(url, "did not answer in time")
     if isinstance(error, ssl.SSLError):
-        return TlsFailure(url, f"TLS failed ({error.reason or error})")
+        return certificate_refused(url, error) or TlsFailure(url, f"TLS failed ({error.reason or error})")
     if isinstance(error, socket.gaierror):
         if error.errno == socket.EAI_AGAIN:
             return ConnectFailed(url, "its name could not be looked up just now", "check the network")
