@@ -10,7 +10,7 @@ import pytest
 from tests.engine.runs import content_of, failed, fetch, names, sha256
 from tests.engine.test_metalinks import CONTENT, SIZE, a_file, dead, good, metalink, write
 from tests.servers import misbehave as m
-from tests.servers.exchange import Resource, generated
+from tests.servers.exchange import Reply, Request, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.errors import ThunderdlError
 from thunderdl.model import Result
@@ -175,6 +175,15 @@ def test_a_list_that_cannot_be_had(tmp_path: Path, origin: LoopbackServer, farm:
 
 def test_a_list_beside_a_metalink(tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer) -> None:
     farm.resources["/m/pub/f"] = OTHER_TAG
+    origin.resources["/pub/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(100_000))
+
+    def seen(request: Request, reply: Reply) -> Reply:
+        # Asked twice whether it is the same file, it has a range of its own now.
+        if request.number == 3:
+            origin.release.set()
+        return reply
+
+    farm.behaviour = seen
     document = write(tmp_path, metalink(a_file([origin.url("/pub/f")])))
     result = fetch(document, tmp_path / "out", mirror_list=a_list(tmp_path, farm.url("/m/")))
     assert content_of(result) == CONTENT

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.engine.runs import SHORT_S, content_of, failed, fetch, names, piece_hashes, sha256
+from tests.engine.runs import SHORT_S, content_of, drive, failed, fetch, names, piece_hashes, sha256
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.loopback import Limits, LoopbackServer
+from thunderdl.client import Task
 from thunderdl.engine import candidates
 from thunderdl.errors import BadContent, DownloadFailed, NotFound
 from thunderdl.model import Result, SourceProgress
@@ -92,10 +93,20 @@ def test_a_mirror_with_another_version_of_equal_size_and_piece_hashes(
 @pytest.mark.parametrize("behaviour", [m.status(404), m.status(503), m.rubbish, m.hang_up, m.redirect_loop()])
 @pytest.mark.parametrize("place", [0, 1])
 def test_one_that_is_not_there(tmp_path: Path, trio: list[LoopbackServer], behaviour: Behaviour, place: int) -> None:
-    trio[place].resources["/f"] = Resource(body=b"x", behaviour=behaviour)
-    result = run(trio[:2], tmp_path)
+    bad, good = trio[place], trio[1 - place]
+    bad.resources["/f"] = Resource(body=b"x", behaviour=behaviour)
+    good.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(SIZE // 2))
+
+    async def heard(task: Task) -> Result:
+        # The other one may be heard of first, and would have brought all.
+        async for progress in task:
+            if any(each.note for each in progress.sources if each.url == bad.url("/f")):
+                good.release.set()
+        return await task.outcome()
+
+    result = drive(heard, trio[0].url("/f"), tmp_path, mirrors=[trio[1].url("/f")])
     assert content_of(result) == CONTENT
-    assert source(result, trio[place]).note
+    assert source(result, bad).note
 
 
 def test_an_origin_that_never_answers(tmp_path: Path, trio: list[LoopbackServer]) -> None:
