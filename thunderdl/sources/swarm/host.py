@@ -131,6 +131,10 @@ class Host:
         """It adds none of its torrents again: others may have them."""
         self._places.leave(holder)
 
+    def pass_on(self, holder: Hashable, to: Hashable) -> None:
+        """Its torrents are ``to``'s from now on."""
+        self._places.pass_on(holder, to)
+
     def ask_ahead(self, peer_bytes_per_s: float) -> None:
         """Have each peer asked for no more ahead than it brings in :data:`AHEAD_S` at this rate, the mean of theirs.
 
