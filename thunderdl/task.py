@@ -318,8 +318,14 @@ class Task:
             self._run.cancel()
 
     def _ended(self, run: asyncio.Task[Result]) -> None:
+        left = self._download
+        try:
+            self._settle(run, left)
+        finally:
+            self._session.leave_swarm(left)
+
+    def _settle(self, run: asyncio.Task[Result], left: Download) -> None:
         self._run = None
-        self._session.leave_swarm(self._download)
         wanted, self._wanted = self._wanted, None
         if not run.cancelled():
             # A bug in one download is that download's failure alone.
@@ -333,6 +339,8 @@ class Task:
             self._download.status = Status.PAUSED
         elif wanted is Status.ACTIVE:
             self.resume()
+            # Left free for a moment, another download of it would get in, and this one could not go on.
+            self._session.pass_on_swarm(left, self._download)
         else:
             self._over.set_result(self._stopped())
 

@@ -52,6 +52,31 @@ def test_a_task_that_comes_due_begins_whatever_another_work_of_the_clock_meets(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize(("path", "state"), [("/f", State.COMPLETE), ("/gone", State.FAILED)])
+@pytest.mark.parametrize("place", ["thunderdl.daemon.queue.outcome_of", "thunderdl.daemon.shares.Shares.ended"])
+def test_a_task_ends_whatever_its_end_meets(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, place: str, path: str, state: State
+) -> None:  # fmt: skip
+    """In no list it could neither be seen, nor stopped, nor tried again."""
+    server.resources["/f"] = Resource(body=b"x" * 10)
+
+    def meets(*_: object) -> Any:
+        raise BUG
+
+    async def run() -> None:
+        async with running(tmp_path) as queue:
+            monkeypatch.setattr(place, meets)
+            (job,) = await queue.add([Wish(urls=(server.url(path),))])
+            await ended(job)
+            monkeypatch.undo()
+            assert (job.state, list(queue.ended()), list(queue.active())) == (state, [job], [])
+            assert job.outcome is not None
+            assert (job.outcome.path is not None) is (path == "/f")
+            assert "RuntimeError: what nobody foresaw" in queue.notes[0]
+
+    asyncio.run(run())
+
+
 def test_a_watch_folder_is_looked_into_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         async with running(tmp_path) as queue:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.engine.runs import content_of, failed, fetch, names, piece_hashes, sha256
+from tests.engine.runs import LIMIT_S, content_of, failed, fetch, names, piece_hashes, sha256
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Reply, Request, Resource, answer, generated
 from tests.servers.loopback import Limits, LoopbackServer
@@ -223,3 +223,38 @@ def test_with_a_checksum_alone_a_mirror_of_other_validators_is_compared_first(
     refused = [note for note in result.notes if note.startswith(mirror) and "its bytes differ" in note]
     assert len(refused) == (0 if seed == 1 else 1)
     assert (result.sources[1].bytes > 0) is (seed == 1)
+
+
+def compared_with_fault(pair: list[LoopbackServer], fault: Behaviour, *, requests: int) -> None:
+    """A mirror of the same bytes, another tag and date, whose first sample meets ``fault``."""
+    pair[1].resources["/f"] = generated(
+        SIZE, seed=1, etag='"v2"', last_modified="Tue, 02 Jan 2024 00:00:00 GMT",
+        behaviour=m.script(m.well, fault, m.well),
+    )  # fmt: skip
+    wait_for_the_mirror(pair, requests)
+
+
+@pytest.mark.parametrize("fault", [m.status(503), m.reset_after(1000)], ids=["busy", "lost"])
+def test_a_fault_while_a_mirror_is_compared_is_no_difference(
+    tmp_path: Path, pair: list[LoopbackServer], fault: Behaviour
+) -> None:
+    origin, mirror = (server.url("/f") for server in pair)
+    # Its first byte, a sample that fails, and all over again: first byte, two samples, first byte, a part of its own.
+    compared_with_fault(pair, fault, requests=7)
+    result = fetch(origin, tmp_path, mirrors=[mirror], checksum=sha256(CONTENT), retries=5, timeout=LIMIT_S)
+    assert content_of(result) == CONTENT
+    assert result.sources[1].bytes > 0
+    assert not any("not used" in note for note in result.notes), result.notes
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"), [(m.status(503), "503"), (m.reset_after(1000), "broke")], ids=["busy", "lost"]
+)
+def test_a_fault_that_lasts_while_a_mirror_is_compared_is_told_as_that(
+    tmp_path: Path, pair: list[LoopbackServer], fault: Behaviour, words: str
+) -> None:
+    origin, mirror = (server.url("/f") for server in pair)
+    compared_with_fault(pair, fault, requests=2)
+    result = fetch(origin, tmp_path, mirrors=[mirror], checksum=sha256(CONTENT), retries=0, timeout=LIMIT_S)
+    right_without(result, tmp_path, mirror, ("is not used", words))
+    assert not any("differ" in note for note in result.notes), result.notes

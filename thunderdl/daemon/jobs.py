@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from thunderdl.errors import ThunderdlError
+from thunderdl.errors import ThunderdlError, foreseen
 from thunderdl.model import Progress, Result, Status, Whole
 from thunderdl.options import Priority
 
@@ -155,3 +155,12 @@ def outcome_of(result: Result, seen: Progress, known: Outcome | None = None) -> 
         kind=type(error).__name__ if error is not None else "",
         exit_code=error.exit_code if isinstance(error, ThunderdlError) else int(error is not None),
     )  # fmt: skip
+
+
+def ended_by(bug: Exception, result: Result) -> tuple[State, Outcome]:
+    """What is certain where a bug was met as the end was noted: what has its file is not fetched again for it."""
+    if (path := result.path) is not None:
+        name = os.path.basename(path)
+        return state_of(result), Outcome(name=name, path=path, size_bytes=result.bytes, done_bytes=result.bytes)
+    error = foreseen(bug)
+    return State.FAILED, Outcome(error=str(error), kind=type(error).__name__, exit_code=error.exit_code)

@@ -22,7 +22,7 @@ from thunderdl.client import Client
 from thunderdl.daemon.changing import change_running
 from thunderdl.daemon.claims import claiming, finished_by
 from thunderdl.daemon.events import Bus, What
-from thunderdl.daemon.jobs import Job, Outcome, State, Wish, new_gid, of_whole, outcome_of, state_of
+from thunderdl.daemon.jobs import Job, Outcome, State, Wish, ended_by, new_gid, of_whole, outcome_of, state_of
 from thunderdl.daemon.judging import Judge
 from thunderdl.daemon.line import Line, Whence, place_of
 from thunderdl.daemon.names import naming
@@ -30,7 +30,7 @@ from thunderdl.daemon.places import folder_of
 from thunderdl.daemon.rules import Rules, changed, restored, stored
 from thunderdl.daemon.shares import Shares
 from thunderdl.daemon.store import Store
-from thunderdl.daemon.ticking import every
+from thunderdl.daemon.ticking import every, unforeseen
 from thunderdl.engine.pacing import second_of_week
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, foreseen, printable
 from thunderdl.model import Progress, Result, Status
@@ -381,7 +381,7 @@ class Queue:
         self._running[job] = task
         if job.whole is not None:
             self._shares.add(job)
-        task.over.add_done_callback(lambda over: self._is_over(job, over.result()))
+        task.over.add_done_callback(partial(self._has_stopped, job))
         self.events.publish(What.STARTED, job)
         self.store.save_soon([job])
 
@@ -405,6 +405,20 @@ class Queue:
         if state is State.REMOVED:
             job.ended_at = self._clock()
         self._running[job].cancel()
+
+    def _has_stopped(self, job: Job, over: asyncio.Future[Result]) -> None:
+        """In a callback of the loop nobody hears of a bug, and the task would run for ever, in no list."""
+        result = over.result()
+        try:
+            self._is_over(job, result)
+        except Exception as bug:
+            self.notes.append(unforeseen(bug))
+            self._running.pop(job, None)
+            if job.state.has_ended or job in self._line or self._is_closing:
+                return
+            job.leaving = None
+            self._end(job, *ended_by(bug, result))
+            self.store.save_soon([job])
 
     def _is_over(self, job: Job, result: Result) -> None:
         task = self._running.pop(job)

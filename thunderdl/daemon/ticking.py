@@ -40,7 +40,12 @@ async def _failed(work: Work) -> str:
         if (waited_for := work()) is not None:
             await waited_for
     except Exception as error:
-        if os.environ.get("THUNDERDL_DEBUG", "") not in ("", "0"):
-            traceback.print_exception(error, file=sys.stderr)
-        return f"the daemon goes on, but it met what it should not: {foreseen(error)}"
+        return unforeseen(error)
     return ""
+
+
+def unforeseen(error: Exception) -> str:
+    """What is told of it, in a sentence."""
+    if os.environ.get("THUNDERDL_DEBUG", "") not in ("", "0"):
+        traceback.print_exception(error, file=sys.stderr)
+    return f"the daemon goes on, but it met what it should not: {foreseen(error)}"

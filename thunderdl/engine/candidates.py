@@ -374,11 +374,12 @@ class Candidates:
         return self._opened()
 
     def admit_to(self, join: Callable[[Candidate], Awaitable[None]], first: Candidate) -> None:
-        """From now on those that open, or did while ``first`` was waited for, are handed to ``join``."""
+        """From now on those that open, or did while ``first`` was waited for, are handed to ``join``; what that raises
+        is a fault of theirs, like one of the first request."""
         self._late = join
         for candidate in self.all:
             if candidate is not first and candidate.opening is not None:
-                self._tasks.append(asyncio.ensure_future(_awaited(join(candidate))))
+                self._tasks.append(asyncio.create_task(self._open(candidate, self._first_range or from_the_start)))
 
     def close(self) -> None:
         """Give up what is not open yet, and what was opened for nothing."""
@@ -426,12 +427,13 @@ class Candidates:
             await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
-        """Open a candidate, with patience for what may pass; its opening or its error is in it afterwards."""
+        """Open a candidate, and let it in, with patience for what may pass; its opening or its error is in it then."""
         failures = turned_away = 0
         down_since: float | None = None
         while True:
             try:
-                candidate.opening = await self.ask(candidate, first_range(candidate))
+                await self._open_once(candidate, first_range)
+                return
             except Exception as caught:
                 error = foreseen(caught)
                 if isinstance(error, SourceError):
@@ -459,13 +461,15 @@ class Candidates:
                 wait_s = back_off_s(now - down_since, error, self._session.jitter.uniform(0.75, 1.25))
                 is_spare = candidate.is_foreign and self._in_use() >= ENOUGH_IN_USE
                 await asyncio.sleep(wait_s * PATIENT_TIMES if is_spare else wait_s)
-                continue
-            # Where it is compared with the others it waits for them, and not they for it.
-            candidate.error = candidate.asked_at = None
-            self._note_origin(candidate)
-            if self._late is not None:
-                await self._late(candidate)
-            return
+
+    async def _open_once(self, candidate: Candidate, first_range: FirstRange) -> None:
+        if candidate.opening is None:
+            candidate.opening = await self.ask(candidate, first_range(candidate))
+        # Where it is compared with the others it waits for them, and not they for it.
+        candidate.error = candidate.asked_at = None
+        self._note_origin(candidate)
+        if self._late is not None:
+            await self._late(candidate)
 
     def _note_origin(self, candidate: Candidate) -> None:
         if candidate is self.origin:
@@ -483,10 +487,6 @@ async def refreshed(candidate: Candidate, error: SourceError) -> SourceError | N
     except RefreshFailed as failed:
         return expired(candidate.url, f"{clause(error)}; {failed}")
     return None
-
-
-async def _awaited(work: Awaitable[None]) -> None:
-    await work
 
 
 def source_of(candidate: Candidate, opening: Opening, version: Version, timeout_s: float) -> OpenSource:

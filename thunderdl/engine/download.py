@@ -393,7 +393,7 @@ class Download:
         from thunderdl.engine.torrents import check_size, forget, keep, privacy_note, torrent_of
 
         asked_with = for_url(self.options, reference, self.url)
-        torrent = self.torrent or await torrent_of(self.session, reference, asked_with)
+        torrent = self.torrent or await torrent_of(self.session, reference, asked_with, holder=self)
         check_size(torrent, reference, self.said_bytes)
         self.notes += filter(None, [privacy_note(torrent, self.options)])
         # Mirrors of a single file are lanes of ours; those of a folder, or of pieces that nobody can prove yet, are

@@ -45,7 +45,7 @@ from thunderdl.engine.candidates import (
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
-from thunderdl.engine.overlap import SAMPLE_BYTES, same_as_written
+from thunderdl.engine.overlap import SAMPLE_BYTES, is_seen_the_same, same_as_written
 from thunderdl.engine.renewal import Renewal
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
@@ -209,12 +209,12 @@ class Driver:
         return book is not None and book.usable
 
     async def _join(self, candidate: Candidate) -> None:
-        """A mirror has answered: let it in if it serves what the others do."""
+        """A mirror has answered: let it in if it serves what the others do. Raises ThunderdlError where it could not be
+        asked about that."""
         try:
             await self._judge(candidate)
-        except ThunderdlError as error:
-            candidate.error = error
-            self._candidates.attempts.append(error)
+        except ThunderdlError:
+            raise
         except Exception as bug:
             self._fault(InternalError(bug))
 
@@ -264,7 +264,8 @@ class Driver:
         return compare(self._version, seen) is Verdict.DIFFERENT and not same_date
 
     async def _agrees(self, candidate: Candidate) -> bool:
-        """Whether its bytes are those of the others, at some places that they have brought."""
+        """Whether its bytes are those of the others, at some places that they have brought. Raises ThunderdlError where
+        they cannot be had: that is no difference."""
         for _ in range(round(SAMPLE_PATIENCE_S / TICK_S)):
             if self._stopped or self.scheduler.filled.total >= min(2 * SAMPLE_BYTES, self._size):
                 break
@@ -281,7 +282,7 @@ class Driver:
         async def ask(first: First) -> Opening:
             return await open_source(self._session, url, options, replace(first, is_urgent=True), meter)
 
-        return await same_as_written(self._session, ask, self._sink.store.fd, written)
+        return await is_seen_the_same(self._session, ask, self._sink.store.fd, written)
 
     def _is_unwanted(self, candidate: Candidate) -> bool:
         """Taken away as it answered; or all is there: its lane would hold a slot of the pool, and nobody end it."""

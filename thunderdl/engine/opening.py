@@ -40,6 +40,7 @@ from thunderdl.sources.http.head import ResponseHead, check_opening, status_faul
 from thunderdl.sources.http.redirects import MAX_REDIRECTS, STATUSES, next_hop
 from thunderdl.sources.http.transfer import Transfer
 from thunderdl.sources.http.wire import DEFAULT_PORTS, Address, Endpoint, build_request, parse_url, with_proxy
+from thunderdl.sources.queueing import NotTaken
 
 if TYPE_CHECKING:
     from thunderdl.sources.base import Access as Speaker
@@ -329,7 +330,7 @@ async def _ask_on_slot(
             _close(connection)
             raise
         if isinstance(event, Broke):
-            if event.stale and not fresh:
+            if event.stale and (not fresh or isinstance(event.error, NotTaken)):
                 connection = None
                 continue
             if event.goes_on:

@@ -23,21 +23,27 @@ Ask = Callable[[First], Awaitable[Opening]]
 async def same_bytes(session: Session, ask: Ask, ledger: Ledger) -> bool:
     """Whether the server's bytes equal ours at up to three places of what an earlier run left."""
     assert ledger.resumed is not None
-    return await same_as_written(session, ask, ledger.part.fd, ledger.resumed.written)
+    return await is_seen_the_same(session, ask, ledger.part.fd, ledger.resumed.written)
+
+
+async def is_seen_the_same(session: Session, ask: Ask, fd: int, written: RangeSet) -> bool:
+    """The same as :func:`same_as_written`; False where they cannot be had."""
+    try:
+        return await same_as_written(session, ask, fd, written)
+    except ThunderdlError:
+        return False
 
 
 async def same_as_written(session: Session, ask: Ask, fd: int, written: RangeSet) -> bool:
-    """Whether the bytes of a URL equal those in ``fd`` at up to three places of ``written``."""
+    """Whether the bytes of a URL equal those in ``fd`` at up to three places of ``written``. Raises ThunderdlError
+    where they cannot be had: nothing is known then."""
     ranges = list(written)
     if not ranges:
         return True
     places = {max(ranges[-1][0], ranges[-1][1] - SAMPLE_BYTES), ranges[0][0], ranges[len(ranges) // 2][0]}
     for place in sorted(places):
         end = next(b for a, b in ranges if a <= place < b)
-        try:
-            sample = await ask(First(place, min(end - place, SAMPLE_BYTES)))
-        except ThunderdlError:
-            return False
+        sample = await ask(First(place, min(end - place, SAMPLE_BYTES)))
         try:
             if not await _agrees(session, sample, fd):
                 return False

@@ -39,7 +39,9 @@ class Resharing(Collection):
         torrent = self._torrent
         paths = {file.path: self._path(file.index) for file in self._files}
         host = await self._session.swarm()
-        await check_pieces(host, torrent, self._place, self._names, paths, lambda done, whole: None)
+        await check_pieces(
+            host, torrent, self._place, self._names, paths, lambda done, whole: None, holder=self._download
+        )  # fmt: skip
 
     def _path(self, index: int) -> str:
         return os.path.join(self._place, self._names[index])

@@ -192,6 +192,11 @@ class Session:
         if self._swarm is not None:
             self._swarm.leave(holder)
 
+    def pass_on_swarm(self, holder: Hashable, to: Hashable) -> None:
+        """Torrents that are ``holder``'s are ``to``'s."""
+        if self._swarm is not None:
+            self._swarm.pass_on(holder, to)
+
     def change_upload_limit(self, limit: int | Timetable | None) -> None:
         """Another limit of what peers have from us, over all torrents, from now on."""
         self._upload_limit = limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Hashable
 
 from thunderdl.engine.documents import fetched
 from thunderdl.engine.session import Session
@@ -14,11 +15,14 @@ from thunderdl.sources.swarm.torrent import MAX_TORRENT_BYTES, Torrent, load, re
 from thunderdl.storage import metainfo
 
 
-async def torrent_of(session: Session, reference: str, options: Options, told_by: str = "") -> Torrent:
-    """The torrent that ``reference`` names. ``told_by``: who told us, where the user did not. Raises BadTorrent,
-    ThunderdlError."""
+async def torrent_of(
+    session: Session, reference: str, options: Options, told_by: str = "", holder: Hashable | None = None
+) -> Torrent:  # fmt: skip
+    """The torrent that ``reference`` names. ``told_by``: who told us, where the user did not; ``holder``: whose it is
+    from the moment on that peers are asked for it, until that one leaves the swarm; None for nobody's. Raises
+    BadTorrent, ThunderdlError."""
     if is_magnet(reference):
-        return await _linked(session, reference, options)
+        return await _linked(session, reference, options, holder)
     if "://" in reference:
         document = await fetched(session, reference, options, most_bytes=MAX_TORRENT_BYTES, told_by=told_by)
         return load(document, shown_url(reference))
@@ -53,7 +57,7 @@ def privacy_note(torrent: Torrent, options: Options) -> str:
     return f"{name} is a private torrent: --tracker is not used, its peers come from its own trackers alone"
 
 
-async def _linked(session: Session, link: str, options: Options) -> Torrent:
+async def _linked(session: Session, link: str, options: Options, holder: Hashable | None) -> Torrent:
     """What a magnet link names: kept from an earlier run, or sent by peers."""
     for info_hash in info_hashes(link):
         kept = await session.on_disk(metainfo.find, info_hash)
@@ -61,5 +65,5 @@ async def _linked(session: Session, link: str, options: Options) -> Torrent:
             return torrent
     host = await session.swarm()
     return await metadata_of(
-        host, link, timeout_s=options.timeout, peers=options.peers, trackers=options.trackers
+        host, link, timeout_s=options.timeout, peers=options.peers, trackers=options.trackers, holder=holder
     )  # fmt: skip

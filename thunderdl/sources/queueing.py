@@ -14,6 +14,10 @@ from thunderdl.sources.http.events import Broke, Event, Finished
 from thunderdl.sources.http.transfer import Transfer
 
 
+class NotTaken(ConnectionLost):
+    """The server has done nothing for the request, and would on another connection."""
+
+
 class QueueCarrier:
     """Most of a :class:`thunderdl.sources.base.Carrier`. ``_carry``, ``_shut``, ``proceed``, ``lower`` and ``close``
     are for who is made of it."""
@@ -111,7 +115,7 @@ class QueueCarrier:
         self.is_closed = True
         self._shut()
         # A connection that has served and is found closed was idle for too long: no fault of the request.
-        idle = isinstance(error, ConnectionLost) and self._served > 0
+        idle = isinstance(error, NotTaken) or (isinstance(error, ConnectionLost) and self._served > 0)
         for transfer in self._queue:
             is_stale = idle and not transfer.first_byte_at
             if not isinstance(error, InternalError):

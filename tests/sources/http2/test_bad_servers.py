@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from h2.errors import ErrorCodes
+from hyperframe.frame import GoAwayFrame
 
-from tests.engine.runs import SHORT_S, content_of, fetch, names
+from tests.engine.runs import LIMIT_S, SHORT_S, content_of, fetch, names
 from tests.servers.certificates import Certificates
 from tests.servers.exchange import generated
 from tests.servers.fake_http2 import Behaviour, FakeHttp2, Fields, Talk, well
@@ -114,6 +115,31 @@ def test_a_connection_that_breaks_in_the_middle_costs_what_was_under_way_alone(
     result, server = run(certificates, tmp_path, breaks_once, retries=3)
     assert content_of(result) == CONTENT
     assert server.connections > 1
+
+
+def test_a_mirror_whose_first_request_is_not_taken_is_asked_on_another_connection(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    """GOAWAY between two requests of one connection; nothing is tried twice here, and that is no failure."""
+    held: list[tuple[int, Fields]] = []
+
+    def leaves(talk: Talk, stream: int, asked: Fields) -> None:
+        if talk.number:
+            well(talk, stream, asked)
+            return
+        held.append((stream, asked))
+        if len(held) == 2:
+            first, fields = held[0]
+            talk.sock.sendall(GoAwayFrame(0, last_stream_id=first).serialize())
+            well(talk, first, fields)
+
+    with FakeHttp2(certificates.good(), CONTENT, leaves) as server:
+        result = fetch(
+            server.url, tmp_path, mirrors=[server.url + "2"], ca=str(certificates.ca_file), http2=True, timeout=LIMIT_S
+        )  # fmt: skip
+    assert content_of(result) == CONTENT
+    assert len(held) == 2
+    assert result.notes == ()
 
 
 def test_the_windows_are_wide(certificates: Certificates, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from tests.engine.runs import content_of, drive, fetch, sha256, stopped_after
 from tests.servers.certificates import Certificates
 from tests.servers.exchange import generated
 from tests.servers.real import RealServer, nginx
-from thunderdl.errors import AccessDenied, NotFound
+from thunderdl.engine.lanes import LaneRun, Lanes
+from thunderdl.errors import AccessDenied, Cancelled, NotFound, ThunderdlError
 from thunderdl.model import Result, Status
 
 CONTENT = bytes(generated(20_000_000, seed=12).span(0, 20_000_000))
@@ -105,12 +106,28 @@ def test_a_login_that_is_missing(served: Served, tmp_path: Path) -> None:
     assert isinstance(served.fetch("/locked", tmp_path).error, AccessDenied)
 
 
-def test_a_server_that_ends_connections_early(certificates: Certificates, tmp_path: Path) -> None:
-    """GOAWAY after a few requests: the rest comes over another connection."""
-    with nginx(tls=certificates.good(), http2=True, directives="keepalive_requests 3;") as server:
+def test_a_server_that_ends_connections_early(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """GOAWAY after a few requests: those go on, the rest comes over another connection, and no lane is lost."""
+    lost = list[str]()
+    end = Lanes._end
+
+    def ends(self: Lanes, lane: LaneRun, error: ThunderdlError) -> None:
+        if not isinstance(error, Cancelled):
+            lost.append(str(error))
+        end(self, lane, error)
+
+    monkeypatch.setattr(Lanes, "_end", ends)
+    few = "keepalive_requests 3; limit_rate 5m;"
+    with nginx(tls=certificates.good(), http2=True, directives=few, logged=True) as server:
         url = server.put("f.bin", CONTENT)
-        result = fetch(url, tmp_path, ca=str(certificates.ca_file), http2=True, retries=5)
+        result = fetch(url, tmp_path, ca=str(certificates.ca_file), http2=True, connections=8, per_host=8)
+        seen = Served(server, certificates).seen()
     assert content_of(result) == CONTENT
+    assert len({line[2] for line in seen}) > 1
+    assert lost == []
+    assert result.wasted_bytes == 0
 
 
 def test_few_streams_on_one_connection(certificates: Certificates, tmp_path: Path) -> None:

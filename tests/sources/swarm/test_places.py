@@ -23,3 +23,13 @@ def test_who_is_refused_one_of_two_gets_neither() -> None:
     assert places.take(V1, "first")
     assert not places.take(HYBRID, "second")
     assert places.take(HYBRID[1:], "third")
+
+
+def test_one_that_is_passed_on_is_free_for_nobody() -> None:
+    places = Places()
+    assert places.take(V1, "first run")
+    places.pass_on("first run", "second run")
+    assert not places.take(V1, "another")
+    places.leave("first run")
+    assert not places.take(V1, "another")
+    assert places.take(HYBRID, "second run")

@@ -3,6 +3,9 @@
 All happens on the event loop, nothing blocks. It must not know of transfers or files:
 :mod:`thunderdl.sources.http2.carrier` does.
 
+A server that wants to end a connection says so with GOAWAY, and brings the streams that it has begun to their end (RFC
+9113 section 6.8). nginx does after 1,000 requests (``keepalive_requests``), others whenever they are restarted.
+
 Windows: each stream may hold STREAM_WINDOW_BYTES that nobody has read yet, so that a slow disk or a limit slows its
 server down. The connection as a whole is always given back what came: a stream that waits holds up no other.
 """
@@ -15,7 +18,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
     ConnectionTerminated,
@@ -29,6 +32,7 @@ from h2.exceptions import H2Error, TooManyStreamsError
 from h2.settings import SettingCodes, Settings
 
 from thunderdl.errors import ConnectionLost
+from thunderdl.sources.queueing import NotTaken
 
 if TYPE_CHECKING:
     from thunderdl.sources.http2.stream import Stream
@@ -48,12 +52,21 @@ _MAX_UNSENT_BYTES = 1024 * 1024
 _NOT_NOW = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
 
 
+class _Protocol(H2Connection):
+    """h2, but for GOAWAY: to it that is the end of the connection, and whatever comes behind it breaks the rules
+    (python-hyper/h2 issue 1181)."""
+
+    def clear_outbound_data_buffer(self) -> None:
+        """Called where GOAWAY has come, right after the state was changed, and nowhere else."""
+        self.state_machine.state = ConnectionState.CLIENT_OPEN
+
+
 class Line:
     """``sock``: connected, not blocking, HTTP/2 agreed on. ``users``: carriers that have it; the last one closes it."""
 
     def __init__(self, sock: ssl.SSLSocket) -> None:
         self._sock, self._loop = sock, asyncio.get_running_loop()
-        self._h2 = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self._h2 = _Protocol(H2Configuration(client_side=True, header_encoding=None))
         self._streams: dict[int, Stream] = {}
         self._outbox = bytearray()
         self._writes = False
@@ -61,6 +74,8 @@ class Line:
         self.users = 0
         # Why it carries nothing any more; "" while it does.
         self.ended = ""
+        # The server takes no further request; those that it has taken go on.
+        self._is_leaving = self._has_taken = False
         # The server wants HTTP/1.1 for what it was asked (RFC 9113 section 7).
         self.wants_http1 = False
         self._begin()
@@ -68,7 +83,7 @@ class Line:
     @property
     def has_room(self) -> bool:
         """Whether one more may use it."""
-        return not self.ended and self.users < self._h2.remote_settings.max_concurrent_streams
+        return not (self.ended or self._is_leaving) and self.users < self._h2.remote_settings.max_concurrent_streams
 
     def _begin(self) -> None:
         wanted = {
@@ -87,6 +102,8 @@ class Line:
         """Send a request without a body: the stream's number. Raises ConnectionLost where that cannot be."""
         if self.ended:
             raise ConnectionLost("", self.ended)
+        if self._is_leaving:
+            raise self._not_taken()
         try:
             number = self._h2.get_next_available_stream_id()
             self._h2.send_headers(number, fields, end_stream=True)
@@ -113,6 +130,7 @@ class Line:
             with contextlib.suppress(H2Error):
                 self._h2.reset_stream(number, ErrorCodes.CANCEL)
             self._flush()
+        self._end_if_left()
 
     def leave(self) -> None:
         """One user less."""
@@ -179,9 +197,30 @@ class Line:
         elif isinstance(event, StreamReset):
             self.wants_http1 = self.wants_http1 or event.error_code == ErrorCodes.HTTP_1_1_REQUIRED
             if (stream := self._streams.pop(event.stream_id or 0, None)) is not None:
-                stream.on_broken("the server gave the request up")
+                stream.on_broken(ConnectionLost("", "the server gave the request up"))
         elif isinstance(event, ConnectionTerminated):
+            self._let_go(event)
+
+    def _let_go(self, event: ConnectionTerminated) -> None:
+        """The server takes no further request, and has not taken those behind the last stream that it names. It may say
+        so twice, at first of none (RFC 9113 section 6.8)."""
+        if event.error_code != ErrorCodes.NO_ERROR:
             self._end("the server closed the connection")
+            return
+        last = min(event.last_stream_id or 0, self._h2.highest_outbound_stream_id)
+        self._is_leaving, self._has_taken = True, last > 0
+        for number in [number for number in self._streams if number > last]:
+            self._streams.pop(number).on_broken(self._not_taken())
+        self._end_if_left()
+
+    def _end_if_left(self) -> None:
+        if self._is_leaving and not self._streams:
+            self._end("the server closed the connection")
+
+    def _not_taken(self) -> ConnectionLost:
+        """Asked elsewhere it costs nothing, but of a server that takes no request at all that would have no end."""
+        why = "the server closed the connection"
+        return NotTaken("", why) if self._has_taken else ConnectionLost("", why)
 
     def _flush(self) -> None:
         self._outbox += self._h2.data_to_send()
@@ -214,7 +253,7 @@ class Line:
         self._sock.close()
         streams, self._streams = list(self._streams.values()), {}
         for stream in streams:
-            stream.on_broken(why)
+            stream.on_broken(ConnectionLost("", why))
 
 
 def _shown(error: Exception) -> str:

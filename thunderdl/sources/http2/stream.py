@@ -19,7 +19,7 @@ class Stream:
         self._head: list[tuple[bytes, bytes]] | None = None
         self._parts: deque[memoryview] = deque()
         self._ended = False
-        self._broken = ""
+        self._broken: ConnectionLost | None = None
         # Of the stated length, what has not come yet; None where none was stated.
         self._due_bytes: int | None = None
         self._owed_bytes = 0
@@ -74,7 +74,7 @@ class Stream:
         self._ended = True
         self._wake()
 
-    def on_broken(self, why: str) -> None:
+    def on_broken(self, why: ConnectionLost) -> None:
         self._broken = self._broken or why
         self._wake()
 
@@ -86,7 +86,7 @@ class Stream:
 
     async def _news(self) -> None:
         if self._ended or self._broken:
-            raise ConnectionLost("", self._broken or "the answer ended before it had begun")
+            raise self._broken or ConnectionLost("", "the answer ended before it had begun")
         self._heard = asyncio.get_running_loop().create_future()
         try:
             await self._heard

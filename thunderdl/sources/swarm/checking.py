@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import libtorrent as lt
 
@@ -46,11 +46,12 @@ def check_sizes(torrent: Torrent, paths: Mapping[str, str]) -> None:
 
 async def check_pieces(
     host: Host, torrent: Torrent, folder: str, names: Mapping[int, str], paths: Mapping[str, str],
-    on_checked: OnChecked,
+    on_checked: OnChecked, holder: Hashable | None = None,
 ) -> None:  # fmt: skip
     """Compare every piece with its hash. ``names``: of the files below ``folder``; ``paths``: as for
-    :func:`check_sizes`. Raises BadContent for the first piece that is wrong, SwarmFault."""
-    wrong = await _wrong_pieces(host, torrent, folder, names, on_checked)
+    :func:`check_sizes`; ``holder``: whose the torrent is from now on, as :meth:`Host.add` has it. Raises BadContent for
+    the first piece that is wrong, SwarmFault."""
+    wrong = await _wrong_pieces(host, torrent, folder, names, on_checked, holder)
     if wrong:
         first = wrong[0]
         start = first * torrent.piece_length
@@ -65,7 +66,8 @@ def _file_at(torrent: Torrent, start: int, end: int) -> TorrentFile:
 
 
 async def _wrong_pieces(
-    host: Host, torrent: Torrent, folder: str, names: Mapping[int, str], on_checked: OnChecked
+    host: Host, torrent: Torrent, folder: str, names: Mapping[int, str], on_checked: OnChecked,
+    holder: Hashable | None,
 ) -> list[int]:  # fmt: skip
     params = read(torrent.metainfo)
     params.save_path, params.renamed_files = folder, {**params.renamed_files, **names}
@@ -84,7 +86,7 @@ async def _wrong_pieces(
         elif isinstance(alert, lt.file_error_alert | lt.torrent_error_alert):
             checked.set_exception(SwarmFault(f"{printable(alert.message())}."))
 
-    handle = await host.add(params, hear)
+    handle = await host.add(params, hear, holder)
     try:
         while not (await asyncio.wait({checked}, timeout=LOOK_S))[0]:
             status = await host.call(handle.status, 0)

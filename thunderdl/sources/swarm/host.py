@@ -75,7 +75,7 @@ class Host:
     async def add(self, params: lt.add_torrent_params, hear: Hear, holder: Hashable | None = None) -> lt.torrent_handle:
         """Add a torrent, whose alerts ``hear`` is told. ``holder``: whose it is from here until :meth:`leave`, be it
         removed and added again by it meanwhile; without one it is free again once it is removed. Raises SwarmFault
-        where it is another's, or cannot be started.
+        where it is another's, or cannot be started. Who is cancelled meanwhile has added nothing.
         """
         if not self._places.take(_info_hashes(params), hear if holder is None else holder):
             raise _under_way(params)
@@ -85,8 +85,9 @@ class Host:
         self._adding += 1
         # One torrent twice would be one handle for two: whoever leaves first takes it from the other.
         params.flags |= lt.torrent_flags.duplicate_is_error
+        adding = asyncio.ensure_future(self.call(self.session.add_torrent, params))
         try:
-            handle: lt.torrent_handle = await self.call(self.session.add_torrent, params)
+            handle: lt.torrent_handle = await asyncio.shield(adding)
             self._hearers.append((handle, hear))
             self._note_limit(handle, params.download_limit)
             return handle
@@ -96,11 +97,24 @@ class Host:
             if _DUPLICATE in str(error):
                 raise _under_way(params) from None
             raise SwarmFault(f"the torrent cannot be started: {said}.") from None
+        except asyncio.CancelledError:
+            await asyncio.shield(self._take_back(adding, hear))
+            raise
         finally:
             self._adding -= 1
             # Not at once: whoever waits for the handle has it before he hears of a piece. (Pieces assigned in answer to
             # one that came that early were forgotten, and never came.)
             self._loop.call_soon(self._drain)
+
+    async def _take_back(self, adding: asyncio.Future[lt.torrent_handle], hear: Hear) -> None:
+        """The thread adds it all the same, and who would have removed it never has its handle."""
+        try:
+            with contextlib.suppress(RuntimeError):
+                handle = await adding
+                if not self._closed:
+                    await self.call(self.session.remove_torrent, handle)
+        finally:
+            self._places.leave(hear)
 
     async def remove(self, handle: lt.torrent_handle) -> None:
         """Stop a torrent and forget it; its files stay."""
@@ -116,6 +130,10 @@ class Host:
     def leave(self, holder: Hashable) -> None:
         """It adds none of its torrents again: others may have them."""
         self._places.leave(holder)
+
+    def pass_on(self, holder: Hashable, to: Hashable) -> None:
+        """Its torrents are ``to``'s from now on."""
+        self._places.pass_on(holder, to)
 
     def ask_ahead(self, peer_bytes_per_s: float) -> None:
         """Have each peer asked for no more ahead than it brings in :data:`AHEAD_S` at this rate, the mean of theirs.

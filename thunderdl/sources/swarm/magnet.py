@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 import libtorrent as lt
@@ -73,11 +73,13 @@ def _as_linked(torrent: Torrent, params: lt.add_torrent_params, met: Iterable[tu
 
 
 async def metadata_of(
-    host: Host, link: str, *, timeout_s: float, peers: Iterable[tuple[str, int]] = (), trackers: Iterable[str] = ()
+    host: Host, link: str, *, timeout_s: float, peers: Iterable[tuple[str, int]] = (), trackers: Iterable[str] = (),
+    holder: Hashable | None = None,
 ) -> Torrent:  # fmt: skip
-    """The torrent of a magnet link, from its peers. Raises BadTorrent, NobodyHasIt.
+    """The torrent of a magnet link, from its peers. Raises BadTorrent, NobodyHasIt, SwarmFault.
 
-    ``timeout_s``: how long nobody may be there; while peers are connected it is waited for ten times as long.
+    ``holder``: whose it is from now on, as :meth:`Host.add` has it; ``timeout_s``: how long nobody may be
+    there; while peers are connected it is waited for ten times as long.
     """
     named, params = parse(link), parse(link)
     params.peers = [*params.peers, *peers]
@@ -98,7 +100,7 @@ async def metadata_of(
     with tempfile.TemporaryDirectory(prefix="thunderdl-") as folder:
         # Nothing is written there: no piece is asked for.
         params.save_path = folder
-        handle = await host.add(params, hear)
+        handle = await host.add(params, hear, holder)
         try:
             await _wait(host, handle, came, link, timeout_s)
             # With the piece layers, as far as peers have sent them.

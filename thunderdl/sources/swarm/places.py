@@ -24,6 +24,10 @@ class Places:
         self._holders.update(dict.fromkeys(info_hashes, holder))
         return True
 
+    def pass_on(self, holder: Hashable, to: Hashable) -> None:
+        """All that one has is another's from now on; nobody gets in between."""
+        self._holders = {each: to if other == holder else other for each, other in self._holders.items()}
+
     def leave(self, holder: Hashable) -> None:
         """Give back all that it has."""
         self._holders = {each: other for each, other in self._holders.items() if other != holder}
