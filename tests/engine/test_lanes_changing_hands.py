@@ -116,6 +116,25 @@ def test_a_connection_that_closed_behind_an_answer_before_that_was_told() -> Non
     played(script)
 
 
+def test_a_lane_that_ends_gives_nobody_a_connection_on_which_something_is_under_way() -> None:
+    async def script(case: Case) -> None:
+        await case.fetch(1)
+        await case.fetch(2)
+        (first,) = case.pool.made
+        one, other = first.asked
+        first.is_closed = True
+        tell(Broke(one, STALE, stale=True))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        _, second = case.pool.made
+        assert [each.owner for each in second.asked] == [1]
+        tell(Broke(other, ConnectionLost("", "reset")))
+        assert case.pool.kept == []
+        assert len(second.closed_for) == 1
+
+    played(script)
+
+
 def test_what_was_queued_behind_a_last_answer_is_told_after_the_next_connection_was_made() -> None:
     async def script(case: Case) -> None:
         await case.fetch(1)

@@ -354,6 +354,9 @@ class Lanes:
             # Not to be tried elsewhere: what the scheduler takes as written need not have a record.
             self._fault(error)
             error = Cancelled()
+        if any(each is not transfer and each not in lane.waiting for each in lane.transfers.values()):
+            # Another has been asked for on the next connection, and would go on being written with nobody to end it.
+            self._close_connection(lane)
         self._end(lane, error)
 
     def _has_rest(self, lane: LaneRun, transfer: Transfer) -> bool:
