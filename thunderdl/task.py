@@ -346,7 +346,8 @@ class Task:
             return SharedAgain(self._session, options, request.url, request.whole)
         if self._is_to_recheck:
             self._is_to_recheck, options = False, replace(options, verify_resumed=True)
-        by_torrent = names_torrent(request.url) and options.follow
+        # One that was named as a torrent is one, whatever it is called.
+        by_torrent = options.torrent == request.url or (names_torrent(request.url) and options.follow)
         metalink = None if by_torrent else metalink_named(request.url, options)
         by_document = by_torrent or metalink is not None or self._offer is not None
         mirrors = request.mirrors
