@@ -116,10 +116,7 @@ class Task:
         """How many files it brings, and where the first of them is or will be: empty while nobody has settled that."""
         from thunderdl.engine.wanted import named
 
-        files = [each for each in self.files() if each.selected]
-        if self._download.path is None or not files:
-            return 1, named(self._options, self._download.offer)
-        return len(files), files[0].path or ""
+        return self._facts.wanted() or (1, named(self._options, self._download.offer))
 
     def peers(self, *, with_bitfields: bool = False) -> tuple[PeerProgress, ...]:
         """The peers that are connected, of a torrent, as seen a quarter of a second ago at most. ``with_bitfields``:
