@@ -50,7 +50,7 @@ class Request:
     finished file open, right before it gets its final name. ``on_settled``: called once its part is there.
     ``on_sharing``: waited for when it is whole, before :attr:`Task.is_sharing` says that it is shared; never raises.
     ``whole``: an earlier run of the program has brought all of it, and was sharing it (:meth:`Task.whole`): it goes on
-    with that, and fetches nothing.
+    with that, and fetches nothing. ``may_be_one_file``: ``Options.files`` then chooses nothing, where it fails else.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -67,6 +67,7 @@ class Request:
     on_settled: Callable[[], None] | None = None
     on_sharing: Callable[[], Awaitable[None]] | None = None
     whole: Whole | None = None
+    may_be_one_file: bool = False
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -372,7 +373,7 @@ class Task:
             elif own and request.renewed_url is not None:
                 download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
-        download.said_bytes = request.size_bytes
+        download.said_bytes, download.may_be_one_file = request.size_bytes, request.may_be_one_file
         download.on_commit, download.on_settled = request.on_commit, request.on_settled or download.on_settled
         download.on_sharing = request.on_sharing
         return download

@@ -19,6 +19,7 @@ import pytest
 
 from tests.cli.aria2c import link_in, run
 from tests.rpc.aria2.test_adding import TORRENT
+from tests.servers import misbehave as m
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.__main__ import arguments_of
 from thunderdl.aria2.files import read_list
@@ -435,6 +436,34 @@ def test_what_is_not_done_is_told(server: LoopbackServer, here: Path) -> None:
     ran = run(here, "--save-cookies=c", "--conditional-get", f"{server.origin}/small.txt")
     assert ran.code == 0
     assert "[WARN] --conditional-get has no effect: no file is compared by its date." in ran.out
+
+
+def test_of_a_plain_file_no_choice_is_made(server: LoopbackServer, here: Path) -> None:
+    ran = run(here, "--select-file=2", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (0, {"small.txt": SMALL})
+
+
+def test_nor_does_a_choice_keep_it_from_going_on(server: LoopbackServer, here: Path) -> None:
+    server.resources["/cut"] = Resource(body=BIG, behaviour=m.first(1, m.short_body(2_000_000), m.status(404)))
+    assert run(here, "--select-file=2", "--max-tries=1", f"{server.origin}/cut").code != 0
+    assert "cut.part" in os.listdir(here)
+    server.resources["/cut"] = Resource(body=BIG)
+    before = server.sent["/cut"]
+    ran = run(here, "--select-file=2", f"{server.origin}/cut")
+    assert (ran.code, ran.files) == (0, {"cut": BIG})
+    assert server.sent["/cut"] - before < len(BIG)
+
+
+def test_of_a_metalink_that_only_its_answer_shows_a_choice_is_made(server: LoopbackServer, here: Path) -> None:
+    files = "".join(
+        f'<file name="{name}"><size>5</size><url>{server.origin}/small.txt</url></file>' for name in ("one", "two")
+    )
+    server.resources["/m"] = Resource(
+        body=f'<metalink xmlns="urn:ietf:params:xml:ns:metalink">{files}</metalink>'.encode(),
+        headers=[("Content-Type", "application/metalink4+xml")],
+    )
+    ran = run(here, "--select-file=2", f"{server.origin}/m")
+    assert (ran.code, ran.files) == (0, {"two": SMALL})
 
 
 def test_a_space_in_a_uri_is_escaped(server: LoopbackServer, here: Path) -> None:

@@ -147,7 +147,8 @@ class Jobs:
             # aria2 shares torrents alone; a file from servers is done when it is there.
             options = replace(options, ratio=None, seed_time=None)
         others = checked[1:] if mirrors is None else tuple(_checked(uri) for uri in mirrors)
-        request = Request(checked[0], others, options)
+        # aria2 chooses where there is something to choose from; an answer may yet be a metalink.
+        request = Request(checked[0], others, options, may_be_one_file=True)
         return Job(self._new_gid(raw), (*uris, *(mirrors or ())), raw, request, made.notes)
 
     def _new_gid(self, raw: Raw) -> str:
