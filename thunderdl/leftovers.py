@@ -75,7 +75,8 @@ def request_from_folder(path: str, options: Options) -> Request:
     _check_foreign(path, wish.torrent)
     mirrors = _foreign_ones(wish.mirrors)
     if names_torrent(wish.torrent) or not wish.mirrors:
-        return Request(wish.torrent, mirrors, settled)
+        # Its name alone need not tell what it is.
+        return Request(wish.torrent, mirrors, replace(settled, torrent=wish.torrent))
     if not mirrors:
         # Nobody else is left to ask.
         _check_foreign(path, wish.mirrors[0])

@@ -50,7 +50,7 @@ class Request:
     finished file open, right before it gets its final name. ``on_settled``: called once its part is there.
     ``on_sharing``: waited for when it is whole, before :attr:`Task.is_sharing` says that it is shared; never raises.
     ``whole``: an earlier run of the program has brought all of it, and was sharing it (:meth:`Task.whole`): it goes on
-    with that, and fetches nothing.
+    with that, and fetches nothing. ``may_be_one_file``: ``Options.files`` then chooses nothing, where it fails else.
 
     Of a thunder, flashget or qqdl link it holds what is inside. An ed2k link needs ``mirrors``, and names and checks
     the file. Raises InvalidUrl for rubbish in either.
@@ -67,6 +67,7 @@ class Request:
     on_settled: Callable[[], None] | None = None
     on_sharing: Callable[[], Awaitable[None]] | None = None
     whole: Whole | None = None
+    may_be_one_file: bool = False
 
     def __post_init__(self) -> None:
         if any(map(is_wrapped, (self.url, *self.mirrors))):
@@ -116,10 +117,7 @@ class Task:
         """How many files it brings, and where the first of them is or will be: empty while nobody has settled that."""
         from thunderdl.engine.wanted import named
 
-        files = [each for each in self.files() if each.selected]
-        if self._download.path is None or not files:
-            return 1, named(self._options, self._download.offer)
-        return len(files), files[0].path or ""
+        return self._facts.wanted() or (1, named(self._options, self._download.offer))
 
     def peers(self, *, with_bitfields: bool = False) -> tuple[PeerProgress, ...]:
         """The peers that are connected, of a torrent, as seen a quarter of a second ago at most. ``with_bitfields``:
@@ -354,7 +352,8 @@ class Task:
             return SharedAgain(self._session, options, request.url, request.whole)
         if self._is_to_recheck:
             self._is_to_recheck, options = False, replace(options, verify_resumed=True)
-        by_torrent = names_torrent(request.url) and options.follow
+        # One that was named as a torrent is one, whatever it is called.
+        by_torrent = options.torrent == request.url or (names_torrent(request.url) and options.follow)
         metalink = None if by_torrent else metalink_named(request.url, options)
         by_document = by_torrent or metalink is not None or self._offer is not None
         mirrors = request.mirrors
@@ -382,7 +381,7 @@ class Task:
             elif own and request.renewed_url is not None:
                 download.candidates.origin.go_to(request.renewed_url)
         download.on_torrents = self._join_peers
-        download.said_bytes = request.size_bytes
+        download.said_bytes, download.may_be_one_file = request.size_bytes, request.may_be_one_file
         download.on_commit, download.on_settled = request.on_commit, request.on_settled or download.on_settled
         download.on_sharing = request.on_sharing
         return download

@@ -19,6 +19,7 @@ import pytest
 
 from tests.cli.aria2c import link_in, run
 from tests.rpc.aria2.test_adding import TORRENT
+from tests.servers import misbehave as m
 from tests.servers.loopback import LoopbackServer, Resource
 from thunderdl.__main__ import arguments_of
 from thunderdl.aria2.files import read_list
@@ -268,6 +269,54 @@ def test_what_is_no_bencode_and_what_is_no_torrent_have_aria2s_codes(here: Path,
     assert f"errorCode={code} " in ran.out
 
 
+def small_torrent(origin: str = "") -> bytes:
+    seed = f"8:url-list{len(origin) + 10}:{origin}/small.txt".encode() if origin else b""
+    info = b"6:lengthi5e4:name9:small.txt12:piece lengthi16384e6:pieces20:" + hashlib.sha1(SMALL).digest()
+    return b"d4:infod" + info + b"e" + seed + b"e"
+
+
+def small_metalink(origin: str) -> str:
+    return (
+        '<?xml version="1.0"?><metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="small.txt"><size>5</size>'
+        f"<url>{origin}/small.txt</url></file></metalink>"
+    )
+
+
+@pytest.mark.parametrize("typed", [("-T",), ("--follow-torrent=false", "-T"), (), ("-i", "list")])
+@pytest.mark.parametrize("kind", ["torrent", "metalink"])
+def test_a_document_is_one_whatever_it_is_called(
+    kind: str, typed: Sequence[str], server: LoopbackServer, here: Path
+) -> None:
+    held = small_torrent(server.origin) if kind == "torrent" else small_metalink(server.origin).encode()
+    (here / "any name").write_bytes(held)
+    (here / "list").write_text("any name\n")
+    words = [word.replace("-T", "-M").replace("torrent", kind) if kind == "metalink" else word for word in typed]
+    named = [] if "-i" in typed else ["any name"]
+    ran = run(here, "--seed-time=0", "--enable-dht=false", *words, *named)
+    assert (ran.code, ran.files.get("small.txt")) == (0, SMALL), ran
+    assert "Download complete: " in ran.out
+
+
+@pytest.mark.parametrize(("typed", "code"), [("-T", 25), ("-M", 20)])
+def test_what_is_no_document_has_aria2s_code_whatever_it_is_called(typed: str, code: int, here: Path) -> None:
+    (here / "junk").write_bytes(b"junk")
+    ran = run(here, typed, "junk", "--max-tries=1", "http://127.0.0.1:1/x")
+    assert ran.code == code
+    assert f"errorCode={code} " in ran.out
+
+
+def test_the_contents_of_a_document_are_shown_whatever_it_is_called(here: Path) -> None:
+    (here / "t").write_bytes(small_torrent())
+    (here / "m").write_text(small_metalink("http://127.0.0.1:1"))
+    (here / "junk").write_bytes(b"junk")
+    for typed in (("t", "m"), ("-T", "t", "-M", "m")):
+        ran = run(here, "-S", *typed)
+        assert (ran.code, ran.out.count("Name: small.txt"), ran.out.count("  1|")) == (0, 1, 2)
+    assert "This file is neither Torrent nor Metalink file." in run(here, "-S", "junk").out
+    ran = run(here, "-S", "-T", "junk")
+    assert (ran.code, "errorCode=26 " in ran.err) == (1, True)
+
+
 def test_a_folder_that_cannot_be_made_has_aria2s_code(server: LoopbackServer, here: Path) -> None:
     (here / "taken").write_bytes(b"")
     ran = run(here, "--dir=taken/x", f"{server.origin}/small.txt")
@@ -387,6 +436,34 @@ def test_what_is_not_done_is_told(server: LoopbackServer, here: Path) -> None:
     ran = run(here, "--save-cookies=c", "--conditional-get", f"{server.origin}/small.txt")
     assert ran.code == 0
     assert "[WARN] --conditional-get has no effect: no file is compared by its date." in ran.out
+
+
+def test_of_a_plain_file_no_choice_is_made(server: LoopbackServer, here: Path) -> None:
+    ran = run(here, "--select-file=2", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files) == (0, {"small.txt": SMALL})
+
+
+def test_nor_does_a_choice_keep_it_from_going_on(server: LoopbackServer, here: Path) -> None:
+    server.resources["/cut"] = Resource(body=BIG, behaviour=m.first(1, m.short_body(2_000_000), m.status(404)))
+    assert run(here, "--select-file=2", "--max-tries=1", f"{server.origin}/cut").code != 0
+    assert "cut.part" in os.listdir(here)
+    server.resources["/cut"] = Resource(body=BIG)
+    before = server.sent["/cut"]
+    ran = run(here, "--select-file=2", f"{server.origin}/cut")
+    assert (ran.code, ran.files) == (0, {"cut": BIG})
+    assert server.sent["/cut"] - before < len(BIG)
+
+
+def test_of_a_metalink_that_only_its_answer_shows_a_choice_is_made(server: LoopbackServer, here: Path) -> None:
+    files = "".join(
+        f'<file name="{name}"><size>5</size><url>{server.origin}/small.txt</url></file>' for name in ("one", "two")
+    )
+    server.resources["/m"] = Resource(
+        body=f'<metalink xmlns="urn:ietf:params:xml:ns:metalink">{files}</metalink>'.encode(),
+        headers=[("Content-Type", "application/metalink4+xml")],
+    )
+    ran = run(here, "--select-file=2", f"{server.origin}/m")
+    assert (ran.code, ran.files) == (0, {"two": SMALL})
 
 
 def test_a_space_in_a_uri_is_escaped(server: LoopbackServer, here: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from tests.servers import misbehave as m
 from tests.servers.exchange import Resource
 from tests.servers.loopback import LoopbackServer
 from thunderdl.cli.app import main
+from thunderdl.engine.metalinks import unpacked
 
 # Bytes that are kept come first: of several connections the 404 might be heard before any of them.
 CUT = m.first(1, m.reset_after(256 * 1024), m.status(404))
@@ -107,6 +109,32 @@ def test_a_document_of_another_name(server: LoopbackServer, here: Path) -> None:
     (here / "x.xml").write_text(metalink(a_file([server.url("/f")])))
     assert main(["get", "-q", "-M", "x.xml"]) == 0
     assert (here / "f.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("line", ["x.meta4.gz", "X.METALINK.GZ", "-M any"])
+def test_a_document_that_is_gzip(line: str, server: LoopbackServer, here: Path) -> None:
+    (here / line.split()[-1]).write_bytes(gzip.compress(metalink(a_file([server.url("/f")])).encode()))
+    assert main(["get", "-q", *line.split()]) == 0
+    assert (here / "f.bin").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        (gzip.compress(b"<metalink/>")[:-4], "x.meta4.gz: its gzip is damaged or ends early"),
+        (gzip.compress(b"<metalink/>" + bytes(2000)), "x.meta4.gz is no usable Metalink: it is larger than "),
+    ],
+    ids=["damaged", "without an end"],
+)
+def test_a_gzip_that_is_damaged_or_has_no_end_is_refused(
+    held: bytes, told: str, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for module in ("engine.metalinks", "formats.metalink"):
+        monkeypatch.setattr(f"thunderdl.{module}.MAX_DOCUMENT_BYTES", 1000)
+    (here / "x.meta4.gz").write_bytes(held)
+    assert main(["get", "x.meta4.gz"]) == 2
+    assert told in sentence(capsys)
+    assert len(unpacked(gzip.compress(bytes(1_000_000)), "x")) == 1001
 
 
 def test_a_document_beside_the_url(server: LoopbackServer, here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -355,6 +355,14 @@ def test_a_part_folder_names_no_file_of_this_machine(tmp_path: Path, torrent: st
         request_from_folder(str(tmp_path), Options())
 
 
+def test_a_part_folder_goes_on_with_a_torrent_whatever_that_is_called(tmp_path: Path) -> None:
+    """``thunderdl aria2c -T FILE`` takes any."""
+    write_wish(str(tmp_path), Wish(torrent="/any name"))
+    request = request_from_folder(str(tmp_path), Options())
+    assert request.options is not None
+    assert request.url == request.options.torrent == "/any name"
+
+
 @pytest.mark.parametrize(("torrent", "url"), [("/x.torrent", "/x.torrent"), ("/x", "http://m/f")])
 def test_nor_does_a_mirror_of_a_part_folder(tmp_path: Path, torrent: str, url: str) -> None:
     write_wish(str(tmp_path), Wish(torrent=torrent, mirrors=("file:///etc/hostname", "http://m/f", "https://n/f")))

@@ -25,6 +25,7 @@ from thunderdl.engine.facts import Facts
 from thunderdl.model import FileProgress, PieceTable, Result, Status, UrlUse
 from thunderdl.options import Options
 from thunderdl.sources.swarm import crowd
+from thunderdl.sources.swarm.torrent import TorrentFile
 
 COUNT = -(-SIZE // PIECE_BYTES)
 PACE = Limits(rate_bytes_per_s=8 * 1024 * 1024)
@@ -320,6 +321,25 @@ def test_a_folder_in_part_and_its_web_seed(tmp_path: Path) -> None:
             dht=False, lsd=False, utp=False, files="Set/a.bin,Set/d",
         )  # fmt: skip
         assert [Path(path or "").stat().st_size for path in paths] == [900_000, 1]
+
+
+@pytest.mark.parametrize("chosen", [None, {1, 3}, {4}])
+def test_which_files_are_wanted_is_known_without_a_list_of_them(
+    chosen: set[int] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Number 2 is padding or a link, which are no files.
+    files = tuple(
+        TorrentFile(path=f"Set/sub/{number}", size_bytes=1, start=number, index=number) for number in (0, 1, 3, 4)
+    )
+    torrent = SimpleNamespace(files=files, is_single=False, size_bytes=5, piece_length=PIECE_BYTES, web_seeds=())
+    ranged = SimpleNamespace(torrent=torrent, chosen=chosen, here=None, web_seeds=())
+    download = SimpleNamespace(ranged=ranged, path=None, is_whole=False, options=Options(torrent="x"), crowd=None)
+    facts = Facts(cast(Any, download))
+    assert facts.wanted() is None
+    download.path = str(tmp_path / "Mine")
+    listed = [file.path for file in facts.files() if file.selected]
+    monkeypatch.setattr(Facts, "_files_of", None)
+    assert facts.wanted() == (len(listed), listed[0])
 
 
 def first_urls(task: Task) -> tuple[Any, ...]:

@@ -265,10 +265,11 @@ def test_socks_4(tmp_path: Path, server: LoopbackServer, scheme: str, asked: str
 
 
 class Refusing:
-    """A proxy that answers each connection with ``replies`` in turn, and hangs up. ``heard``: how many came."""
+    """A proxy that answers each connection with ``replies`` in turn, and hangs up. ``heard``: how many came; ``said``:
+    what they said before each reply."""
 
     def __init__(self, *replies: bytes) -> None:
-        self.heard = 0
+        self.heard, self.said = 0, list[bytes]()
         self._replies = replies
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -290,7 +291,7 @@ class Refusing:
                 self.heard += 1
                 with client, contextlib.suppress(OSError):
                     for reply in self._replies:
-                        client.recv(4096)
+                        self.said.append(client.recv(4096))
                         client.sendall(reply)
 
 
@@ -324,6 +325,38 @@ def test_what_else_a_proxy_says_may_pass(tmp_path: Path) -> None:
         by = f"socks5://u:p@127.0.0.1:{proxy.port}"
         failed(fetch("https://127.0.0.1:1/f", tmp_path, proxy=by, retries=1), ConnectFailed, 4, "refused to connect")
         assert proxy.heard > 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "octets"),
+    [
+        ("päss€", "päss€".encode()),
+        ("p%C3%A4ss%E2%82%AC", "päss€".encode()),
+        # Of another character set: the octets that were written.
+        ("p%E4ss", b"p\xe4ss"),
+    ],
+)
+def test_a_login_outside_of_ascii_goes_to_a_proxy_as_its_octets(tmp_path: Path, typed: str, octets: bytes) -> None:
+    with Refusing(b"\5\2", b"\1\1") as proxy:
+        by = f"socks5://ü:{typed}@127.0.0.1:{proxy.port}"
+        failed(fetch("https://127.0.0.1:1/f", tmp_path, proxy=by), AccessDenied, 5, "in --proxy")
+        assert proxy.said == [b"\5\2\0\2", b"\1\2\xc3\xbc" + bytes([len(octets)]) + octets]
+    with Refusing(_407) as proxy:
+        failed(
+            fetch("https://127.0.0.1:1/f", tmp_path, proxy=f"http://ü:{typed}@127.0.0.1:{proxy.port}"), AccessDenied, 5
+        )
+        login = base64.b64encode("ü:".encode() + octets)
+        assert b"Proxy-Authorization: Basic " + login in proxy.said[0]
+    with Refusing(b"\0\x5d" + bytes(6)) as proxy:
+        failed(fetch("https://127.0.0.1:1/f", tmp_path, proxy=f"socks4://ü@127.0.0.1:{proxy.port}"), AccessDenied, 5)
+        assert proxy.said[0].endswith(b"\xc3\xbc\0")
+
+
+def test_a_login_that_is_too_long_for_socks_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with Refusing(b"\5\2", b"\1\1") as proxy:
+        result = fetch("https://127.0.0.1:1/f", tmp_path, proxy=f"socks5://u:{'é' * 128}@127.0.0.1:{proxy.port}")
+    failed(result, UsageError, 2, "longer than the 255 bytes that SOCKS 5 has")
+    assert "é" not in str(result.error)
 
 
 # Real ones.

@@ -50,6 +50,23 @@ def test_apache() -> None:
     assert [folder.name for folder in page.folders] == ["sub"]
 
 
+# As mod_dirlisting of 1.4 draws it, which has no line ends within a row.
+LIGHTTPD = """<table summary="Directory Listing" cellpadding="0" cellspacing="0"><tbody>
+<tr class="d"><td class="n"><a href="../">..</a>/</td><td class="m">&nbsp;</td>
+<td class="s">- &nbsp;</td><td class="t">Directory</td></tr>
+<tr class="d"><td class="n"><a href="sub/">sub</a>/</td><td class="m">2024-May-01 10:00:00</td>
+<td class="s">- &nbsp;</td><td class="t">Directory</td></tr>
+<tr><td class="n"><a href="f.bin">f.bin</a></td><td class="m">2024-Jan-05 10:00:07</td>
+<td class="s">1.2K</td><td class="t">application/octet-stream</td></tr>
+</tbody></table>"""
+
+
+def test_lighttpd() -> None:
+    page = html(LIGHTTPD.replace("</td>\n", "</td>"))
+    assert [(file.name, file.stated) for file in page.files] == [("f.bin", "2024-Jan-05 10:00:07 1.2K")]
+    assert [(folder.name, folder.stated) for folder in page.folders] == [("sub", "2024-May-01 10:00:00")]
+
+
 IIS = (
     '<pre><A HREF="/pub/">[To Parent Directory]</A><br><br> 01-May-2024 10:00         7 <A HREF="/pub/a%20b/one.bin">'
     'one.bin</A><br> 02-May-2024 11:00         9 <A HREF="/pub/a%20b/two.bin">two.bin</A><br></pre>'

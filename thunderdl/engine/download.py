@@ -84,6 +84,8 @@ class Download:
         self.on_torrents: Callable[[tuple[str, ...]], None] = lambda references: None
         # How long it is by the user's word.
         self.said_bytes: int | None = None
+        # Whether a choice of files is none of a file that holds no others.
+        self.may_be_one_file = False
         # Called in a thread with the finished file, or folder, open, right before it gets its final name; never raises.
         self.on_commit: Callable[[int], None] | None = None
         # Called once its part is there under the name of its target.
@@ -234,7 +236,7 @@ class Download:
         guess = guess_target(self.candidates.origin.url, self.options)
         if self.options.exists is Exists.SKIP and not guess.free:
             raise Skipped(guess.path)
-        if guess.has_journal and self.options.files is None:
+        if guess.has_journal and not self._must_choose:
             ranged = self._range()
             if (finished := await ranged.resume(guess)) is not None:
                 return finished
@@ -251,7 +253,7 @@ class Download:
                 self._loading.cancel()
         if self.offer is None and self.options.follow and first.leads_to_metalink:
             return await self._followed(first)
-        if self.offer is None and self.options.files is not None:
+        if self.offer is None and self._must_choose:
             raise UsageError(f"{shown_url(first.url)} is no metalink or torrent, of which --files could choose some.")
         self._hear(first)
         while first.opening and (body := whole_body(first.opening)) is not None:
@@ -260,6 +262,10 @@ class Download:
             except BadContent as error:
                 first = await self._elsewhere(first, error)
         return await self._range().fetch(first)
+
+    @property
+    def _must_choose(self) -> bool:
+        return self.options.files is not None and not self.may_be_one_file
 
     async def _first(self, first_range: FirstRange) -> Candidate:
         """The candidate that decides what it is."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,8 +39,19 @@ async def metalink_of(session: Session, reference: str, options: Options, told_b
 
 
 def parsed(document: bytes, told_by: str) -> Metalink:
-    """What is in a document. Raises UsageError of one sentence, which calls it ``told_by``."""
-    return parse_metalink(document, safe_name, shown_url(told_by))
+    """What is in a document, or in the gzip of one. Raises UsageError of one sentence, which calls it ``told_by``."""
+    return parse_metalink(unpacked(document, told_by), safe_name, shown_url(told_by))
+
+
+def unpacked(document: bytes, told_by: str) -> bytes:
+    """The document itself where it is gzip, one octet more than it may have at most: a few may stand for any number."""
+    if not document.startswith(b"\x1f\x8b"):
+        return document
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(document)) as packed:
+            return packed.read(MAX_DOCUMENT_BYTES + 1)
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise UsageError(f"{shown_url(told_by)}: its gzip is damaged or ends early; fetch it again.") from None
 
 
 def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]:

@@ -22,9 +22,9 @@ _LONGEST_TEXT = 200
 MAX_PARTS = 2**23
 # What begins another row of a list, whichever way it is drawn.
 _ROWS = frozenset({"tr", "br", "li", "dl", "dt", "p", "div", "hr", "table", "ul", "ol", "pre"})
-_STATED = re.compile(
-    r"(?:\d{4}-\d\d-\d\d|\d\d?[-/][A-Za-z]{3}[-/]\d{4})[ T]\d\d:\d\d(?::\d\d)?(?:\s+[\d.]+\s?[KMGTP]?i?B?\b)?", re.ASCII
-)
+# lighttpd writes the month of the first by its name. IIS's 1/5/2024 10:00 AM is left: elsewhere that is a day of May.
+_DATE = r"(?:\d{4}-(?:\d\d|[A-Za-z]{3})-\d\d|\d\d?[-/][A-Za-z]{3}[-/]\d{4})"
+_STATED = re.compile(_DATE + r"[ T]\d\d:\d\d(?::\d\d)?(?:\s+[\d.]+\s?[KMGTP]?i?B?\b)?", re.ASCII)
 
 
 def parse_html(text: str, place: Place) -> Page:

@@ -50,9 +50,10 @@ def names_torrent(text: str) -> bool:
 
 
 def names_metalink(text: str) -> bool:
-    """Whether it is a file or a URL that ends in ``.meta4`` or ``.metalink`` (RFC 5854 section 1; version 3)."""
-    path = re.split(r"[?#]", text, maxsplit=1)[0] if "://" in text else text
-    return path.lower().endswith((".meta4", ".metalink"))
+    """Whether it is a file or a URL that ends in ``.meta4`` or ``.metalink`` (RFC 5854 section 1; version 3), or the
+    gzip of such a file here: of a URL it is a file to be saved, as aria2 and curl do."""
+    path = re.split(r"[?#]", text, maxsplit=1)[0].lower() if "://" in text else text.lower().removesuffix(".gz")
+    return path.endswith((".meta4", ".metalink"))
 
 
 def is_metalink_type(content_type: str) -> bool:

@@ -276,6 +276,21 @@ def test_of_a_torrent_that_is_whole_each_file_is_told_where_it_lies(tmp_path: Pa
     ran(tmp_path, what)
 
 
+@pytest.mark.parametrize(("chosen", "bits"), [(None, "c0"), ("1-2", "c0"), ("2", None)])
+def test_of_a_torrent_in_part_no_pieces_are_told_that_may_not_be_there(
+    chosen: str | None, bits: str | None, tmp_path: Path
+) -> None:
+    async def what(service: Service) -> None:
+        options = {"pause": "true", **({"select-file": chosen} if chosen else {})}
+        gid = await service.call("aria2.addTorrent", b64(TORRENT), [], options)
+        await service.call("aria2.getFiles", gid)
+        job = service.queue.find(gid)
+        job.state, job.outcome = State.COMPLETE, Outcome(name="abc", path="/d/abc", size_bytes=10, done_bytes=10)
+        assert (await service.call("aria2.tellStatus", gid)).get("bitfield") == bits
+
+    ran(tmp_path, what)
+
+
 def test_a_metalinks_file_has_its_name_from_the_start(tmp_path: Path) -> None:
     async def what(service: Service) -> None:
         for gid, name in zip(

@@ -14,6 +14,7 @@ from thunderdl.aria2.files import read_list
 from thunderdl.aria2.translating import applied, translate
 from thunderdl.aria2.values import validated_all
 from thunderdl.cli.aria2c.given import Given
+from thunderdl.cli.aria2c.told_apart import Kind, kind_of
 from thunderdl.cli.inputs import open_list
 from thunderdl.errors import InvalidUrl, UsageError, printable, shown_url
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent
@@ -88,11 +89,15 @@ class Jobs:
 
     def _grouped(self, uris: Sequence[str], options: Raw) -> Iterator[Job]:
         """URIs of one kind are mirrors of one file; each torrent, magnet link and metalink is a download."""
-        mirrors = tuple(uri for uri in uris if not names_torrent(uri) and not names_metalink(uri))
+        kinds = [(uri, kind_of(uri)) for uri in uris]
+        mirrors = tuple(uri for uri, kind in kinds if kind is Kind.OTHER)
         is_told = False
-        for uri in uris:
-            if uri not in mirrors:
-                yield self._job((uri,), options)
+        for uri, kind in kinds:
+            # Where the name tells, --follow-torrent and --follow-metalink have their say.
+            if kind is Kind.TORRENT:
+                yield self._job((uri,), options, torrent=None if names_torrent(uri) else uri)
+            elif kind is Kind.METALINK:
+                yield self._job((uri,), options, metalink=None if names_metalink(uri) else uri)
             elif not is_told:
                 is_told = True
                 yield self._job(mirrors, options)
@@ -125,27 +130,25 @@ class Jobs:
 
     def _of_document(self, path: str, uris: tuple[str, ...]) -> Job:
         options = self._given.of_a_download()
-        is_torrent = bool(self._given.text("torrent-file"))
-        if is_torrent and not names_torrent(path):
-            raise UsageError(f"--torrent-file {printable(path)}: its name must end in .torrent.")
-        if is_torrent and not uris:
-            return self._job((path,), options, torrent=None)
-        if is_torrent:
-            return self._job(uris, options, torrent=path)
+        if self._given.text("torrent-file"):
+            return self._job(uris or (path,), options, torrent=path)
         return self._job((path,), options, metalink=path, mirrors=uris)
 
     def _job(
         self, uris: tuple[str, ...], raw: Raw, *, torrent: str | None = None, metalink: str | None = None,
         mirrors: tuple[str, ...] | None = None,
     ) -> Job:  # fmt: skip
-        checked = tuple(_checked(uri) for uri in uris) if metalink is None else uris
+        # What was named as a document is one, whatever it is called.
+        is_told = uris[0] in (torrent, metalink)
+        checked = uris if is_told else tuple(_checked(uri) for uri in uris)
         made = translate(self._given.with_defaults(raw), uri=uris[0])
         options = replace(applied(self._base, made), torrent=torrent, metalink=metalink)
         if not (names_torrent(checked[0]) or torrent):
             # aria2 shares torrents alone; a file from servers is done when it is there.
             options = replace(options, ratio=None, seed_time=None)
         others = checked[1:] if mirrors is None else tuple(_checked(uri) for uri in mirrors)
-        request = Request(checked[0], others, options)
+        # aria2 chooses where there is something to choose from; an answer may yet be a metalink.
+        request = Request(checked[0], others, options, may_be_one_file=True)
         return Job(self._new_gid(raw), (*uris, *(mirrors or ())), raw, request, made.notes)
 
     def _new_gid(self, raw: Raw) -> str:

@@ -302,13 +302,13 @@ def _code(job: Job) -> int:
     assert job.result is not None
     error = job.result.error
     told = error.most_telling if isinstance(error, DownloadFailed) else error
-    code, url = exit_code(error), job.request.url
+    code, url, options = exit_code(error), job.request.url, job.options
     if code == 1 and isinstance(told, UsageError):
         if is_magnet(url):
             return _NO_MAGNET
-        if names_torrent(url):
+        if names_torrent(url) or options.torrent is not None:
             return no_torrent(told)
-        return _NO_METALINK if names_metalink(url) else code
+        return _NO_METALINK if names_metalink(url) or options.metalink is not None else code
     return code
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from thunderdl.aria2.console import short_size
 from thunderdl.cli import settings
 from thunderdl.cli.aria2c.given import Given
+from thunderdl.cli.aria2c.told_apart import Kind, kind_of
 from thunderdl.cli.views import write_line
 from thunderdl.errors import ThunderdlError, UsageError, printable, shown_url
-from thunderdl.formats.links import names_metalink, names_torrent
 
 if TYPE_CHECKING:
     from thunderdl.sources.swarm.torrent import Torrent
@@ -22,33 +22,38 @@ if TYPE_CHECKING:
 
 def show_files(given: Given) -> int:
     """List each document that was named; exit status 0, or 1 where one of them cannot be read."""
-    named = [each for each in (given.text("torrent-file"), given.text("metalink-file")) if each]
-    documents = [*named, *given.uris]
+    named = [(given.text("torrent-file"), Kind.TORRENT), (given.text("metalink-file"), Kind.METALINK)]
+    documents = [each for each in named if each[0]]
+    documents += ((uri, kind_of(uri) if _is_here(uri) else Kind.OTHER) for uri in given.uris)
     if not documents:
         raise UsageError("Specify at least one torrent or metalink to show.")
-    return max([_shown(document) for document in documents])
+    return max([_shown(document, kind) for document, kind in documents])
 
 
-def _shown(document: str) -> int:
+def _is_here(uri: str) -> bool:
+    return "://" not in uri and os.path.isfile(uri)
+
+
+def _shown(document: str, kind: Kind) -> int:
     write_line(sys.stdout, f">>> Printing the contents of file '{shown_url(document)}'...")
-    is_known = names_torrent(document) or names_metalink(document)
-    if "://" in document or not is_known or not os.path.isfile(document):
+    if kind is Kind.OTHER:
         write_line(sys.stdout, "This file is neither Torrent nor Metalink file. Skipping.\n")
         return 0
     try:
-        lines = asyncio.run(_lines_of(document))
+        lines = asyncio.run(_lines_of(document, kind))
     except ThunderdlError as error:
-        write_line(sys.stderr, f"Exception: errorCode={26 if names_torrent(document) else 20} {error}")
+        # aria2 has 25 for what is no bencode where it downloads it, and 26 here (1.36.0).
+        write_line(sys.stderr, f"Exception: errorCode={26 if kind is Kind.TORRENT else 20} {error}")
         return 1
     write_line(sys.stdout, "\n".join(lines) + "\n")
     return 0
 
 
-async def _lines_of(document: str) -> list[str]:
+async def _lines_of(document: str, kind: Kind) -> list[str]:
     from thunderdl.client import Client
 
     async with Client(settings.load({}).options()) as client:
-        if names_torrent(document):
+        if kind is Kind.TORRENT:
             return list(_of_torrent(await client.torrent(document)))
         found = await client.metalink(document)
         return list(_files([(file.name, file.size) for file in found.files]))

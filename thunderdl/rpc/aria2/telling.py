@@ -233,9 +233,21 @@ def _bitfield(view: View) -> str | None:
     if view.pieces is not None:
         return view.pieces.bitfield.hex()
     count = int(_piece_count(view))
-    if view.job.state is not State.COMPLETE or not count:
+    if view.job.state is not State.COMPLETE or not count or not _is_whole(view):
         return None
     return ((1 << count) - 1 << (-count % 8)).to_bytes(-(-count // 8), "big").hex()
+
+
+def _is_whole(view: View) -> bool:
+    """Of what is complete: whether all pieces are there, as far as is known; of some files of a torrent it is not."""
+    chosen = view.job.wish.options.get("files")
+    if not chosen or not is_torrent(view.job):
+        return True
+    paths = [path for path, _ in view.content.files] if view.content else []
+    try:
+        return bool(paths) and len(selected(str(chosen), paths)) == len(paths)
+    except ValueError:
+        return False
 
 
 def _error_code(view: View) -> str | None:

@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from thunderdl.core.inward import is_inward
 from thunderdl.errors import (
@@ -209,15 +209,40 @@ class _Reached:
         return self._sock
 
 
+# Of a user, and of a password (RFC 1929 section 2): their length is one octet.
+_MOST_LOGIN_BYTES = 255
+
+
+class _Octets(str):
+    """Octets as a text of one character each, which becomes them again however it is encoded.
+
+    To SOCKS a login is octets (RFC 1929); python-socks 3.2 encodes as ASCII there, and its error shows the character
+    that it could not, one of a password; to HTTP as Latin-1, where our own ``basic_auth`` sends UTF-8.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, escaped: str) -> _Octets:
+        return cls(unquote_to_bytes(escaped).decode("latin-1"))
+
+    def encode(self, encoding: str = "", errors: str = "") -> bytes:
+        return super().encode("latin-1")
+
+
 def _tunnel(parts: SplitResult, sock: socket.socket) -> Proxy:
     from python_socks import ProxyType
     from python_socks.sync import Proxy
 
+    user, password = (None if each is None else _Octets.of(each) for each in (parts.username, parts.password))
+    if parts.scheme.startswith("socks5") and max(len(user or ""), len(password or "")) > _MOST_LOGIN_BYTES:
+        raise UsageError(
+            f"--proxy: its user or password is longer than the {_MOST_LOGIN_BYTES} bytes that SOCKS 5 has."
+        )
     kinds = {"http": ProxyType.HTTP, "https": ProxyType.HTTP, "socks4": ProxyType.SOCKS4, "socks4a": ProxyType.SOCKS4}
     return Proxy(
         kinds.get(parts.scheme, ProxyType.SOCKS5), parts.hostname or "", parts.port or 0,
-        username=None if parts.username is None else unquote(parts.username),
-        password=None if parts.password is None else unquote(parts.password),
+        username=user, password=password,
         # Names are resolved by the proxy, so that nothing of them leaks to the local resolver: all but SOCKS 4 can.
         rdns=parts.scheme != "socks4", forward=cast(Proxy, _Reached(sock)),
     )  # fmt: skip
