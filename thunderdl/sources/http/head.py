@@ -219,7 +219,8 @@ def _status_fault(url: str, head: ResponseHead, date_now: float) -> SourceError 
 
 
 _ADVICE = {
-    401: "give a user name with --user, a password with --netrc, or a token with THUNDERDL_TOKEN",
+    401: "give a user name with --user, its password with --ask-password, --password-file or --netrc, or a token with "
+    "THUNDERDL_TOKEN",
     403: "the link may need cookies (--cookies), a header, or a fresh copy of itself",
     407: "give the proxy's user name and password in --proxy",
 }
