@@ -42,8 +42,8 @@ class _Rule(NamedTuple):
 _RULES = (
     _Rule(
         "IDENTIFICATION HAS CHANGED", HostKeyRefused, "its host key is not the one in known_hosts, nothing was sent",
-        "somebody may be in between; if the server was set up anew, run ssh-keygen -R HOST (-R [HOST]:PORT where the port "
-        "is not 22) and connect once with ssh",
+        "somebody may be in between; if the server was set up anew, run ssh-keygen -R HOST (-R [HOST]:PORT where the "
+        "port is not 22) and connect once with ssh",
     ),
     _Rule("host key is known for", HostKeyRefused, "its host key is not in known_hosts, nothing was sent", _ACCEPT),
     _Rule("REVOKED HOST KEY", HostKeyRefused, "its host key was revoked, nothing was sent"),
