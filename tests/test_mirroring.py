@@ -34,7 +34,8 @@ def site() -> Iterator[Site]:
 def run(
     url: str, folder: Path, *, headers: tuple[tuple[str, str], ...] = (), limit_s: float = LIMIT_S, **wishes: Any
 ) -> Mirrored:
-    options = Options(retries=0, timeout=5.0, checksum_files=False, headers=headers)
+    # A server of SFTP is a program that has to start first.
+    options = Options(retries=0, timeout=20.0, checksum_files=False, headers=headers)
 
     async def bounded() -> Mirrored:
         async with asyncio.timeout(limit_s):

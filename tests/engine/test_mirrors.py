@@ -159,8 +159,8 @@ def test_piece_hashes_find_the_liar(tmp_path: Path, trio: list[LoopbackServer], 
     assert source(result, trio[liar]).bytes == 0
     assert told(result, trio[liar].url("/f"), "did not match"), result.notes
     assert result.wasted_bytes == sum(one.wasted_bytes for one in result.sources) > 0
-    # A piece that two had a part in is thrown away whole.
-    assert source(result, trio[liar]).wasted_bytes == max(one.wasted_bytes for one in result.sources)
+    # A piece that two had a part in is thrown away whole, so that others may have lost more than the liar.
+    assert source(result, trio[liar]).wasted_bytes > 0
 
 
 def test_piece_hashes_and_one_source_that_lies(tmp_path: Path, server: LoopbackServer) -> None:

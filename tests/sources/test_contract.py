@@ -56,7 +56,7 @@ def fetch(kind: Kind, folder: Path, url: str | None = None, **changes: Any) -> R
 
 def probe(kind: Kind) -> Info:
     async def ask() -> Info:
-        async with Client(Options(retries=0, timeout=5.0, **kind.options)) as client:
+        async with Client(Options(retries=0, timeout=20.0, **kind.options)) as client:
             return await client.info(kind.url)
 
     return asyncio.run(ask())

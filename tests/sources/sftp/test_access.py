@@ -93,7 +93,7 @@ def fetch_with_own(url: str, to: Path, **changes: Any) -> Result:
     """With options of the download, not of its session."""
 
     async def run() -> Result:
-        async with Client(Options(dir=str(to), retries=0, timeout=5.0, checksum_files=False)) as client:
+        async with Client(Options(dir=str(to), retries=0, timeout=20.0, checksum_files=False)) as client:
             return await client.add(url, **changes).outcome()
 
     return asyncio.run(run())

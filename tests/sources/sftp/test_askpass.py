@@ -18,7 +18,7 @@ SECRET = "hunter2 $HOME 'ü\\n"
 
 
 def asked(environment: Mapping[str, str], prompt: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([environment["SSH_ASKPASS"], prompt], capture_output=True, timeout=5, check=False)
+    return subprocess.run([environment["SSH_ASKPASS"], prompt], capture_output=True, timeout=30, check=False)
 
 
 def test_each_kind_of_prompt_for_a_password_is_answered_once() -> None:
