@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -23,9 +22,6 @@ from thunderdl.storage.paths import safe_name
 
 if TYPE_CHECKING:
     from thunderdl.engine.session import Session
-
-# ssh offers the user's keys to whomever it connects to, and asks about unknown hosts: not on a stranger's word.
-_WHY_NOT = {"sftp": "for your SSH keys are offered to nobody whom you have not named; name it with -m if you trust it"}
 
 
 async def metalink_of(session: Session, reference: str, options: Options, told_by: str = "") -> Metalink:
@@ -70,12 +66,13 @@ def offers_of(metalink: Metalink, told_by: str, options: Options) -> list[Offer]
 
 
 def _passed_over(files: Sequence[MetalinkFile]) -> Iterator[str]:
-    """A clause for each kind of mirror that nobody asks."""
-    urls = {mirror.url for file in files for mirror in file.mirrors}
-    kinds = Counter(scheme for url in urls if (scheme := scheme_of(url)) not in FOREIGN_SCHEMES)
-    for scheme, count in sorted(kinds.items()):
-        are = "mirror is" if count == 1 else "mirrors are"
-        yield f"{count} {scheme}:// {are} not used, {_WHY_NOT.get(scheme, 'nothing here speaks that')}"
+    """A clause for mirrors that nobody asks and the user could name. Of rsync, which fills the metalinks of some
+    distributions, there is nothing that he could do."""
+    # ssh offers the user's keys to whomever it connects to, and asks about unknown hosts: not on a stranger's word.
+    if count := len({mirror.url for file in files for mirror in file.mirrors if scheme_of(mirror.url) == "sftp"}):
+        are, one = ("mirror is", "it") if count == 1 else ("mirrors are", "one")
+        why = "your SSH keys are offered to nobody whom you have not named"
+        yield f"{count} sftp:// {are} not used, for {why}; name {one} with -m if you trust it"
 
 
 def sole(offers: Sequence[Offer], told_by: str) -> Offer:
