@@ -57,6 +57,16 @@ async def shared(queue: Queue, scene: Scene, url: str = "") -> Job:
     return job
 
 
+async def first_told(queue: Queue, scene: Scene) -> Job:
+    """A task in the first moment in which it says that it is shared."""
+    link = await queue.store.keep(scene.metainfo, ".torrent")
+    (job,) = await queue.add([Wish(urls=(link,))])
+    task = queue.task(job)
+    assert task is not None
+    await until(lambda: task.is_sharing)
+    return job
+
+
 def whole_path(tmp_path: Path) -> str:
     return str(tmp_path / "out" / "Set")
 
@@ -135,11 +145,7 @@ def test_killed_in_the_first_moment_of_it_it_goes_on(
     async def before() -> None:
         with scene.seeding() as seed:
             async with running(tmp_path, **alone(seed.peer[1])) as queue:
-                link = await queue.store.keep(scene.metainfo, ".torrent")
-                (job,) = await queue.add([Wish(urls=(link,))])
-                task = queue.task(job)
-                assert task is not None
-                await until(lambda: task.is_sharing)
+                await first_told(queue, scene)
                 await asyncio.to_thread(shutil.copytree, tmp_path / "state", tmp_path / "copied")
 
     monkeypatch.setattr("thunderdl.daemon.queue.TICK_S", 3600.0)
@@ -166,11 +172,7 @@ def test_stopped_in_the_first_moment_of_it_it_goes_on(
     async def before() -> None:
         with scene.seeding() as seed:
             async with running(tmp_path, **alone(seed.peer[1])) as queue:
-                link = await queue.store.keep(scene.metainfo, ".torrent")
-                (job,) = await queue.add([Wish(urls=(link,))])
-                task = queue.task(job)
-                assert task is not None
-                await until(lambda: task.is_sharing)
+                job = await first_told(queue, scene)
                 if what == "paused":
                     await queue.pause([job])
                     await until(lambda: job.state is State.PAUSED)

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -211,16 +211,15 @@ def test_no_proxy_of_the_environment(
 # SOCKS 4: the request is of a few bytes, and no server in Debian speaks it and its extension for names.
 
 
-class Socks4:
-    """One connection at a time. ``asked``: host or address of each request."""
+class OneByOne:
+    """A server of one connection at a time, which ``_answer`` has."""
 
     def __init__(self) -> None:
-        self.asked: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def __enter__(self) -> Socks4:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -234,9 +233,20 @@ class Socks4:
             while True:
                 client, _ = self._listener.accept()
                 with client, contextlib.suppress(OSError):
-                    self._relay(client)
+                    self._answer(client)
 
-    def _relay(self, client: socket.socket) -> None:
+    def _answer(self, client: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Socks4(OneByOne):
+    """``asked``: host or address of each request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def _answer(self, client: socket.socket) -> None:
         raw = client.recv(600)
         port, address, rest = int.from_bytes(raw[2:4], "big"), raw[4:8], raw[8:]
         named = address[:3] == bytes(3)
@@ -264,35 +274,20 @@ def test_socks_4(tmp_path: Path, server: LoopbackServer, scheme: str, asked: str
 # Who is turned away: asked once, however many retries there are.
 
 
-class Refusing:
+class Refusing(OneByOne):
     """A proxy that answers each connection with ``replies`` in turn, and hangs up. ``heard``: how many came; ``said``:
     what they said before each reply."""
 
     def __init__(self, *replies: bytes) -> None:
+        super().__init__()
         self.heard, self.said = 0, list[bytes]()
         self._replies = replies
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve, daemon=True)
 
-    def __enter__(self) -> Refusing:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self._thread.join()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.heard += 1
-                with client, contextlib.suppress(OSError):
-                    for reply in self._replies:
-                        self.said.append(client.recv(4096))
-                        client.sendall(reply)
+    def _answer(self, client: socket.socket) -> None:
+        self.heard += 1
+        for reply in self._replies:
+            self.said.append(client.recv(4096))
+            client.sendall(reply)
 
 
 _407 = b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n"
