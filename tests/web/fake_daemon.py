@@ -362,6 +362,8 @@ def _listen(port: int) -> socket.socket:
     listening = socket.socket()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
+    # Here, for uvicorn listens only after the lifespan has begun, and a browser may be there before.
+    listening.listen()
     return listening
 
 
