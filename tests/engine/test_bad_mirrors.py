@@ -18,6 +18,7 @@ from tests.servers.exchange import Behaviour, Reply, Request, Resource, answer, 
 from tests.servers.loopback import Limits, LoopbackServer
 from thunderdl.errors import TimedOut
 from thunderdl.model import Result, SourceState
+from thunderdl.sources.http.redirects import MAX_REDIRECTS
 
 SIZE = 4 * 1024 * 1024
 CONTENT = bytes(generated(SIZE, seed=1).span(0, SIZE))
@@ -27,15 +28,21 @@ HTML = b"<!doctype html><title>Please log in</title>" + b" " * 2000
 
 
 class Bad(NamedTuple):
-    """``words``: of the note that names the mirror."""
+    """``words``: of the note that names the mirror; ``requests``: after so many it has shown what it is."""
 
     resource: Resource
     words: tuple[str, ...]
     useful: bool = False
+    requests: int = 1
 
 
 def good(behaviour: Behaviour) -> Resource:
     return generated(SIZE, seed=1, behaviour=behaviour)
+
+
+def later(behaviour: Behaviour, *words: str) -> Bad:
+    """Good at first."""
+    return Bad(good(m.after(1, behaviour)), words, useful=True, requests=2)
 
 
 def html() -> Resource:
@@ -61,32 +68,22 @@ CASES = {
     "error page with 200": Bad(html(), ("is not used", f"its file has {len(HTML)} bytes and is a page of HTML")),
     "not HTTP": Bad(good(m.rubbish), ("is not used", "the answer is no HTTP")),
     "hangs up": Bad(good(m.hang_up), ("is not used", "closed")),
-    "redirects for ever": Bad(good(m.redirect_loop()), ("is not used", "redirect")),
+    "redirects for ever": Bad(good(m.redirect_loop()), ("is not used", "redirect"), requests=MAX_REDIRECTS + 1),
     "206 of another offset": Bad(good(m.other_range(7)), ("is not used", "asked for bytes 0-0, was sent 7-")),
-    "206 of another offset, later": Bad(
-        good(m.after(1, m.other_range(7))), ("is not used any more", "asked for bytes", "was sent"), useful=True
-    ),
+    "206 of another offset, later": later(m.other_range(7), "is not used any more", "asked for bytes", "was sent"),
     "206 of another total": Bad(good(m.other_total(SIZE + 9)), ("is not used", f"its file has {SIZE + 9} bytes")),
-    "206 of another total, later": Bad(
-        good(m.after(1, m.other_total(SIZE + 9))), ("another version", f"now {SIZE + 9} bytes"), useful=True
-    ),
+    "206 of another total, later": later(m.other_total(SIZE + 9), "another version", f"now {SIZE + 9} bytes"),
     "206 without Content-Range": Bad(good(m.content_range(None)), ("is not used", "206 without a usable")),
-    "206 without Content-Range, later": Bad(
-        good(m.after(1, m.content_range(None))), ("is not used any more", "206 without a usable"), useful=True
-    ),
-    "200 to a range, later": Bad(
-        good(m.after(1, m.no_ranges)), ("is not used any more", "sent the whole file instead of a range"), useful=True
-    ),
-    "416 later": Bad(good(m.after(1, m.always_416())), ("is not used any more", "416"), useful=True),
-    "error page with 200, later": Bad(
-        good(m.after(1, lambda request, reply: answer(request.without("Range"), html()))),
-        ("another version", f"now {len(HTML)} bytes"), useful=True,
+    "206 without Content-Range, later": later(m.content_range(None), "is not used any more", "206 without a usable"),
+    "200 to a range, later": later(m.no_ranges, "is not used any more", "sent the whole file instead of a range"),
+    "416 later": later(m.always_416(), "is not used any more", "416"),
+    "error page with 200, later": later(
+        lambda request, reply: answer(request.without("Range"), html()), "another version", f"now {len(HTML)} bytes"
     ),
     "no size": Bad(good(m.together(m.no_ranges, m.close_delimited)), ("is not used", "it tells no size")),
     "gzip": Bad(good(m.gzip_coded), ("is not used", "compressed")),
-    "changes midway": Bad(
-        good(m.after(1, m.becomes(generated(SIZE, seed=2, etag='"v2"', last_modified=None)))),
-        ("another version", "v2"), useful=True,
+    "changes midway": later(
+        m.becomes(generated(SIZE, seed=2, etag='"v2"', last_modified=None)), "another version", "v2"
     ),
 }  # fmt: skip
 
@@ -131,9 +128,9 @@ def test_one_that_falls_silent_at_the_end_is_said_to_be(tmp_path: Path, pair: li
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_the_origin_is_enough(tmp_path: Path, pair: list[LoopbackServer], case: str) -> None:
-    resource, words, useful = CASES[case]
+    resource, words, useful, requests = CASES[case]
     origin, mirror = (server.url("/f") for server in pair)
-    wait_for_the_mirror(pair, 2 if case.endswith("later") or case == "changes midway" else 1)
+    wait_for_the_mirror(pair, requests)
     pair[1].resources["/f"] = resource
     result = fetch(origin, tmp_path, mirrors=[mirror])
     right_without(result, tmp_path, mirror, words)

@@ -49,10 +49,15 @@ def told(result: Result, *words: str) -> bool:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_good_mirrors_share_the_work(tmp_path: Path, trio: list[LoopbackServer], count: int) -> None:
-    result = run(trio[:count], tmp_path, checksum=sha256(CONTENT))
+def test_good_mirrors_share_the_work(tmp_path: Path, count: int) -> None:
+    with ExitStack() as stack:
+        slow = Limits(rate_bytes_per_s=4 * 1024 * 1024)
+        servers = [
+            stack.enter_context(LoopbackServer({"/f": generated(SIZE, seed=1)}, limits=slow)) for _ in range(count)
+        ]
+        result = run(servers, tmp_path, checksum=sha256(CONTENT))
     assert content_of(result) == CONTENT
-    assert all(source(result, server).bytes > 0 for server in trio[:count]), result.sources
+    assert all(source(result, server).bytes > 0 for server in servers), result.sources
     assert sum(one.bytes for one in result.sources) == SIZE
     assert result.wasted_bytes == 0
 
