@@ -248,6 +248,19 @@ def test_what_only_one_of_two_contradicts_is_verified_by_what_is_left(
     assert fetch(pair[0].url("/f"), tmp_path).verified == (f"sha512={hashlib.sha512(CONTENT).hexdigest()}",)
 
 
+def test_digests_of_two_algorithms_that_contradict_each_other(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    """Nobody is blamed for bytes that one of them speaks for: it is not the servers of the file that are at odds."""
+    said = {"/f.sha256": "00" * 32, "/SHA512SUMS": f"{hashlib.sha512(CONTENT).hexdigest()}  f\n"}
+    pair[0].resources |= {name: Resource(body=text.encode()) for name, text in said.items()}
+    pair[1].resources["/f"] = generated(SIZE, seed=1)
+    result = fetch(pair[0].url("/f"), tmp_path, mirrors=[pair[1].url("/f")])
+    failed(result, BadContent, 7, pair[0].url("/f.sha256"), "--no-checksum-files")
+    assert f"{pair[0].url('/f.sha256')} contradicts {pair[0].url('/SHA512SUMS')}, whose sha512 the bytes have" in (
+        result.notes
+    )
+    assert result.wasted_bytes == 0
+
+
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("silent", ["f.sha512", "SHA512SUMS"])
 def test_what_was_found_counts_where_another_checksum_file_never_comes(

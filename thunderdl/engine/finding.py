@@ -183,8 +183,11 @@ class Finding:
         self._stated.clear()
         said = combined(each for _, each in stated)
         self._notes += [f"beside {shown_url(self._url)}: {each}; neither is believed" for each in said.disagreements]
+        agreed = {digest: url for url, each in reversed(stated) for digest in each.of_file if digest in said.of_file}
         for url, each in stated:
-            if digest := next((digest for digest in each.of_file if digest in said.of_file), None):
+            if digest := next((digest for digest in each.of_file if digest in agreed), None):
+                others = tuple((by, other) for other, by in agreed.items() if other.algorithm != digest.algorithm)
                 authentic = _is_authentic(self._options.insecure, url)
-                self._found(Offer(told_by=url, checksum=digest, is_beside=True, is_authentic=authentic))
+                found = Offer(told_by=url, checksum=digest, is_beside=True, others=others, is_authentic=authentic)
+                self._found(found)
                 return

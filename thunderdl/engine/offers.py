@@ -28,11 +28,12 @@ PEERS_FROM_BYTES = 16 * 1024 * 1024
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:
     """``told_by``: who says it, for sentences. ``urls``: the same content elsewhere, best first; ``instead``: by one of
-    them another guess, for where nothing is there. ``size``: bytes, None where not said. ``checksum``: of the whole.
-    ``torrents``: paths, URLs, magnet links. ``signatures``: URLs of detached ones; ``held_signatures``: those that a
-    metalink holds. ``documents``: URLs of metalinks that say more. ``is_beside``: a checksum file, found because we
-    looked for it. ``is_authentic``: the user named who says it, or the file's own server says it where nobody on the
-    way can have changed it. ``left_out``: sentences on files beside this one that are not to be had."""
+    them another guess, for where nothing is there. ``size``: bytes, None where not said. ``checksum``: of the whole;
+    ``others``: who states a digest of another algorithm. ``torrents``: paths, URLs, magnet links. ``signatures``: URLs
+    of detached ones; ``held_signatures``: those that a metalink holds. ``documents``: URLs of metalinks that say more.
+    ``is_beside``: a checksum file, found because we looked for it. ``is_authentic``: the user named who says it, or the
+    file's own server says it where nobody on the way can have changed it. ``left_out``: sentences on files beside this
+    one that are not to be had."""
 
     told_by: str
     name: str = ""
@@ -40,6 +41,7 @@ class Offer:
     urls: tuple[str, ...] = ()
     instead: Mapping[str, str] = field(default_factory=dict)
     checksum: Digest | None = None
+    others: tuple[tuple[str, Digest], ...] = ()
     piece_hashes: PieceHashes | None = None
     torrents: tuple[str, ...] = ()
     signatures: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ from thunderdl.engine.single import save_stream
 from thunderdl.errors import BadContent, StorageError, ThunderdlError, shown_url
 from thunderdl.model import SourceProgress, Status
 from thunderdl.options import Exists, Options
+from thunderdl.verify import hash_file
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
@@ -246,11 +247,23 @@ class Ranged:
 
     async def _hunt(self, error: BadContent) -> bool:
         """Have those looked for who served wrong bytes; whether anything is fetched again for that."""
-        if self.driver is None or self._blame is None:
+        if self.driver is None or self._blame is None or await self._is_disputed():
             return False
         # Connections that lanes idle on are the ones to ask over.
         self.driver.lanes.close_all()
         return await self._blame.hunt(error)
+
+    async def _is_disputed(self) -> bool:
+        """Whether somebody else states the digest that the bytes have: then it is nobody who served them."""
+        told, ledger = self._download.told_by, self.ledger
+        if told is None or ledger is None:
+            return False
+        for url, digest in told.others:
+            if digest.covers(await self._session.on_disk(hash_file, ledger.part.path, digest.algorithm)):
+                where = shown_url(told.told_by)
+                self._notes.append(f"{where} contradicts {shown_url(url)}, whose {digest.algorithm} the bytes have")
+                return True
+        return False
 
     async def leave(self) -> None:
         """Stop; what is worth keeping stays on the disk."""
