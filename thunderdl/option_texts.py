@@ -137,6 +137,11 @@ def parse_text(text: str) -> str:
     return text
 
 
+def parse_hosts(text: str) -> str:
+    """The list itself; an empty one is stronger than that of the environment. ValueError as :func:`parse_text`."""
+    return parse_text(text) if text else ""
+
+
 def parse_value(row: Row, text: str) -> object:
     """The value that ``text`` means for this row; ValueError with a clause. Not for DIGEST and PIECE_HASHES."""
     if row.kind is Kind.COUNT:
@@ -150,6 +155,7 @@ _OF_PLAIN_TEXT = (Kind.PROXY_FOR, Kind.RESOLVE, Kind.COMMAND)
 _PARSERS: Mapping[Kind, Callable[[str], object]] = {
     Kind.SECONDS: parse_seconds, Kind.RATE: parse_limit, Kind.SWITCH: parse_switch, Kind.HEADER: parse_header,
     Kind.EXISTS: parse_exists, Kind.PRIORITY: parse_priority, Kind.ENCRYPTION: parse_encryption,
-    Kind.PROXY_FOR: parse_proxy_for, Kind.RESOLVE: parse_resolve, Kind.IP_VERSION: parse_ip_version,
-    Kind.COMMAND: parse_command, Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker, Kind.RATIO: parse_ratio,
+    Kind.HOSTS: parse_hosts, Kind.PROXY_FOR: parse_proxy_for, Kind.RESOLVE: parse_resolve,
+    Kind.IP_VERSION: parse_ip_version, Kind.COMMAND: parse_command, Kind.PEER: parse_peer, Kind.TRACKER: parse_tracker,
+    Kind.RATIO: parse_ratio,
 }  # fmt: skip

@@ -48,6 +48,11 @@ def test_values_of_every_kind() -> None:
     assert options.key
 
 
+def test_an_empty_list_of_hosts_stands_in_the_place_of_the_environments() -> None:
+    options = merge(file={"no_proxy": "a.example"}, environment={}, flags={"no_proxy": ""}).options()
+    assert options.no_proxy == ""
+
+
 def test_limits_by_the_clock_and_priorities() -> None:
     flags = {"limit": "mon-fri 08:00-18:00=1M, 5M", "task_limit": "500K", "priority": "High"}
     merged = merge(file={"priority": "low"}, environment={}, flags=flags)

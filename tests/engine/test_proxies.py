@@ -196,6 +196,18 @@ def test_hosts_without_a_proxy(
         assert (proxy.heads == []) is is_direct
 
 
+@pytest.mark.parametrize("given", ["", "example.org"])
+def test_exceptions_that_are_given_replace_those_of_the_environment(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    server.resources["/f"] = Resource(body=b"x")
+    with ProxyServer() as proxy:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        monkeypatch.setenv("NO_PROXY", "*")
+        assert content_of(fetch(server.url("/f"), tmp_path, no_proxy=given)) == b"x"
+        assert proxy.heads
+
+
 @pytest.mark.parametrize("excepted", ["127.0.0.0/8", "127.0.0.1", "*", ".example.org,127.0.0.1"])
 def test_no_proxy_of_the_environment(
     tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, excepted: str
