@@ -14,8 +14,8 @@ import pytest
 
 from tests.engine.runs import LIMIT_S, content_of, failed, fetch, names, piece_hashes, sha256
 from tests.servers import misbehave as m
-from tests.servers.exchange import Behaviour, Reply, Request, Resource, answer, generated
-from tests.servers.loopback import Limits, LoopbackServer
+from tests.servers.exchange import Behaviour, Resource, answer, generated
+from tests.servers.loopback import Limits, LoopbackServer, in_step
 from thunderdl.errors import TimedOut
 from thunderdl.model import Result, SourceState
 from thunderdl.sources.http.redirects import MAX_REDIRECTS
@@ -98,16 +98,8 @@ def pair() -> Iterator[list[LoopbackServer]]:
 
 
 def wait_for_the_mirror(pair: list[LoopbackServer], requests: int) -> None:
-    """Have the origin stop in each answer until the mirror has been asked so often: it gets its turn on any machine."""
-    origin, mirror = pair
-    origin.resources["/f"] = good(m.stall_after(200_000))
-
-    def seen(request: Request, reply: Reply) -> Reply:
-        if request.number >= requests:
-            origin.release.set()
-        return reply
-
-    mirror.behaviour = seen
+    """Have the origin wait until the mirror has been asked so often: it gets its turn on any machine."""
+    pair[0].waits_until = lambda: len(pair[1].requests) >= requests
 
 
 def right_without(result: Result, folder: Path, mirror: str, words: tuple[str, ...]) -> None:
@@ -165,8 +157,14 @@ def test_a_body_without_end_is_cut_at_what_was_asked_for(
     assert pair[1].total_sent < 20 * SIZE
 
 
-@pytest.mark.parametrize("behaviour", [m.short_body(0), m.after(1, m.short_body(0)), m.after(1, m.reset_after(0))])
-def test_answers_without_a_byte(tmp_path: Path, pair: list[LoopbackServer], behaviour: Behaviour) -> None:
+@pytest.mark.parametrize(
+    ("behaviour", "requests"),
+    [(m.short_body(0), 1), (m.after(1, m.short_body(0)), 2), (m.after(1, m.reset_after(0)), 2)],
+)
+def test_answers_without_a_byte(
+    tmp_path: Path, pair: list[LoopbackServer], behaviour: Behaviour, requests: int
+) -> None:
+    wait_for_the_mirror(pair, requests)
     pair[1].resources["/f"] = good(behaviour)
     result = fetch(pair[0].url("/f"), tmp_path, mirrors=[pair[1].url("/f")], checksum=sha256(CONTENT))
     assert content_of(result) == CONTENT
@@ -177,6 +175,7 @@ def test_answers_without_a_byte(tmp_path: Path, pair: list[LoopbackServer], beha
 
 def test_other_bytes_and_hashes_of_the_pieces(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     mirror = pair[1].url("/f")
+    in_step(*pair)
     pair[1].resources["/f"] = generated(SIZE, seed=2, etag=None, last_modified=None)
     result = fetch(pair[0].url("/f"), tmp_path, mirrors=[mirror], piece_hashes=piece_hashes(CONTENT, 131_072))
     assert content_of(result) == CONTENT
@@ -187,8 +186,7 @@ def test_other_bytes_and_hashes_of_the_pieces(tmp_path: Path, pair: list[Loopbac
 def test_equal_weak_entity_tags_prove_nothing(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     wait_for_the_mirror(pair, 1)
     for server in pair:
-        behaviour = server.resources["/f"].behaviour
-        server.resources["/f"] = generated(SIZE, seed=1, etag='W/"v1"', last_modified=None, behaviour=behaviour)
+        server.resources["/f"] = generated(SIZE, seed=1, etag='W/"v1"', last_modified=None)
     result = fetch(pair[0].url("/f"), tmp_path, mirrors=[pair[1].url("/f")])
     right_without(result, tmp_path, pair[1].url("/f"), ("is not used", "no hash was given"))
     assert result.sources[1].bytes == 0
@@ -198,6 +196,7 @@ def test_equal_weak_entity_tags_prove_nothing(tmp_path: Path, pair: list[Loopbac
 def test_without_a_hash_mirrors_whose_validators_agree_are_used(
     tmp_path: Path, pair: list[LoopbackServer], etag: str
 ) -> None:
+    in_step(*pair)
     pair[1].resources["/f"] = generated(SIZE, seed=1, etag=etag)
     result = fetch(pair[0].url("/f"), tmp_path, mirrors=[pair[1].url("/f")])
     assert content_of(result) == CONTENT

@@ -69,11 +69,14 @@ def test_a_mirror_and_what_is_said_of_it(
 
 def test_one_that_dies_is_left_alone(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     pair[1].limits = Limits(rate_bytes_per_s=8 * 1024 * 1024, dies_at_bytes=1_500_000)
+    pair[0].waits_until = lambda: not pair[1].alive
     _, whys = said(pair, tmp_path, retries=3)
     assert any(why.startswith("left alone for a while: ") for why in whys), whys
 
 
 def test_one_that_takes_few_connections(tmp_path: Path, pair: list[LoopbackServer]) -> None:
     pair[1].limits = Limits(rate_bytes_per_s=8 * 1024 * 1024, connections=1)
+    for server in pair:
+        server.waits_until = lambda: pair[1].peak_connections > 1
     _, whys = said(pair, tmp_path, retries=3)
     assert any(why.endswith("the server answered 429 to one more") for why in whys), whys

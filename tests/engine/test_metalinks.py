@@ -15,7 +15,7 @@ from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, 
 from tests.servers import misbehave as m
 from tests.servers.exchange import Behaviour, Resource, generated
 from tests.servers.fake_ftp import FakeFtp
-from tests.servers.loopback import Limits, LoopbackServer
+from tests.servers.loopback import Limits, LoopbackServer, in_step
 from thunderdl.client import Client, Request
 from thunderdl.engine.candidates import Candidates
 from thunderdl.engine.ledger import Ledger
@@ -89,6 +89,7 @@ def run_all(reference: str, folder: Path, **changes: object) -> list[Result]:
 
 
 def test_mirrors_of_a_metalink_bring_one_file_together(tmp_path: Path, pair: list[LoopbackServer]) -> None:
+    in_step(*pair)
     document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair])))
     result = fetch(document, tmp_path / "out")
     assert content_of(result) == CONTENT

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import content_of, failed, fetch, names, sha256
+from tests.engine.runs import LIMIT_S, content_of, failed, fetch, names, sha256
 from tests.engine.test_metalinks import CONTENT, SIZE, a_file, dead, good, metalink, write
 from tests.servers import misbehave as m
-from tests.servers.exchange import Reply, Request, Resource, generated
-from tests.servers.loopback import Limits, LoopbackServer
+from tests.servers.exchange import Resource, generated
+from tests.servers.loopback import PART_BYTES, Limits, LoopbackServer
 from thunderdl.errors import ThunderdlError
 from thunderdl.model import Result
 
@@ -39,6 +39,11 @@ def a_list(folder: Path, *bases: str) -> str:
     return str(path)
 
 
+def wait_for(farm: LoopbackServer, path: str, origin: LoopbackServer, least_bytes: int = PART_BYTES) -> None:
+    """Have the origin wait until that mirror has sent so much: it gets its turn on any machine."""
+    origin.waits_until = lambda: farm.sent[path] >= least_bytes
+
+
 def brought(result: Result, url: str) -> bool:
     return any(source.url == url and source.bytes > 0 for source in result.sources)
 
@@ -64,6 +69,7 @@ def test_a_hundred_of_which_sixty_are_dead_and_five_wrong(
 ) -> None:
     listed = a_list(tmp_path, *hundred(farm))
     checksum = sha256(CONTENT) if is_proven else None
+    origin.waits_until = lambda: any(farm.sent[f"/right{at}/pub/f"] >= PART_BYTES for at in range(35))
     result = fetch(
         origin.url("/pub/f"), tmp_path / "out", mirror_list=listed, checksum=checksum, per_host=64, timeout=60.0
     )
@@ -83,6 +89,7 @@ def test_a_second_guess_is_asked_only_where_the_file_is_not_at_the_first(
     if is_soft:
         farm.resources["/short/pub/f"] = page
     listed = a_list(tmp_path, farm.url("/whole/"), farm.url("/short/"))
+    wait_for(farm, "/short/f", origin)
     result = fetch(origin.url("/pub/f"), tmp_path / "out", mirror_list=listed, checksum=sha256(CONTENT))
     assert content_of(result) == CONTENT
     asked = {request.path for request in farm.requests}
@@ -106,6 +113,7 @@ def test_a_dead_origin_is_not_replaced_by_strangers(tmp_path: Path, farm: Loopba
 
 def test_without_a_hash_validators_must_agree(tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer) -> None:
     farm.resources |= {"/a/pub/f": good(), "/b/pub/f": OTHER_TAG}
+    wait_for(farm, "/a/pub/f", origin)
     result = fetch(origin.url("/pub/f"), tmp_path / "out", mirror_list=a_list(tmp_path, farm.url("/a"), farm.url("/b")))
     assert brought(result, farm.url("/a/pub/f"))
     assert not brought(result, farm.url("/b/pub/f"))
@@ -122,6 +130,7 @@ def test_a_digest_of_plain_http_is_no_proof_of_strangers(
     duplicates = ", ".join(f"<{farm.url(path)}>; rel=duplicate" for path in ("/a/pub/f", "/b/pub/f"))
     fields = m.headers(("X-Checksum-Sha256", stated), ("Link", duplicates))
     origin.resources["/pub/f"] = generated(SIZE, seed=1, behaviour=fields)
+    wait_for(farm, "/a/pub/f", origin)
     result = fetch(origin.url("/pub/f"), tmp_path / "out")
     assert result.verified == (f"sha256={stated}",)
     assert brought(result, farm.url("/a/pub/f"))
@@ -130,13 +139,15 @@ def test_a_digest_of_plain_http_is_no_proof_of_strangers(
 
 
 def test_those_that_wanted_proof_are_asked_again_when_it_comes(
-    tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer
+    tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("thunderdl.engine.finding.GRACE_S", LIMIT_S)
     farm.resources["/b/pub/f"] = OTHER_TAG
     text = sha256(CONTENT).removeprefix("sha-256=").encode()
     # Looked for last: the mirror has been refused by then.
     origin.resources["/pub/CHECKSUM"] = Resource(body=b"SHA256 (f) = " + text)
     listed = a_list(tmp_path, farm.url("/b"))
+    wait_for(farm, "/b/pub/f", origin)
     result = fetch(origin.url("/pub/f"), tmp_path / "out", mirror_list=listed, checksum_files=True)
     assert result.verified == (f"sha256={text.decode()}",)
     assert brought(result, farm.url("/b/pub/f"))
@@ -147,6 +158,7 @@ def test_a_list_from_a_server_gets_no_header_of_the_user(
     tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer
 ) -> None:
     farm.resources |= {"/a/pub/f": good(), "/list": Resource(body=farm.url("/a/").encode())}
+    wait_for(farm, "/a/pub/f", origin)
     result = fetch(origin.url("/pub/f"), tmp_path, mirror_list=farm.url("/list"), headers=(("X-Mine", "1"),))
     assert brought(result, farm.url("/a/pub/f"))
     assert not any(request.header("X-Mine") for request in farm.requests)
@@ -175,16 +187,12 @@ def test_a_list_that_cannot_be_had(tmp_path: Path, origin: LoopbackServer, farm:
 
 def test_a_list_beside_a_metalink(tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer) -> None:
     farm.resources["/m/pub/f"] = OTHER_TAG
-    origin.resources["/pub/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(100_000))
-
-    def seen(request: Request, reply: Reply) -> Reply:
-        # Asked twice whether it is the same file, it has a range of its own now.
-        if request.number == 3:
-            origin.release.set()
-        return reply
-
-    farm.behaviour = seen
+    # Twice it is asked for a sample of 64 KiB, to see whether it is the same file; what comes then is its own part.
+    wait_for(farm, "/m/pub/f", origin, 8 * PART_BYTES)
     document = write(tmp_path, metalink(a_file([origin.url("/pub/f")])))
     result = fetch(document, tmp_path / "out", mirror_list=a_list(tmp_path, farm.url("/m/")))
     assert content_of(result) == CONTENT
     assert brought(result, farm.url("/m/pub/f"))
+    # It was opened by two at once, who both let it in; what it brought for the first of them was in no figure.
+    assert [request.header("Range") for request in farm.requests].count("bytes=0-0") == 1
+    assert sum(source.bytes for source in result.sources) == SIZE

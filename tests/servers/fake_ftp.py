@@ -27,7 +27,8 @@ class FakeFtp:
     ``pause_s``: between chunks of 16 KiB.
     ``more``: bytes that follow the file.
     ``has_rest``: whether REST is obeyed.
-    ``most``: control connections at once; each further one is greeted with ``full``, counted in ``turned_away``.
+    ``most``: control connections at once; each further one is greeted with ``full``, counted in ``turned_away``,
+        and sets ``release``.
     ``opens_data``: else nobody listens for the data connection.
     ``passive_host``: what PASV names.
     ``opening``: said before a file.
@@ -123,7 +124,9 @@ class _Dialogue:
         self._listening: socket.socket | None = None
 
     def run(self, *, is_full: bool) -> None:
-        self._server.turned_away += is_full
+        if is_full:
+            self._server.turned_away += 1
+            self._server.release.set()
         self._say(self._server.full if is_full else self._server.greeting)
         try:
             while not is_full and (line := self._line()) is not None:

@@ -23,6 +23,7 @@ from tests.servers.wire import Alarm, PeerGone, Stopped, Wire
 __all__ = ["Limits", "LoopbackServer", "Request", "Resource", "generated"]
 
 _HEAD_LIMIT_BYTES = 1 << 20
+AHEAD_BYTES, PART_BYTES = 256 * 1024, 64 * 1024
 
 
 class _End(Exception):
@@ -33,9 +34,9 @@ class LoopbackServer:
     """Serves ``resources`` (path to :class:`Resource`, may be changed at any time) while used as a context manager.
 
     ``requests``: every request in order. ``sent``: bytes of bodies by path. ``release``: event that ends all
-    stalls. ``address``: of this machine. ``tls``: context for https. ``behaviour``: applies to every path, after the
-    resource's own. ``connections``: accepted in all; ``peak_connections``: most at once; ``tls_failures``: refused
-    handshakes.
+    stalls. ``waits_until``: before it holds no more than AHEAD_BYTES of a path go out. ``address``: of this
+    machine. ``tls``: context for https. ``behaviour``: applies to every path, after the resource's own.
+    ``connections``: accepted in all; ``peak_connections``: most at once; ``tls_failures``: refused handshakes.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class LoopbackServer:
         self.requests: list[Request] = []
         self.sent: Counter[str] = Counter()
         self.release = threading.Event()
+        self.waits_until: Callable[[], bool] | None = None
         self.connections = 0
         self.peak_connections = 0
         self.tls_failures: list[str] = []
@@ -204,6 +206,10 @@ class LoopbackServer:
             reply = behaviour(request, reply) if behaviour else reply
         return reply
 
+    def is_ahead(self, path: str) -> bool:
+        """Whether it has something to wait for."""
+        return self.waits_until is not None and self.sent[path] >= AHEAD_BYTES and not self.waits_until()
+
     def allowance(self, wanted_bytes: int) -> int:
         """How much of a block may still be sent before the server dies, also bounded by the pace."""
         left = self.limits.dies_at_bytes
@@ -233,6 +239,16 @@ class LoopbackServer:
                 self._seated.add(connection)
                 return True
             return False
+
+
+def in_step(*servers: LoopbackServer) -> None:
+    """None of them gets far before each has sent a part: on a slow machine one alone had brought all."""
+
+    def have_begun() -> bool:
+        return all(server.total_sent >= PART_BYTES for server in servers)
+
+    for server in servers:
+        server.waits_until = have_begun
 
 
 class _Connection:
@@ -328,6 +344,8 @@ class _Connection:
 
     def _send_block(self, path: str, rest: memoryview) -> None:
         while rest:
+            while self._server.is_ahead(path):
+                self._wire.pause(TICK_S)
             allowed = self._server.allowance(min(len(rest), self._pace.block_bytes()))
             if allowed <= 0:
                 raise Stopped

@@ -299,7 +299,9 @@ class Candidates:
 
     def _begin_all(self, first_range: FirstRange) -> None:
         for candidate in self.all:
-            self._begin(candidate, first_range)
+            # One of a list that came early is on its way already: opened twice, it would be let in twice.
+            if (task := self._opening.get(candidate.id)) is None or task.done():
+                self._begin(candidate, first_range)
         self.tend(first_range)
 
     def _begin(self, candidate: Candidate, first_range: FirstRange) -> None:

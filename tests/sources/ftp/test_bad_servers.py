@@ -253,7 +253,8 @@ def test_who_gives_no_name_is_anonymous(ftp: FakeFtp, tmp_path: Path) -> None:
 @pytest.mark.parametrize("full", [b"421 too many", b"530 max of 2 reached", b"530 no"])
 def test_a_full_server_is_asked_for_no_more(ftp: FakeFtp, tmp_path: Path, full: bytes) -> None:
     ftp.most, ftp.full = 2, full
-    ftp.files[b"f"], ftp.pause_s = CONTENT * 8, 0.002
+    ftp.files[b"f"], ftp.stall_after = CONTENT * 8, 65536
+    ftp.release.clear()
     result = fetch(ftp.url("f"), tmp_path, per_host=8)
     assert content_of(result) == CONTENT * 8
     assert 0 < ftp.turned_away < 10
