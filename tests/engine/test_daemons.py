@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
@@ -46,6 +47,35 @@ def test_closing_cancels_what_has_not_begun() -> None:
     assert waiting.cancelled()
     gate.set()
     assert running.result(LIMIT_S)
+
+
+def test_closing_waits_for_nothing_that_a_thread_takes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Contested(queue.SimpleQueue[object]):
+        """What it says to hold is taken by the thread before the one who asked can take it."""
+
+        def empty(self) -> bool:
+            was_empty = super().empty()
+            gate.set()
+            assert taken.wait(LIMIT_S)
+            return was_empty
+
+    def take() -> bool:
+        taken.set()
+        return True
+
+    gate, taken = threading.Event(), threading.Event()
+    monkeypatch.setattr(queue, "SimpleQueue", Contested)
+    threads = DaemonThreads[bool](1, "test")
+    running = threads.submit(lambda: gate.wait(LIMIT_S))
+    while not running.running():
+        pass
+    waiting = threads.submit(take)
+    closing = threading.Thread(target=threads.close, daemon=True)
+    closing.start()
+    closing.join(LIMIT_S)
+    gate.set()
+    assert not closing.is_alive()
+    assert waiting.cancelled() or waiting.result(LIMIT_S)
 
 
 def test_the_program_ends_while_a_call_still_waits() -> None:

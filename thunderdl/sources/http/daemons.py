@@ -7,6 +7,7 @@ ended after 20 s, because a connect to a mirror that had gone dark was still wai
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -40,9 +41,11 @@ class DaemonThreads(Generic[T]):
 
     def close(self) -> None:
         """Cancel what has not begun, and let the threads end when they are done; waits for none of them."""
-        while not self._work.empty():
-            if (work := self._work.get()) is not None:
-                work[0].cancel()
+        with contextlib.suppress(queue.Empty):
+            # Never asked first whether there is one: a thread may take the last, and the wait for another has no end.
+            while True:
+                if (work := self._work.get_nowait()) is not None:
+                    work[0].cancel()
         for _ in range(self._threads):
             self._work.put(None)
 
