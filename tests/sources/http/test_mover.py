@@ -91,3 +91,19 @@ def test_what_is_ordered_of_the_old_mover_afterwards_reaches_the_new_one(
     assert over.wait(30)
     assert by == [second]
     second.attached.clear()
+
+
+def test_what_is_handed_over_while_a_mover_ends_is_closed(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """A session stops its movers one after the other: those that still run may hand over to one that is ending."""
+    run = Mover._run
+
+    def handed_one_at_the_end(mover: Mover) -> None:
+        run(mover)
+        mover.attach(connection)
+
+    monkeypatch.setattr(Mover, "_run", handed_one_at_the_end)
+    Mover(lambda: None).stop()
+    assert connection.is_closed
+    assert connection.sock.fileno() == -1

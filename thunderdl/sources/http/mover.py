@@ -63,7 +63,10 @@ class Mover:
         self.attached.add(connection)
         connection.mover = self
         if not self._thread.is_alive():
-            self._shut(connection)  # it came after the end: nobody else would close it
+            # It came after the end: nobody else would close it, unless :meth:`stop` has taken it just now.
+            with contextlib.suppress(KeyError):
+                self.attached.remove(connection)
+                self._shut(connection)
 
     def ask(self, connection: Connection, transfer: Transfer) -> None:
         """Queue ``transfer`` behind what the connection is doing; its request goes out at once (pipelined)."""
@@ -99,7 +102,12 @@ class Mover:
         self._running = False
         self._ring()
         self._thread.join()
-        # Not in the thread: it may see the end before the ring above was sent.
+        # None of this in the thread. Parked connections are not in the selector, a close may have been ordered after
+        # the last round, and another mover may hand one over while the thread ends; it may end before it is rung.
+        with contextlib.suppress(KeyError):
+            while True:
+                self._shut(self.attached.pop())
+        self._selector.close()
         self._bell.close()
         self._bell_far.close()
 
@@ -124,18 +132,12 @@ class Mover:
     # -- the thread
 
     def _run(self) -> None:
-        try:
-            while self._running:
-                try:
-                    self._round()
-                except Exception as bug:
-                    # Of no connection that is known: nobody is to wait for an answer that may not come.
-                    self._break_all(bug)
-        finally:
-            # Parked ones are not in the selector, and a close may have been ordered after the last round.
-            for connection in list(self.attached):
-                self._shut(connection)
-            self._selector.close()
+        while self._running:
+            try:
+                self._round()
+            except Exception as bug:
+                # Of no connection that is known: nobody is to wait for an answer that may not come.
+                self._break_all(bug)
 
     def _round(self) -> None:
         for key, mask in self._selector.select(self._patience()):
