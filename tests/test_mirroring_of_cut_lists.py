@@ -79,6 +79,7 @@ def test_a_manifest_that_is_not_understood_removes_nothing(
     site.put(name, now.encode())
     summary = run(site.url + name, tmp_path, delete=True)
     assert (summary.deleted, summary.failed) == (0, failed)
+    assert all("1 entry of the list" in str(error) for error in summary.errors)
     assert summary.kept_because
     assert {"a", "b"} < set(tree(tmp_path))
 

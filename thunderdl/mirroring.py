@@ -276,8 +276,9 @@ class Mirror:
         if names := walk.refused - walk.unread:
             self._problem(BadResponse(self._url, f"{names} listed names cannot be those of files; left out"))
         if walk.unread:
-            why = "cannot be read, or contradict each other; left out"
-            self._problem(BadResponse(self._url, f"{walk.unread} entries of the list {why}"))
+            entries = "1 entry" if walk.unread == 1 else f"{walk.unread} entries"
+            why = "without a usable name, size or digest, or in contradiction to another; left out"
+            self._problem(BadResponse(self._url, f"{entries} of the list {why}"))
         if walk.loops:
             self._on_problem(BadResponse(self._url, f"{walk.loops} folders hold what is above them; not gone into"))
         elif not walk.is_whole and not self.summary.errors:
