@@ -5,7 +5,8 @@
 What must hold, whatever the list says:
 
 1. nothing outside the folder is touched, and nothing in it through a link;
-2. no file is removed unless the list was read to its end, named files, and the run was not stopped;
+2. no file is removed unless the list was read to its end, all of it was understood, it named files, and the run was
+   not stopped;
 3. the run may be cut anywhere: each file is whole under its name or grows beside it, and the next run goes on.
 """
 
@@ -272,8 +273,12 @@ class Mirror:
 
     def _tell_of(self, walk: Walk) -> None:
         self.summary.renamed = walk.renamed
-        if walk.refused:
-            self._problem(BadResponse(self._url, f"{walk.refused} listed names cannot be those of files; left out"))
+        if names := walk.refused - walk.unread:
+            self._problem(BadResponse(self._url, f"{names} listed names cannot be those of files; left out"))
+        if walk.unread:
+            entries = "1 entry" if walk.unread == 1 else f"{walk.unread} entries"
+            why = "without a usable name, size or digest, or in contradiction to another; left out"
+            self._problem(BadResponse(self._url, f"{entries} of the list {why}"))
         if walk.loops:
             self._on_problem(BadResponse(self._url, f"{walk.loops} folders hold what is above them; not gone into"))
         elif not walk.is_whole and not self.summary.errors:
@@ -294,6 +299,10 @@ class Mirror:
             return "the run was stopped"
         if not self._walk.is_whole:
             return "the list was not read to its end"
+        if self._walk.is_open:
+            return "the list may have been cut off, for it has no end of its own"
+        if self._walk.unread:
+            return "not all of the list could be read"
         return "" if self._names else "the list names no file"
 
     def _remove(self) -> None:

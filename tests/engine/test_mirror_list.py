@@ -107,8 +107,18 @@ def test_a_dead_origin_is_replaced_where_the_hash_is_known(tmp_path: Path, farm:
 def test_a_dead_origin_is_not_replaced_by_strangers(tmp_path: Path, farm: LoopbackServer) -> None:
     farm.resources["/m/f"] = good()
     listed = a_list(tmp_path, farm.url("/m/"))
-    failed(fetch(dead(), tmp_path / "out", mirror_list=listed), ThunderdlError, 4)
+    result = fetch(dead(), tmp_path / "out", mirror_list=listed)
+    failed(result, ThunderdlError, 4)
     assert farm.sent["/m/f"] == 0
+    why = "without a hash nothing shows that they have the same file"
+    assert result.notes == (f"the mirrors of {listed} were not tried: {why}; give --checksum",)
+
+
+def test_with_a_hash_nothing_of_a_list_is_untried(tmp_path: Path) -> None:
+    listed = a_list(tmp_path, dead().removesuffix("f"))
+    result = fetch(dead(), tmp_path / "out", mirror_list=listed, checksum=sha256(CONTENT))
+    failed(result, ThunderdlError, 4)
+    assert not any("not tried" in note for note in result.notes)
 
 
 def test_without_a_hash_validators_must_agree(tmp_path: Path, origin: LoopbackServer, farm: LoopbackServer) -> None:

@@ -146,6 +146,7 @@ class Download:
             raise
         except Exception as caught:
             error, self.status = foreseen(caught), Status.FAILED
+            self.notes += self.own_list.untried()
             await self._leave()
         self.candidates.close()
         if self.status is Status.COMPLETE:

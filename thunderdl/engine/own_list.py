@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from thunderdl.engine.candidates import from_the_start
-from thunderdl.errors import ThunderdlError
+from thunderdl.errors import ThunderdlError, shown_url
 
 if TYPE_CHECKING:
     from thunderdl.engine.download import Download
@@ -19,6 +19,7 @@ class OwnList:
         self._download = download
         # What it says.
         self._offer: Offer | None = None
+        self._is_tended = False
 
     def begin(self) -> None:
         """Look through it while the download begins."""
@@ -44,6 +45,15 @@ class OwnList:
         """Ask its mirrors. Without a hash not before the origin has said what the file is: whoever of them were quick
         would decide that."""
         if (offer := self._offer) is not None:
+            self._is_tended = True
             candidates = self._download.candidates
             candidates.add_foreign(offer.urls, offer.told_by, is_stranger=True, instead=offer.instead)
             candidates.tend(from_the_start)
+
+    def untried(self) -> tuple[str, ...]:
+        """Why its mirrors were not asked by a download that found no other source: whoever gave a list against a dead
+        origin looks for that."""
+        if self._offer is None or self._is_tended:
+            return ()
+        why = "without a hash nothing shows that they have the same file"
+        return (f"the mirrors of {shown_url(self._offer.told_by)} were not tried: {why}; give --checksum",)

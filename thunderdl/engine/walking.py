@@ -2,7 +2,8 @@
 
 What it brings are claims. It asks nobody but the origin of the URL, takes no redirect to another place for the list,
 and ends: depth, folders, files and the bytes of a page are bounded, and a folder that holds what one above it holds is
-a loop. Whether everything was seen is :attr:`Walk.is_whole`; nothing may be deleted by a list that is not.
+a loop. Whether everything was seen is :attr:`Walk.is_whole`; nothing may be deleted by a list that is not, nor by one
+that is open at its end or has entries that are unread (:class:`thunderdl.formats.listings.Page`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from thunderdl.engine.streaming import stream
 from thunderdl.errors import BadResponse, IsFolder, RedirectRefused, ThunderdlError, UsageError, shown_url
 from thunderdl.formats.http_headers import http_date
 from thunderdl.formats.index_pages import parse_html, parse_json
-from thunderdl.formats.links import names_metalink
+from thunderdl.formats.links import names_metalink, scheme_of
 from thunderdl.formats.listings import MAX_PAGE_BYTES, ListedFile, ListedFolder, Page, Place, page_origin
 from thunderdl.formats.manifests import parse_lines, parse_objects, parse_sums
 from thunderdl.formats.metalink import parse_metalink
@@ -71,7 +72,8 @@ class Walk:
         self._files = 0
         self._reading: dict[asyncio.Task[Page | None], _Folder] = {}
         self.is_whole = True
-        self.refused = self.renamed = self.loops = 0
+        self.is_open = False
+        self.refused = self.unread = self.renamed = self.loops = 0
 
     async def files(self) -> AsyncIterator[Found]:
         """Each file of the tree. Raises ThunderdlError where the first page cannot be read or names nothing."""
@@ -145,7 +147,8 @@ class Walk:
     def _taken(self, page: Page, folder: _Folder) -> Iterator[ListedFile]:
         """Note what a page says, and hand its files on."""
         self.refused, self.renamed = self.refused + page.refused, self.renamed + page.renamed
-        self.is_whole = self.is_whole and not page.is_cut
+        self.unread += page.unread
+        self.is_whole, self.is_open = self.is_whole and not page.is_cut, self.is_open or page.is_open
         mark = _mark(page, folder)
         if mark in folder.above:
             self.loops, self.is_whole = self.loops + 1, False
@@ -175,6 +178,7 @@ class Walk:
         def look(opening: Opening) -> None:
             nonlocal where
             where = _same_place(url, opening.final_url)
+            self.is_open = self.is_open or _ends_by_closing(opening)
 
         pages = stream(self._session, (url,), self._options, _WINDOW_BYTES, on_open=look)
         try:
@@ -189,6 +193,7 @@ class Walk:
 
     def _of_metalink(self, metalink: Metalink) -> Iterator[Found]:
         self.refused += sum(note.startswith("a file ") for note in metalink.notes)
+        self.unread += sum(note.startswith("a file has no name") for note in metalink.notes)
         for offer in offers_of(metalink, self._url, self._options):
             # Where it has no digest, its size is all that is said: who has it may be a stranger, and is not asked.
             stated = f"size {offer.size}" if offer.size is not None else ""
@@ -229,7 +234,8 @@ def _parsed(url: str, name: str, document: bytes) -> Page | None:
         page = parse_lines(_text(document), place)
     else:
         page = parse_sums(document, unquote(itself), place)
-    if page is not None and itself and not any(file.url == place.base + itself for file in page.files):
+    # Of an empty one nothing is taken: it would be the one file of the list, by which all others may be deleted.
+    if page and itself and not any(file.url == place.base + itself for file in page.files):
         # A manifest is a file of its folder: with it the mirror can be checked, and mirrored in turn.
         place.add_link(itself, "", page)
     return page
@@ -251,6 +257,14 @@ def _text(document: bytes) -> str:
         return document.decode("utf-8-sig")
     except UnicodeDecodeError:
         return document.decode("latin-1")
+
+
+def _ends_by_closing(opening: Opening) -> bool:
+    """Whether a body that is cut off looks as one that is whole (RFC 9112 section 6.3, rule 8)."""
+    head = opening.head
+    is_framed = head.raw("content-length") is not None or head.raw("transfer-encoding") is not None
+    is_by_http = scheme_of(opening.final_url) in ("http", "https") and head.http_version in ("1.0", "1.1")
+    return is_by_http and not is_framed
 
 
 def _same_place(asked: str, answered: str) -> str:

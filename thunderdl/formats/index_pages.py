@@ -20,6 +20,9 @@ _LONGEST_TAG = 16384
 _LONGEST_TEXT = 200
 #: Tags and texts of one page; a list of 10^5 files in a table has some 2 * 10^6.
 MAX_PARTS = 2**23
+# What holds a list, or the whole page: one that is cut off ends within, and says so in no other way where its server
+# ends the body by closing (HTTP/1.0) or a gateway before it took what came for all.
+_AROUND = frozenset({"html", "table", "ul", "ol", "pre"})
 # What begins another row of a list, whichever way it is drawn.
 _ROWS = frozenset({"tr", "br", "li", "dl", "dt", "p", "div", "hr", "table", "ul", "ol", "pre"})
 # lighttpd writes the month of the first by its name. IIS's 1/5/2024 10:00 AM is left: elsewhere that is a day of May.
@@ -40,11 +43,13 @@ def parse_html(text: str, place: Place) -> Page:
         # html.parser asserts that what begins as a marked section is one.
         reader.page.is_cut = True
     reader.settle()
+    reader.page.is_open = bool(reader.open)
     return reader.page
 
 
 class _Links(HTMLParser):
-    """One pass over a page: a link is complete when the next one begins."""
+    """One pass over a page: a link is complete when the next one begins. ``open``: elements around the list of which
+    the last was not closed; of two that are nested one end is enough, for pages made by hand."""
 
     def __init__(self, place: Place) -> None:
         super().__init__(convert_charrefs=True)
@@ -53,9 +58,12 @@ class _Links(HTMLParser):
         self._is_inside = self._is_preformatted = False
         self._text = ""
         self._seen: set[str] = set()
+        self.open: set[str] = set()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.parts += 1
+        if tag in _AROUND:
+            self.open.add(tag)
         if tag == "a" and (link := next((value for name, value in attributes if name == "href"), None)):
             self.settle()
             self._link, self._text, self._is_inside = link, "", True
@@ -65,6 +73,7 @@ class _Links(HTMLParser):
             self._is_preformatted = tag == "pre" or self._is_preformatted
 
     def handle_endtag(self, tag: str) -> None:
+        self.open.discard(tag)
         if tag == "a":
             self._is_inside = False
         elif tag == "pre":
@@ -99,7 +108,10 @@ def parse_json(document: object, place: Place) -> Page | None:
     page = Page()
     for row in document:
         name, kind = row.get("name"), row["type"]
-        if not isinstance(name, str) or kind not in ("file", "directory"):
+        if not isinstance(name, str):
+            page.leave_unread()
+            continue
+        if kind not in ("file", "directory"):
             page.refused += 1
             continue
         stated = json.dumps([row.get("mtime"), row.get("size")])[:_LONGEST_TEXT] if "mtime" in row else ""

@@ -66,17 +66,24 @@ class ListedFolder(NamedTuple):
 
 @dataclass(slots=True)
 class Page:
-    """``refused``: entries that no file can be made of; ``renamed``: whose names had to be made safe; ``is_cut``:
-    whether there were more, or deeper ones, than are taken."""
+    """``refused``: entries that no file can be made of; ``unread``: those of them of which nobody can tell what file
+    they mean, or what of it; ``renamed``: whose names had to be made safe; ``is_cut``: whether there were more, or
+    deeper ones, than are taken; ``is_open``: whether it stops where a whole one of its kind does not."""
 
     files: list[ListedFile] = field(default_factory=list)
     folders: list[ListedFolder] = field(default_factory=list)
     refused: int = 0
+    unread: int = 0
     renamed: int = 0
     is_cut: bool = False
+    is_open: bool = False
 
     def __len__(self) -> int:
         return len(self.files) + len(self.folders)
+
+    def leave_unread(self, count: int = 1) -> None:
+        """Refuse so many entries that may be about any file."""
+        self.refused, self.unread = self.refused + count, self.unread + count
 
 
 class Place:

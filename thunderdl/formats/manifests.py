@@ -41,10 +41,12 @@ def parse_objects(document: object, place: Place) -> Page | None:
 
 def parse_sums(document: bytes, sidecar: str, place: Place) -> Page | None:
     """A checksum file of several names; ``sidecar``: its own name. None where no line of it names a file."""
-    entries = [each for each in parse_checksum_file(document, sidecar).entries if each.name is not None]
+    parsed = parse_checksum_file(document, sidecar)
+    entries = [each for each in parsed.entries if each.name is not None]
     if not entries:
         return None
-    page = Page()
+    # Each line of one ends; where the last does not, a part of it may be missing, and of the list. The NUL: UTF-16.
+    page = Page(is_open=parsed.signature is None and not document.rstrip(b"\0").endswith((b"\n", b"\r")))
     _put(((each.name or "", None, each.digest) for each in entries), place, page)
     return page
 
@@ -56,14 +58,14 @@ def _objects(text: str, page: Page) -> Iterator[object]:
         try:
             yield json.loads(line) if len(line) <= _LONGEST_LINE else None
         except (ValueError, RecursionError):
-            page.refused += 1
+            page.leave_unread()
 
 
 def _rows(objects: Iterable[object], page: Page) -> Iterator[Row]:
     for each in objects:
         row = _row(each) if isinstance(each, dict) else None
         if row is None:
-            page.refused += 1
+            page.leave_unread()
         else:
             yield row
 
@@ -91,7 +93,7 @@ def _put(rows: Iterable[Row], place: Place, page: Page) -> None:
             page.is_cut = True
             break
         told[name] = row
-    page.refused += len(disputed)
+    page.leave_unread(len(disputed))
     for name, size, digest in told.values():
         if name not in disputed:
             place.add_path(name, page, size_bytes=size, digest=digest)

@@ -27,6 +27,14 @@ _SLICE_BYTES = 2**16
 # Expat reads what is not complete (a tag, a comment) from its beginning again with each slice: 8 MiB took 2 s.
 _MAX_TOKEN_BYTES = 2**20
 
+# What expat says of a document whose end is missing: "no element found" at the end of one that has two dozen.
+_ENDS_EARLY = (
+    expat.errors.codes[expat.errors.XML_ERROR_NO_ELEMENTS],
+    expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_TOKEN],
+    expat.errors.codes[expat.errors.XML_ERROR_PARTIAL_CHAR],
+    expat.errors.codes[expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION],
+)
+
 Attributes = dict[str, str]
 
 
@@ -45,12 +53,20 @@ def parse_metalink(document: bytes, safe_component: Callable[[str], str], where:
     except _Refused as refusal:
         raise _refused(where, str(refusal)) from None
     except expat.ExpatError as error:
-        raise _refused(where, f"line {error.lineno}: {expat.ErrorString(error.code)}") from None
+        raise _refused(where, _what_is_wrong(document, error)) from None
     except (ValueError, LookupError):  # of Python's codecs, for a declared encoding that is none
         raise _refused(where, "its encoding is not known") from None
     if not reader.files:
         raise _refused(where, "it names no file")
     return reader.metalink()
+
+
+def _what_is_wrong(document: bytes, error: expat.ExpatError) -> str:
+    if not document.strip():
+        return "it is empty"
+    if error.code in _ENDS_EARLY:
+        return "it ends early; fetch it again"
+    return f"line {error.lineno}: {expat.ErrorString(error.code)}"
 
 
 def _feed(parser: expat.XMLParserType, document: bytes) -> None:
