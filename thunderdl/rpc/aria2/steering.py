@@ -105,6 +105,10 @@ async def change_uri(
 async def remove_result(session: Session, gid: str) -> str:
     """``aria2.removeDownloadResult``."""
     job = session.job(gid)
+    task = session.queue.task(job)
+    if task is not None and job.leaving is State.REMOVED:
+        # Of aria2 what was removed has stopped by the next call; aria2p sends the two in a row, and drops the fault.
+        await task.outcome()
     if not job.state.has_ended:
         raise Refused(f"Could not remove download result of GID#{job.gid}")
     await session.queue.forget([job])
