@@ -261,6 +261,13 @@ def test_a_session_holds_what_did_not_end_well(server: LoopbackServer, here: Pat
     assert (again.code, again.files["no"], again.files["s"]) == (0, SMALL, b"")
 
 
+def test_what_is_typed_beside_a_list_is_fetched_too(server: LoopbackServer, here: Path) -> None:
+    """aria2 passes it over, and answers 0: who typed it would miss it."""
+    (here / "list").write_text(f"{server.origin}/big.bin\n")
+    ran = run(here, "-i", "list", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files["big.bin"], ran.files["small.txt"]) == (0, BIG, SMALL)
+
+
 def test_the_session_of_a_document_brings_back_the_document(server: LoopbackServer, here: Path) -> None:
     (here / "t.torrent").write_bytes(small_torrent())
     (here / "m").write_text(small_metalink(server.origin))
