@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from thunderdl.aria2.command_line import BadCommandLine, Options, read_command_line
-from thunderdl.aria2.help_text import LIKE_ARIA2, TAGS, help_text, option_text, version_text
+from thunderdl.aria2.help_text import FEATURES, LIKE_ARIA2, TAGS, help_text, option_text, version_text
 from thunderdl.aria2.table import OPTIONS, SETTABLE
 
 
@@ -101,3 +101,10 @@ def test_the_version_begins_as_clients_expect() -> None:
         f"aria2 version {LIKE_ARIA2}",
         "thunderdl 9.9, with aria2's command line.",
     ]
+
+
+def test_what_there_is_is_told_as_aria2_tells_it() -> None:
+    """The list of ``getVersion``, too. As of aria2 1.36, which tells GZip where its input files may be."""
+    features = "Async DNS, BitTorrent, Firefox3 Cookie, GZip, HTTPS, Message Digest, Metalink, XML-RPC, SFTP"
+    assert f"Enabled Features: {features}" in version_text("9.9").splitlines()
+    assert ", ".join(FEATURES) == features

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from thunderdl import errors
-from thunderdl.aria2.exit_codes import MEANINGS, code_of, exit_code, of_many
+from thunderdl.aria2.exit_codes import MEANINGS, code_of, counted, exit_code, of_many
 from thunderdl.aria2.values import BadOption
 from thunderdl.sources.http.head import ResponseHead, status_fault
 
@@ -75,3 +75,14 @@ def test_what_the_daemon_keeps_of_an_error_tells_the_same_number(status: int, co
     for error in (fault, errors.DownloadFailed("x", (fault,))):
         assert exit_code(error) == code
         assert code_of(type(error).__name__, error.exit_code, str(error)) == code
+
+
+@pytest.mark.parametrize(
+    ("most", "tries", "uris", "code"),
+    [(0, 5, 1, 3), (1, 1, 1, 4), (2, 1, 1, 3), (5, 5, 1, 4), (6, 5, 1, 3), (7, 5, 2, 4), (20, 5, 2, 3), (99, 0, 1, 4)],
+)
+def test_nothing_found_too_often_has_a_number_of_its_own(most: int, tries: int, uris: int, code: int) -> None:
+    asked = {"max-file-not-found": str(most), "max-tries": str(tries)}
+    assert counted(3, asked, uris) == code
+    assert counted(22, asked, uris) == 22
+    assert counted(3, {"max-file-not-found": "5"}, 1) == 4

@@ -261,6 +261,33 @@ def test_a_session_holds_what_did_not_end_well(server: LoopbackServer, here: Pat
     assert (again.code, again.files["no"], again.files["s"]) == (0, SMALL, b"")
 
 
+def test_what_is_typed_beside_a_list_is_fetched_too(server: LoopbackServer, here: Path) -> None:
+    """aria2 passes it over, and answers 0: who typed it would miss it."""
+    (here / "list").write_text(f"{server.origin}/big.bin\n")
+    ran = run(here, "-i", "list", f"{server.origin}/small.txt")
+    assert (ran.code, ran.files["big.bin"], ran.files["small.txt"]) == (0, BIG, SMALL)
+
+
+def test_the_session_of_a_document_brings_back_the_document(server: LoopbackServer, here: Path) -> None:
+    (here / "t.torrent").write_bytes(small_torrent())
+    (here / "m").write_text(small_metalink(server.origin))
+    del server.resources["/small.txt"]
+    alone = ("--enable-dht=false", "--enable-dht6=false", "--bt-enable-lpd=false")
+    for typed in (("-T", "t.torrent", f"{server.origin}/no"), ("-M", "m", f"{server.origin}/no")):
+        ran = run(here, *typed, *alone, "--save-session=s", "--max-tries=1", "--stop=1")
+        (left,) = read_list(ran.files["s"].decode().splitlines(keepends=True))
+        assert left.uris == (typed[1],), ran
+
+
+@pytest.mark.parametrize(("most", "code"), [("0", 3), ("1", 4), ("9", 3)])
+def test_nothing_found_too_often_has_an_exit_status_of_its_own(
+    most: str, code: int, server: LoopbackServer, here: Path
+) -> None:
+    ran = run(here, f"--max-file-not-found={most}", f"{server.origin}/no", "--save-session=s", "--save-not-found=false")
+    assert (ran.code, ran.files) == (code, {"s": b""})
+    assert f"errorCode={code} " in ran.out
+
+
 @pytest.mark.parametrize(("document", "code"), [(b"junk", 25), (b"", 25), (b"d4:info", 25), (b"d1:ai1ee", 26)])
 def test_what_is_no_bencode_and_what_is_no_torrent_have_aria2s_codes(here: Path, document: bytes, code: int) -> None:
     (here / "bencoded (x.torrent").write_bytes(document)

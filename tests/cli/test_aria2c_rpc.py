@@ -236,7 +236,8 @@ def test_documents_come_back(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as queue:
             hold(queue)
-            await add_torrent(Session(queue, lambda _: None), TORRENT, [], {"gid": "00000000000000aa"}, None)
+            seeds: list[object] = ["http://127.0.0.1:9/seed/"]
+            await add_torrent(Session(queue, lambda _: None), TORRENT, seeds, {"gid": "00000000000000aa"}, None)
             (tmp_path / "two.meta4").write_bytes(METALINK)
             notes = await add_all(queue, tmp_path, "-d", str(tmp_path / "out"), str(tmp_path / "two.meta4"))
             assert notes == []

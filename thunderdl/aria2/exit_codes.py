@@ -5,13 +5,13 @@ aria2's manual, section EXIT STATUS; where aria2 itself answers something else t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from thunderdl import errors
 from thunderdl.aria2.values import BadOption, UnknownOption
 
-OK, UNKNOWN, UNFINISHED, OPTION = 0, 1, 7, 28
+OK, UNKNOWN, NOT_FOUND, MANY_NOT_FOUND, UNFINISHED, OPTION = 0, 1, 3, 4, 7, 28
 #: What each says, in our words.
 MEANINGS: dict[int, str] = {
     0: "everything is there",
@@ -99,6 +99,19 @@ def of_many(codes: Iterable[int], *, was_stopped: bool = False) -> int:
     stopped."""
     failed = [code for code in codes if code not in (OK, UNFINISHED)]
     return failed[-1] if failed else UNFINISHED if was_stopped else OK
+
+
+def counted(code: int, asked: Mapping[str, object], uris: int) -> int:
+    """MANY_NOT_FOUND in place of NOT_FOUND where so often as ``max-file-not-found`` says nothing was found.
+
+    aria2 then tries each of the ``uris`` for ``max-tries`` (measured with aria2 1.36, one URI and five tries: up to 5
+    answer 4, from 6 on 3). We ask each once, and it is the same where none has it.
+    """
+    most, tries = (
+        int(str(asked.get(name, default))) for name, default in (("max-file-not-found", 0), ("max-tries", 5))
+    )
+    is_reached = most > 0 and (tries == 0 or most <= tries * uris)
+    return MANY_NOT_FOUND if code == NOT_FOUND and is_reached else code
 
 
 def code_of(kind: str, exit_code: int, sentence: str = "") -> int:

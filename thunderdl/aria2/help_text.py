@@ -15,7 +15,11 @@ TAGS = (
     "basic", "advanced", "http", "https", "ftp", "metalink", "bittorrent", "cookie", "hook", "file", "rpc", "checksum",
     "experimental", "deprecated", "help", "all",
 )  # fmt: skip
-_FEATURES = "BitTorrent, GZip, HTTPS, Message Digest, Metalink, SFTP"
+#: aria2's names of what there is here, too. GZip: lists and session files may be, and answers that come so are
+#: unpacked; they are not asked for, as ranges are those of the file itself.
+FEATURES = (
+    "Async DNS", "BitTorrent", "Firefox3 Cookie", "GZip", "HTTPS", "Message Digest", "Metalink", "XML-RPC", "SFTP",
+)  # fmt: skip
 _HASHES = "sha-1, sha-224, sha-256, sha-384, sha-512, md5"
 _INDENT, _WIDTH = 30, 80
 
@@ -25,7 +29,7 @@ def version_text(ours: str) -> str:
     return (
         f"aria2 version {LIKE_ARIA2}\n"
         f"thunderdl {ours}, with aria2's command line.\n\n"
-        f"** Configuration **\nEnabled Features: {_FEATURES}\nHash Algorithms: {_HASHES}"
+        f"** Configuration **\nEnabled Features: {', '.join(FEATURES)}\nHash Algorithms: {_HASHES}"
     )
 
 

@@ -55,7 +55,7 @@ ROWS: tuple[Option, ...] = (
     row("retry-wait", NUMBER, "0", "http ftp", "Seconds between tries.", moot(_PACE), reach=TASK, least=0, most=600,
         shown="SEC"),
     row("max-file-not-found", NUMBER, "0", "http ftp", "Fail when so many mirrors do not have the file.",
-        moot("it fails when none is left"), reach=TASK, least=0),
+        moot("it fails when none is left, then with 4 as its exit status"), reach=TASK, least=0),
     row("startup-idle-time", NUMBER, "10", "", "Seconds before slowness is judged.", moot(_PACE),
         least=1, most=60, shown="SEC"),
     row("async-dns", SWITCH, "true", "advanced", "Look names up in the background.", moot("they are"), reach=TASK),

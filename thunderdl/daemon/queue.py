@@ -388,7 +388,7 @@ class Queue:
     def _request(self, job: Job, options: Options) -> Request:
         first, *others = job.wish.urls
         return Request(
-            first, tuple(others), options, whole=job.whole,
+            first, tuple(others), options, whole=job.whole, may_be_one_file="select-file" in job.wish.foreign,
             on_commit=claiming(job, options.dir, self.store), on_settled=naming(job, self.progress, self.store),
             on_sharing=partial(self._shared, job),
         )  # fmt: skip

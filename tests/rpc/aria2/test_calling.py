@@ -161,3 +161,65 @@ def test_a_paused_one_goes_on_and_one_that_is_still_stopping_does_too(tmp_path: 
         assert status["files"][0]["path"] == str(tmp_path / "out" / "s")
 
     ran(tmp_path, what)
+
+
+def test_the_result_of_one_that_is_still_stopping_is_removed_once_it_has_stopped(
+    tmp_path: Path, server: LoopbackServer
+) -> None:
+    from tests.servers.loopback import Resource
+    from tests.servers.misbehave import stall_after
+
+    server.resources["/s"] = Resource(body=bytes(3_000_000), behaviour=stall_after(1_500_000))
+
+    async def what(service: Service) -> None:
+        gid = await service.call("aria2.addUri", [server.url("/s")])
+        job = service.queue.find(gid)
+        await until(lambda: (seen := service.queue.progress(job)) and seen.done_bytes > 1_000_000)
+        names = ("aria2.removeDownloadResult", "aria2.forceRemove", "aria2.removeDownloadResult", "aria2.tellStatus")
+        reply = await service.post(calls(*[(name, [TOKEN, gid]) for name in names]))
+        told = [each[0] if isinstance(each, list) else each["message"] for each in reply.body["result"]]
+        assert told == [f"Could not remove download result of GID#{gid}", gid, "OK", f"GID {gid} is not found"]
+
+    ran(tmp_path, what)
+
+
+def test_what_is_still_stopping_has_stopped_for_whoever_moves_it_or_purges_it(
+    tmp_path: Path, server: LoopbackServer
+) -> None:
+    from tests.servers.loopback import Resource
+    from tests.servers.misbehave import stall_after
+
+    server.resources["/s"] = Resource(body=bytes(3_000_000), behaviour=stall_after(1_500_000))
+
+    async def what(service: Service) -> None:
+        gid = await service.call("aria2.addUri", [server.url("/s")])
+        job = service.queue.find(gid)
+        for steered, then, told in (
+            (("aria2.pause", [TOKEN, gid]), ("aria2.changePosition", [TOKEN, gid, 0, "POS_SET"]), 0),
+            (("aria2.remove", [TOKEN, gid]), ("aria2.purgeDownloadResult", [TOKEN]), "OK"),
+        ):
+            await until(lambda: (seen := service.queue.progress(job)) and seen.done_bytes > 1_000_000)
+            reply = await service.post(calls(steered, then, ("aria2.unpauseAll", [TOKEN])))
+            assert reply.body["result"][:2] == [[gid], [told]]
+        assert await service.refusal("aria2.tellStatus", gid) == f"GID {gid} is not found"
+
+    ran(tmp_path, what)
+
+
+def test_files_are_chosen_where_there_are_some_to_choose_from(tmp_path: Path, server: LoopbackServer) -> None:
+    """Scripts send select-file with all that they add; aria2 passes it over where there is one file."""
+    from tests.servers.loopback import Resource
+
+    server.resources["/f"] = Resource(body=b"x" * 1000)
+
+    async def what(service: Service) -> None:
+        gid = await service.call("aria2.addUri", [server.url("/f")], {"select-file": "2"})
+        await until(lambda: service.queue.find(gid).state.has_ended)
+        status = await service.call("aria2.tellStatus", gid, ["status", "errorCode"])
+        assert status == {"status": "complete", "errorCode": "0"}
+        asked = {"max-file-not-found": "1"}
+        gone = await service.call("aria2.addUri", [server.url("/gone")], asked)
+        await until(lambda: service.queue.find(gone).state.has_ended)
+        assert (await service.call("aria2.tellStatus", gone, ["errorCode"])) == {"errorCode": "4"}
+
+    ran(tmp_path, what)

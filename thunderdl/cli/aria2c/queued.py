@@ -141,8 +141,8 @@ def _is_saved(queue: Queue, job: Job) -> bool:
 
 
 def _uris(queue: Queue, job: Job) -> tuple[str, ...]:
-    first, *others = job.wish.urls
-    return (_kept(queue, job) if queue.store.is_document(first) else first, *others)
+    """Of a document it alone: a list knows no URIs beside one, each would come back as a download of its own."""
+    return (_kept(queue, job),) if queue.store.is_document(job.wish.url) else job.wish.urls
 
 
 def _kept(queue: Queue, job: Job) -> str:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from thunderdl.aria2.console import Ended, Shown, readout, results, summary
-from thunderdl.aria2.exit_codes import UNFINISHED, exit_code, of_many
+from thunderdl.aria2.exit_codes import UNFINISHED, counted, exit_code, of_many
 from thunderdl.cli.aria2c.console import Console
 from thunderdl.cli.aria2c.given import Given
 from thunderdl.cli.aria2c.jobs import Job, Jobs
@@ -309,7 +309,7 @@ def _code(job: Job) -> int:
         if names_torrent(url) or options.torrent is not None:
             return no_torrent(told)
         return _NO_METALINK if names_metalink(url) or options.metalink is not None else code
-    return code
+    return counted(code, job.raw, len(job.uris))
 
 
 def no_torrent(error: UsageError) -> int:

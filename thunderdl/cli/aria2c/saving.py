@@ -19,7 +19,13 @@ _NOT_FOUND = 3
 
 def save_session(path: str, jobs: Iterable[Job]) -> str | None:
     """Write what did not end well, as aria2 reads it; why it could not be done, as one clause."""
-    return write_session(path, "".join(session_entry(job.gid, job.uris, job.raw) for job in jobs if is_saved(job)))
+    return write_session(path, "".join(session_entry(job.gid, _uris(job), job.raw) for job in jobs if is_saved(job)))
+
+
+def _uris(job: Job) -> tuple[str, ...]:
+    """Of a document it alone: a list knows no URIs beside one, each would come back as a download of its own."""
+    document = job.options.torrent or job.options.metalink
+    return (document,) if document else job.uris
 
 
 def write_session(path: str, text: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import thunderdl
+from thunderdl.aria2.help_text import FEATURES
 from thunderdl.daemon.jobs import Job
 from thunderdl.rpc.aria2 import adding, settings, steering, telling
 from thunderdl.rpc.aria2.notices import NOTIFICATIONS
@@ -15,10 +16,6 @@ from thunderdl.rpc.aria2.session import Session
 #: What ``getVersion`` answers. Clients compare it with the version in which an option or method came (AriaNg hides
 #: what is newer): it is the one whose options and methods these are.
 VERSION = "1.37.0"
-#: aria2's names of what there is here, too. GZip is not: ranges are those of the file itself.
-FEATURES = (
-    "Async DNS", "BitTorrent", "Firefox3 Cookie", "HTTPS", "Message Digest", "Metalink", "XML-RPC", "SFTP",
-)  # fmt: skip
 
 
 class Method(NamedTuple):

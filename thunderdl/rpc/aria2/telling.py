@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from thunderdl.aria2.exit_codes import code_of
+from thunderdl.aria2.exit_codes import code_of, counted
 from thunderdl.daemon.jobs import Job, Outcome, State
 from thunderdl.errors import printable, shown_url
 from thunderdl.formats.file_selection import selected
@@ -256,7 +256,8 @@ def _error_code(view: View) -> str | None:
     outcome = view.outcome
     if view.job.state is State.REMOVED:
         return _REMOVED
-    return str(code_of(outcome.kind, outcome.exit_code, outcome.error))
+    code, wish = code_of(outcome.kind, outcome.exit_code, outcome.error), view.job.wish
+    return str(counted(code, {**view.session.queue.rules.foreign, **wish.foreign}, len(wish.urls)))
 
 
 def _error_message(view: View) -> str | None:
