@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.engine.runs import fetch
+from tests.engine.runs import cancelled_at, drive, fetch
 from tests.servers.exchange import generated
 from tests.servers.loopback import Limits, LoopbackServer
+from tests.servers.misbehave import stall_after
+from thunderdl.client import Task
 from thunderdl.core.protocol import Ended
 from thunderdl.core.scheduler import Scheduler
 from thunderdl.engine.driver import Driver
+from thunderdl.engine.lanes import Lanes
 from thunderdl.engine.ledger import Ledger
 from thunderdl.errors import DownloadFailed, InternalError
 from thunderdl.model import Result, Status
@@ -80,6 +83,29 @@ def test_a_bug_in_the_ledger_ends_the_download(
 ) -> None:
     monkeypatch.setattr(Ledger, "take", broken)
     check_told(fetched(tmp_path, caplog))
+
+
+def test_a_bug_as_it_stops_does_not_keep_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last bytes of a lane are taken when its connection has been closed, for which the stop waits."""
+    stop, failed = Lanes.stop, list[bool]()
+
+    def fails(*_: object) -> None:
+        failed.append(True)
+        broken()
+
+    async def stopped(self: Lanes) -> None:
+        monkeypatch.setattr(Ledger, "take", fails)
+        await stop(self)
+
+    async def cancelled(task: Task) -> Result:
+        return await cancelled_at(task, lambda progress: progress.done_bytes > 0)
+
+    monkeypatch.setattr(Lanes, "stop", stopped)
+    resource = generated(1024 * 1024, behaviour=stall_after(300_000))
+    with LoopbackServer({"/f": resource}) as server:
+        result = drive(cancelled, server.url("/f"), tmp_path, connections=1)
+    assert failed
+    assert result.status is Status.CANCELLED
 
 
 def test_a_bug_while_a_mirror_is_let_in_ends_the_download(

@@ -37,7 +37,6 @@ from thunderdl.errors import (
     LastingFault,
     ServerBusy,
     SourceError,
-    StorageError,
     ThunderdlError,
     TimedOut,
     foreseen,
@@ -430,8 +429,9 @@ class Lanes:
         lane.source.bytes += sum(extent.end - extent.start for extent in taken)
         try:
             self._sink.take(taken, lane.source.id)
-        except StorageError as error:
-            self._fault(error)
+        except Exception as error:
+            # A bug, too: raised from here, it kept a lane that was ending among those that :meth:`stop` waits for.
+            self._fault(foreseen(error))
 
     def _retire(self, lane: LaneRun) -> None:
         if self._lanes.pop(lane.id, None) is None:
