@@ -26,7 +26,7 @@ from thunderdl.client import Client, Task
 from thunderdl.engine import documents, finding
 from thunderdl.engine.finding import AT_ONCE, Finding, offer_of_answer
 from thunderdl.engine.offers import Offer
-from thunderdl.errors import BadContent, BadSignature
+from thunderdl.errors import BadContent, BadSignature, UsageError
 from thunderdl.model import ExpiredLink, Result
 from thunderdl.options import Exists, Options
 
@@ -383,6 +383,43 @@ def test_a_digest_in_the_url(tmp_path: Path, pair: list[LoopbackServer]) -> None
     assert fetch(f"{pair[0].url('/f')}#sha256={HEX}", tmp_path).verified == VERIFIED
     failed(fetch(f"{pair[0].url('/f')}#sha256={'00' * 32}", tmp_path / "2"), BadContent, 7)
     assert names(tmp_path / "2") == ["f.part", "f.part.journal"]
+
+
+@pytest.mark.parametrize(
+    ("fragment", "words"),
+    [
+        ("sha256=abc", "'sha256=abc' behind it is no sha256 of 64 hex digits"),
+        ("sha-256=" + "z" * 64, "no sha256 of 64"),
+        ("md5=", "no md5 of 32"),
+        (f"sha1={'0' * 39}&sha256={HEX}", "no sha1 of 40"),
+        (f"sha256={HEX}&sha256={'00' * 32}", "contradicts"),
+    ],
+)
+def test_a_digest_in_the_url_that_cannot_be_read_is_refused_before_anything_is_fetched(
+    tmp_path: Path, pair: list[LoopbackServer], fragment: str, words: str
+) -> None:
+    """The file was saved unverified, and nothing told of it."""
+    failed(fetch(f"{pair[0].url('/f')}#{fragment}", tmp_path), UsageError, 2, words)
+    assert names(tmp_path) == []
+    assert pair[0].requests == []
+    # Where something else was given to check by it is of no account.
+    assert fetch(f"{pair[0].url('/f')}#{fragment}", tmp_path, checksum=f"sha256={HEX}").verified == VERIFIED
+
+
+@pytest.mark.parametrize("fragment", ["egg=x&subdirectory=y", "section-2", "note:this", "v=md5", "abc"])
+def test_a_fragment_that_is_no_digest_is_left_alone(tmp_path: Path, pair: list[LoopbackServer], fragment: str) -> None:
+    assert content_of(fetch(f"{pair[0].url('/f')}#{fragment}", tmp_path)) == CONTENT
+
+
+def test_the_users_checksum_counts_more_than_the_urls_and_a_note_tells_that_they_differ(
+    tmp_path: Path, pair: list[LoopbackServer]
+) -> None:
+    told = "tells another sha256; the checksum that was given counts"
+    result = fetch(f"{pair[0].url('/f')}#sha256={'00' * 32}", tmp_path, checksum=f"sha256={HEX}")
+    assert result.verified == VERIFIED
+    assert any(note.endswith(told) for note in result.notes)
+    result = fetch(f"{pair[0].url('/f')}#sha256={HEX}", tmp_path / "2", checksum=f"sha256={HEX}")
+    assert not any(told in note for note in result.notes)
 
 
 @pytest.mark.parametrize(("url", "at_once"), [("http://h/f", AT_ONCE), ("ftp://h/f", 1)])

@@ -26,9 +26,9 @@ from thunderdl.engine.own_list import OwnList
 from thunderdl.engine.session import Session
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
+from thunderdl.engine.url_digest import refuse_unreadable, with_url_digest
 from thunderdl.errors import BadContent, ThunderdlError, UsageError, foreseen, printable, shown_url
 from thunderdl.formats.links import REMOTE_SCHEMES, is_magnet, names_metalink, scheme_of
-from thunderdl.formats.stated_digests import fragment_digests
 from thunderdl.model import ContentKey, Explanation, Progress, Result, Status
 from thunderdl.options import Exists, Options
 from thunderdl.sources.http.transfer import COLLECT_BYTES
@@ -66,8 +66,9 @@ class Download:
         self.notes: list[str] = []
         # Whose word the hashes are.
         self.proof = Proof()
-        if options.checksum is None and urls and (given := fragment_digests(urls[0])):
-            self.options = replace(options, checksum=given[0])
+        # Whose digest it is checked by, where the user has given none.
+        self._checked_by = urls[:1] if options.checksum is None else ()
+        self.options = with_url_digest(options, urls, self.notes)
         self.candidates = Candidates(
             session, urls, self.options, home=url if origin_of(url) else "", without=without
         )  # fmt: skip
@@ -222,6 +223,7 @@ class Download:
         return shown_url(self.target.path if self.target else self.url)
 
     async def _download(self) -> tuple[str, tuple[str, ...]]:
+        refuse_unreadable(self._checked_by)
         if self._metalink is not None:
             await self._begin_offer(self._metalink)
         await self._load_key()

@@ -22,7 +22,7 @@ from thunderdl.formats.digest_fields import (
     instance_digests,
     structured_digests,
 )
-from thunderdl.formats.hashes import ALGORITHMS
+from thunderdl.formats.hashes import ALGORITHMS, canonical_algorithm
 from thunderdl.formats.http_headers import MAX_LENGTH_BYTES
 from thunderdl.formats.link_header import parse_links
 from thunderdl.formats.strength import strength_rank
@@ -49,6 +49,7 @@ _NAMED_FIELDS = ("docker-content-digest", "oc-checksum")
 # conda's lock files write the digest alone, without its name.
 _BARE = {32: "md5", 64: "sha256"}
 _PAIR = re.compile(r"([A-Za-z0-9_-]{3,12})[=:]([0-9A-Fa-f]+)")
+_NAMED_PART = re.compile(r"([A-Za-z0-9_-]{3,12})[=:]")
 
 
 class Covers(enum.Enum):
@@ -132,6 +133,24 @@ def fragment_digests(url: str) -> tuple[Digest, ...]:
         if digest:
             found.append(StatedDigest(digest=digest, field="URL"))
     return judged(found).of_file
+
+
+def unreadable_digest(url: str) -> tuple[str | None, str] | None:
+    """The first part after a URL's ``#`` that begins as a digest and is none, with its algorithm; or, with None, one
+    that another of its algorithm contradicts. None where all can be read."""
+    seen: dict[str, Digest] = {}
+    for part in url.partition("#")[2][:_LONGEST].split("&"):
+        if (named := _NAMED_PART.match(part)) is None:
+            continue
+        try:
+            algorithm = canonical_algorithm(named[1])
+        except ValueError:
+            continue
+        if (digest := hex_digest(algorithm, part[named.end() :])) is None:
+            return algorithm, part
+        if seen.setdefault(algorithm, digest) != digest:
+            return None, part
+    return None
 
 
 def judged(found: Iterable[StatedDigest], size: int | None = None) -> Statement:
