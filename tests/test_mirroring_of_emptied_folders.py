@@ -62,3 +62,15 @@ def test_a_folder_that_could_not_be_read_meanwhile_is_remembered(site: Site, tmp
     site.page("sub/", "")
     assert run(site.url, tmp_path, delete=True).kept_below == ("sub",)
     assert tree(tmp_path) == before
+
+
+def test_a_list_that_names_nothing_meanwhile_lets_nothing_be_forgotten(site: Site, tmp_path: Path) -> None:
+    fill(site)
+    run(site.url, tmp_path)
+    before = tree(tmp_path)
+    site.page("", "")
+    assert run(site.url, tmp_path, delete=True).kept_because
+    site.list_again()
+    site.page("sub/", "")
+    assert run(site.url, tmp_path, delete=True).kept_below == ("sub",)
+    assert tree(tmp_path) == before

@@ -332,9 +332,11 @@ class Mirror:
 
     def _close(self) -> None:
         state, self._state = self._state, None
-        if state is not None:
-            # What a list that was not read to its end does not name may be there still.
-            is_known = self._is_listed and self._walk is not None and self._walk.is_whole
+        if state is not None and not self._is_listed and not self._names:
+            state.abandon()
+        elif state is not None:
+            # What a list that is empty, or was not read to its end, does not name may be there still.
+            is_known = self._is_listed and self._names and self._walk is not None and self._walk.is_whole
             state.close((lambda name: self._key(name) in self._names) if is_known else lambda name: True)
 
 

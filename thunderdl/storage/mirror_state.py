@@ -5,7 +5,8 @@ or torn costs a question to the server. Invariants:
 
 1. A line is appended after its file has its final name; the whole is written anew by rename alone.
 2. One run at a time has a folder, by flock on this file.
-3. It is a plain file of the folder itself: no link is followed (bad-inputs N8), and what is in it is checked (L5).
+3. A run that came to no list leaves the folder as it was: what this one has made is taken away again while it is empty.
+4. It is a plain file of the folder itself: no link is followed (bad-inputs N8), and what is in it is checked (L5).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from thunderdl.core.mirroring import Kept
 from thunderdl.errors import StorageError
@@ -32,20 +33,22 @@ _LARGEST = 2**63
 
 
 class MirrorState:
-    """``rows``: by name. Open with :meth:`open`, end with :meth:`close`."""
+    """``rows``: by name; ``made``: the file and the folders that were not there before, innermost first. Open with
+    :meth:`open`, end with :meth:`close`, or with :meth:`abandon`."""
 
-    def __init__(self, folder: str, fd: int, rows: dict[str, Kept]) -> None:
-        self._folder, self._fd, self.rows = folder, fd, rows
+    def __init__(self, folder: str, fd: int, rows: dict[str, Kept], made: Sequence[str] = ()) -> None:
+        self._folder, self._fd, self.rows, self._made = folder, fd, rows, made
         self._is_stale = False
 
     @classmethod
     def open(cls, folder: str) -> MirrorState:
         """Lock the folder and read what it remembers. Blocking. Raises StorageError, TargetLocked."""
-        ensure_folder(folder)
         path = os.path.join(folder, STATE_NAME)
+        made = _absent(path)
+        ensure_folder(folder)
         fd = open_locked(path, _opened, _check, lambda fd: has_name(fd, path), "stop the other run")
         try:
-            return cls(folder, fd, read_rows(folder))
+            return cls(folder, fd, read_rows(folder), made)
         except BaseException:
             close_quietly(fd)
             raise
@@ -64,6 +67,16 @@ class MirrorState:
         except OSError as error:
             raise storage_fault(os.path.join(self._folder, STATE_NAME), error) from error
 
+    def abandon(self) -> None:
+        """Unlock it where nothing came of the run; what that has made goes, if nothing else is in it. Blocking."""
+        if self._fd >= 0 and not self.rows and self._made:
+            file, *folders = self._made
+            with contextlib.suppress(OSError):
+                os.unlink(file)
+                for folder in folders:
+                    os.rmdir(folder)
+        self.close()
+
     def close(self, is_wanted: Callable[[str], bool] = lambda name: True) -> None:
         """Write it anew without what is not wanted any more, and unlock. Blocking."""
         rows = {name: kept for name, kept in self.rows.items() if is_wanted(name)}
@@ -77,6 +90,15 @@ class MirrorState:
                     _rewrite(self._folder, rows)
         finally:
             close_quietly(fd)
+
+
+def _absent(path: str) -> list[str]:
+    """The path and the folders above it, as far as they are not there."""
+    found = []
+    while path and not os.path.lexists(path):
+        found.append(path)
+        path = os.path.dirname(path)
+    return found
 
 
 def read_rows(folder: str) -> dict[str, Kept]:
