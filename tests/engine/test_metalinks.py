@@ -23,7 +23,6 @@ from thunderdl.engine.session import Session
 from thunderdl.errors import (
     AccessDenied,
     BadContent,
-    ContentChanged,
     StorageError,
     ThunderdlError,
     TimedOut,
@@ -239,12 +238,22 @@ def test_a_metalink_that_lies_of_the_hash(tmp_path: Path, pair: list[LoopbackSer
     assert not (tmp_path / "out" / "f.bin").exists()
 
 
-def test_a_metalink_that_lies_of_the_size(tmp_path: Path, pair: list[LoopbackServer]) -> None:
-    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], size=SIZE + 1)))
+@pytest.mark.parametrize("said", [0, 300, SIZE - 7, SIZE + 1, 1000 * SIZE])
+def test_a_metalink_that_lies_of_the_size(tmp_path: Path, pair: list[LoopbackServer], said: int) -> None:
+    """It was told as another version on the server, though nothing was fetched before, and the metalink not named."""
+    document = write(tmp_path, metalink(a_file([pair[0].url("/f")], size=said)))
     result = fetch(document, tmp_path / "out")
-    failed(result, ContentChanged, 8, "another version")
-    assert f"its file has {SIZE} bytes, the others' {SIZE + 1}" in " ".join(result.notes)
-    assert names(tmp_path / "out") == []
+    failed(
+        result, BadContent, 7, f"{pair[0].url('/f')}: expected {said} bytes (as {document} says), found {SIZE} bytes"
+    )
+    assert not any("its file has" in note for note in result.notes), "said twice"
+    assert not (tmp_path / "out").exists() or names(tmp_path / "out") == []
+    # Of others it is told what they have.
+    document = write(tmp_path, metalink(a_file([server.url("/f") for server in pair], size=said)))
+    result = fetch(document, tmp_path / "out")
+    failed(result, BadContent, 7, f"expected {said} bytes (as {document} says), found {SIZE} bytes")
+    (note,) = [note for note in result.notes if "is not used" in note]
+    assert note.endswith(f"its file has {SIZE} bytes, not {said}")
 
 
 @pytest.mark.parametrize("digest", ["", f'<hash type="sha-256">{hashlib.sha256(b"small").hexdigest()}</hash>'])

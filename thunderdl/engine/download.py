@@ -147,7 +147,9 @@ class Download:
             raise
         except Exception as caught:
             error, self.status = foreseen(caught), Status.FAILED
-            self.notes += self.own_list.untried()
+            from thunderdl.engine.losses import not_told_by
+
+            self.notes[:] = [*not_told_by(error, self.notes), *self.own_list.untried()]
             await self._leave()
         self.candidates.close()
         if self.status is Status.COMPLETE:

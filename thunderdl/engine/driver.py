@@ -44,12 +44,14 @@ from thunderdl.engine.candidates import (
 )
 from thunderdl.engine.lanes import Lanes, Sink
 from thunderdl.engine.losses import MOST_NAMED
+from thunderdl.engine.offers import Offer
 from thunderdl.engine.opening import MIRROR_FIRST, First, Opening, OpenSource, open_source, release
 from thunderdl.engine.overlap import SAMPLE_BYTES, is_seen_the_same, same_as_written
 from thunderdl.engine.renewal import Renewal
 from thunderdl.engine.resumption import version_of
 from thunderdl.engine.session import Session
 from thunderdl.errors import (
+    BadContent,
     ContentChanged,
     InternalError,
     RangesUnsupported,
@@ -102,6 +104,8 @@ class Driver:
         self._budget, self._caps_as_of = options.connections, -1
         # To one host, where there is a reason beside what it allows.
         self.most_lanes: int | None = None
+        # Who says what size it has, where no server did.
+        self.size_by: Offer | None = None
         self._share = Share(lanes=options.connections, hosts={})
         self._renewals: dict[int, Renewal] = {}
         self._ramp, self._appetites = Ramp(), dict[str, Appetite]()
@@ -250,11 +254,17 @@ class Driver:
             self._refusals += candidate.is_foreign
             self._notes.append(f"{shown_url(candidate.url)} is not used: {why}")
         candidate.notes.append(why)
-        candidate.error = ContentChanged(candidate.url, str(self._version), str(seen))
+        candidate.error = self._refusal(candidate.url, seen)
         self._candidates.attempts.append(candidate.error)
         opening, candidate.opening = candidate.opening, None
         if opening is not None:
             release(self._session, opening)
+
+    def _refusal(self, url: str, seen: Version) -> ThunderdlError:
+        if self.size_by is not None and seen.size not in (None, self._size):
+            # Nobody has seen another version: whose word it is may be wrong, and is named.
+            return BadContent(shown_url(url), f"{self._size} bytes{self.size_by.said}", f"{seen.size} bytes")
+        return ContentChanged(url, str(self._version), str(seen))
 
     def _is_doubtful(self, seen: Version) -> bool:
         """Whether only the checksum of the whole, at the very end, would show that it is another version."""
@@ -295,7 +305,8 @@ class Driver:
             return "it tells no size"
         if seen.size != self._size:
             page = " and is a page of HTML" if (opening.head.get("content-type") or "").startswith("text/html") else ""
-            return f"its file has {seen.size} bytes{page}, the others' {self._size}"
+            whose = "the others'" if self.size_by is None else "not"
+            return f"its file has {seen.size} bytes{page}, {whose} {self._size}"
         is_checked = bool(self._options.checksum or self._options.piece_hashes)
         if is_checked and (self._candidates.is_proven or not candidate.is_stranger):
             return ""

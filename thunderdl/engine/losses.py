@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from thunderdl.errors import clause, shown_url
+from thunderdl.errors import BadContent, DownloadFailed, ThunderdlError, clause, shown_url
 
 if TYPE_CHECKING:
     from thunderdl.core.roster import Source
@@ -45,6 +45,14 @@ def losses(candidates: Candidates, books: Mapping[int, Source], noted: Iterable[
         yield f"{_mirrors(counted)} are not used: {', '.join(told + rest * (len(reasons) > MOST_REASONS))}"
     if saviours and origin not in silent:
         yield saviours
+
+
+def not_told_by(error: ThunderdlError, notes: Iterable[str]) -> list[str]:
+    """Those of the notes that say more than the error of the download: of a source whose wrong content it tells of it
+    need not be told that it is not used."""
+    told = error.most_telling if isinstance(error, DownloadFailed) else error
+    beginning = f"{told.where} is not used: its file has " if isinstance(told, BadContent) else None
+    return [note for note in notes if beginning is None or not note.startswith(beginning)]
 
 
 def _is_lost(candidates: Candidates, candidate: Candidate, books: Mapping[int, Source]) -> bool:

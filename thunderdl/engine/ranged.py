@@ -365,6 +365,8 @@ class Ranged:
         )  # fmt: skip
         driver.on_complete, driver.on_fault, driver.begin_again = self._look, self._fault, self._begin_again
         driver.on_renewed = self._keep_link
+        offer = self._download.offer
+        driver.size_by = offer if offer is not None and offer.size == self.version.size else None
         self._blame = Blame(self._session, ledger, self._candidates, self._notes, driver.tell)
         ledger.on_bad_piece, driver.on_distrust = self._blame.bad_piece, self._blame.distrust
         return driver
