@@ -287,6 +287,38 @@ def test_json_that_names_no_file(line: str, told: str) -> None:
     assert told in bad[0]
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ('"out": {"a": 1}', "'out' is an object; write one value."),
+        ('"out": ["a", "b"]', "'out' is a list; write one value."),
+        ('"out": []', "'out' is a list"), ('"out": {}', "'out' is an object"),
+        ('"out": true', "'out' is true or false; write one value."),
+        ('"checksum": ["sha-256=1"]', "'checksum' is a list"), ('"retries": false', "'retries' is true or false"),
+        ('"sequential": ["true"]', "'sequential' is a list; write true or false."),
+        ('"max-tries": {"a": 1}', "'max-tries' is an object"),
+        ('"headers": true', "write an object or a list of texts"),
+        ('"headers": {"A": ["b"]}', "'headers' is an object of more than texts"),
+        ('"referer": ["http://r/"]', "'referer' is a list; write a text."),
+    ],
+)  # fmt: skip
+def test_a_value_of_json_that_its_option_cannot_have_spoils_its_file(value: str, told: str) -> None:
+    """Of a list the last counted, and files were saved as ``a: 1`` and ``true``."""
+    found, bad = settled('{"url": "http://a/1", ' + value + "}\nhttp://a/2\n")
+    assert found == [Entry("http://a/2")]
+    (sentence,) = bad
+    assert sentence.startswith("list:1: ")
+    assert told in sentence
+
+
+def test_values_of_json_that_their_options_can_have() -> None:
+    line = {"url": "http://a/1", "headers": ["A: b", "C: d"], "sequential": True, "retries": 3}
+    (entry,), told = settled(json.dumps({**line, "split": {"a": "b"}}) + "\n")
+    assert entry.options is not None
+    assert (entry.options.headers, entry.options.sequential) == ((("A", "b"), ("C", "d")), True)
+    assert told == ["list:1: 'split' is nothing that a list sets for a file; it is passed over."]
+
+
 def test_an_option_above_all_files_and_one_below_a_bad_line() -> None:
     found, bad = settled(" out=x\nrubbish\n out=y\n{\n out=z\nhttp://a/1\n")
     assert found == [Entry("http://a/1")]

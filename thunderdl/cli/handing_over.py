@@ -13,6 +13,7 @@ from thunderdl.cli.inputs import entries, open_list
 from thunderdl.cli.remote import Daemon, added, daemon_of
 from thunderdl.cli.views import write_line
 from thunderdl.errors import UsageError, printable
+from thunderdl.formats.input_lists import Shape
 from thunderdl.formats.links import is_magnet, names_metalink, names_torrent
 from thunderdl.formats.targets import checked, checked_target
 from thunderdl.options import Exists, Options, table
@@ -153,6 +154,10 @@ class _Said:
         self.task = self._like = like
         folder = str(like["options"].get("dir", ""))
         self._settings = ListSettings(Options(dir=folder), _note, inside=list_path == "-")
+
+    def check(self, shapes: Sequence[tuple[str, Shape]]) -> None:
+        """Raise UsageError for values of JSON that their options cannot have."""
+        self._settings.check(shapes)
 
     def options(self, settings: list[tuple[str, str]], where: str) -> None:
         """Judge them. Raises UsageError."""

@@ -12,14 +12,14 @@ import asyncio
 import os
 import stat
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from io import BufferedReader, TextIOWrapper
 from typing import NamedTuple, Protocol, TextIO
 
 from thunderdl.cli.named import checked_sources
 from thunderdl.errors import UsageError, printable
-from thunderdl.formats.input_lists import ListedFile, ListedSetting, parse_line
+from thunderdl.formats.input_lists import ListedFile, ListedSetting, Shape, parse_line
 from thunderdl.formats.targets import LONGEST, checked, checked_target
 from thunderdl.options import Options
 
@@ -38,6 +38,8 @@ class Entry(NamedTuple):
 
 class MakesOptions(Protocol):
     """What is made of the settings of one file. Raises UsageError."""
+
+    def check(self, shapes: Sequence[tuple[str, Shape]]) -> None: ...
 
     def options(self, settings: list[tuple[str, str]], where: str) -> Options | None: ...
 
@@ -93,6 +95,8 @@ class Gathering:
         try:
             first, *others = file.urls
             url, mirrors = checked_target(first), tuple(map(checked, others))
+            if self._settled:
+                self._settled.check(file.shapes)
             options = self._settled.options(self._settings, self._where) if self._settled else None
             checked_sources(url, mirrors)
         except UsageError as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from thunderdl.errors import UsageError, printable
+from thunderdl.formats.input_lists import Shape
 from thunderdl.option_texts import parse_value
 from thunderdl.options import Kind, Options, Row, table
 
@@ -41,6 +42,15 @@ class ListSettings:
         self._options, self._note, self._inside = options, note, inside
         self._rows = _rows()
         self._told: set[str] = set()
+
+    def check(self, shapes: Sequence[tuple[str, Shape]]) -> None:
+        """Raise UsageError for a value of JSON that its option cannot have: of a list for ``out`` the last would count
+        in silence, and an object would be saved as ``key: value``."""
+        for name, shape in shapes:
+            row = self._rows.get(name)
+            wanted = _wanted(row, name, shape) if row is not None else ""
+            if wanted:
+                raise UsageError(f"{printable(name)[:60]!r} is {shape.value}; write {wanted}.")
 
     def options(self, settings: Settings, where: str) -> Options | None:
         """The options, None where nothing differs. Raises UsageError for a value that is none."""
@@ -108,6 +118,18 @@ class ListSettings:
         if text.startswith(("/", "~")) or ".." in re.split(r"[/\\]", text):
             raise UsageError(f"dir: {printable(text)[:80]!r} leads out of the folder, and the list comes from a pipe.")
         return os.path.join(self._options.dir, text)
+
+
+def _wanted(row: Row, name: str, shape: Shape) -> str:
+    """What is to be written instead; empty where the option can have that."""
+    if row.kind is Kind.SWITCH:
+        return "" if shape is Shape.TRUTH else "true or false"
+    if row.kind is not Kind.HEADER:
+        return "one value"
+    # Headers alone may be given more than once for a file, and have a name each.
+    if name == "referer":
+        return "a text"
+    return "" if shape in (Shape.LIST, Shape.OBJECT) else "an object or a list of texts"
 
 
 def _rows() -> dict[str, Row]:

@@ -6,6 +6,7 @@ an option of the command line, whatever it begins with (bad-inputs T5, yt-dlp's 
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -17,11 +18,22 @@ _OPTION = re.compile(r"[ \t]+([A-Za-z0-9][A-Za-z0-9_-]*)[ \t]*=(.*)", re.DOTALL)
 _NOT_SETTINGS = ("url", "mirrors")
 
 
+class Shape(enum.Enum):
+    """What a value of JSON is where it is no text and no number; the member's value is what a sentence calls it."""
+
+    LIST = "a list"
+    OBJECT = "an object"
+    NESTED = "an object of more than texts"
+    TRUTH = "true or false"
+
+
 class ListedFile(NamedTuple):
-    """One file as a line names it: its URL, more URLs of it, settings as written."""
+    """One file as a line names it: its URL, more URLs of it, settings as written; ``shapes``: of those that JSON writes
+    by more than a text, which not every option can have."""
 
     urls: tuple[str, ...]
     settings: tuple[tuple[str, str], ...] = ()
+    shapes: tuple[tuple[str, Shape], ...] = ()
 
 
 class ListedSetting(NamedTuple):
@@ -59,7 +71,17 @@ def _from_json(text: str) -> ListedFile:
     if not isinstance(mirrors, list) or not all(isinstance(mirror, str) for mirror in mirrors):
         raise UsageError('"mirrors" is not a list of texts')
     settings = [pair for name, value in table.items() if name not in _NOT_SETTINGS for pair in _settings(name, value)]
-    return ListedFile(urls=(url, *mirrors), settings=tuple(settings))
+    shapes = [(name, shape) for name, value in table.items() if name not in _NOT_SETTINGS and (shape := _shape(value))]
+    return ListedFile(urls=(url, *mirrors), settings=tuple(settings), shapes=tuple(shapes))
+
+
+def _shape(value: object) -> Shape | None:
+    if isinstance(value, bool):
+        return Shape.TRUTH
+    if isinstance(value, Mapping):
+        is_flat = all(isinstance(each, str | int | float) and not isinstance(each, bool) for each in value.values())
+        return Shape.OBJECT if is_flat else Shape.NESTED
+    return Shape.LIST if isinstance(value, list) else None
 
 
 def _settings(name: str, value: object) -> list[tuple[str, str]]:
