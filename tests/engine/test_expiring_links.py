@@ -210,6 +210,8 @@ def test_a_link_is_renewed_before_its_stated_end(
 
 # A command.
 
+EXPECTED = "and a URL that begins with https:// or http:// is expected"
+
 
 def command(tmp_path: Path, body: str) -> str:
     script = tmp_path / "refresh me.py"
@@ -241,7 +243,7 @@ def test_who_renews_a_link_may_take_longer_than_a_server_may_be_silent(tmp_path:
 def test_no_shell_reads_the_command(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/old"] = file(m.status(403))
     result = fetch(server.url("/old"), tmp_path / "d", refresh_cmd=f"echo x; touch {tmp_path}/made; $(touch y)")
-    failed(result, LinkExpired, 5, "no URL")
+    failed(result, LinkExpired, 5, "answered 'x; touch ")
     assert not (tmp_path / "made").exists()
 
 
@@ -251,10 +253,17 @@ def test_no_shell_reads_the_command(tmp_path: Path, server: LoopbackServer) -> N
         ("import sys; sys.exit('\\x1b[31mthe login\\x07 is over')", "the login"),
         ("print()", "no URL"),
         ("", "no URL"),
-        ("print('file:///etc/passwd')", "no URL"),
-        ("print('http://127.0.0.1:1\\\\@evil/')", "no URL"),
+        ("print('file:///etc/passwd')", f"--refresh-cmd answered 'file:///etc/passwd', {EXPECTED}"),
+        ("print('magnet:?xt=urn:btih:' + 40 * 'a')", f"answered 'magnet:', {EXPECTED}"),
+        ("print('data:,x')", f"answered 'data:,x', {EXPECTED}"),
+        ("print('aaaa. bbbb')", f"answered 'aaaa; bbbb', {EXPECTED}"),
+        (
+            "print('thunder://QUFodHRwOi8vYS9iWlo=')",
+            "a thunder:// link, and the http or https URL that is wrapped in it",
+        ),
+        ("print('http://127.0.0.1:1\\\\@evil/?Signature=x')", "no URL that can be asked: its host holds a backslash"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", "failed"),
-        ("print('x' * 10_000_000)", "no URL"),
+        ("print('x' * 10_000_000)", f"answered '{'x' * 60}…', {EXPECTED}"),
         ("import sys; sys.stderr.write('y' * 10_000_000); sys.exit(3)", "code 3"),
     ],
 )
@@ -265,6 +274,8 @@ def test_a_command_that_fails_is_one_error_and_loses_nothing(
     result = fetch(server.url("/old"), tmp_path / "d", refresh_cmd=command(tmp_path, body))
     failed(result, LinkExpired, 5, "expired", words)
     assert len(str(result.error)) < 1000
+    assert "write 'https" not in str(result.error)
+    assert "Signature" not in str(result.error)
     assert names(tmp_path / "d") == ["old.part", "old.part.journal"]
 
 

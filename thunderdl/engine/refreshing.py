@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import inspect
 import os
+import re
 import shlex
 import signal
 
-from thunderdl.errors import InvalidUrl, LinkExpired, printable
+from thunderdl.errors import InvalidUrl, LinkExpired, printable, shown_url
 from thunderdl.model import ExpiredLink
 from thunderdl.options import Options, Refresh
 from thunderdl.sources.http.wire import parse_url
@@ -27,6 +28,7 @@ MAX_OUTPUT_BYTES = 64 * 1024
 # For what is in the pipes yet; one that has left the process group could hold them open for ever.
 _LAST_WORDS_S = 0.5
 _TAIL_CHARS = 200
+_SHOWN_CHARS = 60
 
 
 class RefreshFailed(Exception):
@@ -52,8 +54,22 @@ async def new_url(options: Options, link: ExpiredLink) -> str:
     try:
         parse_url(found)
     except InvalidUrl as error:
-        raise RefreshFailed(f"what came back is no URL ({error.reason})") from None
+        who = "refresh" if options.refresh is not None else "--refresh-cmd"
+        raise RefreshFailed(f"{who} answered {_why_none(found, error)}") from None
     return found
+
+
+def _why_none(answer: str, error: InvalidUrl) -> str:
+    """What it was and what is expected. Advice for a URL that somebody typed would be none for a command."""
+    scheme, _, rest = answer.partition("://")
+    if rest and re.fullmatch(r"thunder|flashget|qqdl", scheme, re.IGNORECASE):
+        return f"with a {scheme.lower()}:// link, and the http or https URL that is wrapped in it is expected"
+    # What is behind the "?" may be a signature, which is as good as a password.
+    words = " ".join(shown_url(answer.partition("?")[0]).split()).replace(". ", "; ")
+    shown = f"{words[:_SHOWN_CHARS]}…" if len(words) > _SHOWN_CHARS else words
+    if scheme.lower() in ("http", "https"):
+        return f"{shown!r}, which is no URL that can be asked: {printable(error.reason)}"
+    return f"{shown!r}, and a URL that begins with https:// or http:// is expected"
 
 
 async def _by_callable(refresh: Refresh, link: ExpiredLink) -> str:
