@@ -479,7 +479,7 @@ def test_a_dark_mirror_that_the_user_took_away_gets_no_second_chance() -> None:
         dark = candidates._next_from_the_bench()
         candidates._dropped.append(dark)
         candidates.remove(dark.url)
-        asked = candidates.ask_dropped(), candidates.still_opening
+        asked = candidates.ask_more(), candidates.still_opening
         candidates.close()
         await session.close()
         return asked

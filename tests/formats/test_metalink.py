@@ -321,7 +321,7 @@ def test_a_hundred_thousand_mirrors_are_bounded_and_fast() -> None:
     assert len(mirrors) == MAX_MIRRORS
     assert [one.priority for one in mirrors] == sorted(one.priority for one in mirrors)
     assert mirrors[0].priority == 1
-    assert found.notes == ("a mirror is beyond the best 1000 and is left out (99000 times)",)
+    assert found.notes == ("a mirror is beyond the best 10000 and is left out (90000 times)",)
 
 
 def test_a_mirror_named_twice_counts_once_with_its_better_priority() -> None:

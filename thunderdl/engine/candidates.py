@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from thunderdl.core.backing_off import is_hopeless
 from thunderdl.core.trust import Version
 from thunderdl.engine.access import of_mirror, of_stranger, options_for_fresh
+from thunderdl.engine.forgetting import remembered, telling
 from thunderdl.engine.opening import (
     MIRROR_FIRST,
     First,
@@ -22,22 +23,11 @@ from thunderdl.engine.opening import (
     origin_of,
     release,
 )
-from thunderdl.engine.refreshing import EXPIRED, MAX_REFRESHES, RefreshFailed, can_refresh, expired, new_url
+from thunderdl.engine.renewing import refreshed
 from thunderdl.engine.session import Session
-from thunderdl.errors import (
-    Cancelled,
-    DownloadFailed,
-    SourceError,
-    ThunderdlError,
-    TimedOut,
-    clause,
-    foreseen,
-    shown_url,
-)
+from thunderdl.errors import Cancelled, DownloadFailed, SourceError, ThunderdlError, TimedOut, foreseen, shown_url
 from thunderdl.formats.links import FOREIGN_SCHEMES, is_metalink_type, scheme_of
-from thunderdl.model import ExpiredLink
 from thunderdl.options import Options
-from thunderdl.storage.paths import name_from_url
 
 # How long an answer of a mirror waits for the origin's first word, which then decides what the version is.
 ORIGIN_GRACE_S = 1.0
@@ -47,6 +37,7 @@ MOST_TURNED_AWAY = 16
 # with 60 dead of 100 most would be waited for otherwise). So many in use are enough, and so many failures.
 MOST_YOUNG, YOUNG_S = 24, 0.5
 MOST_IN_USE = 48
+# So many are remembered at a time: each event looks through them all.
 MOST_TRIED = 1000
 TEND_S = 0.05
 # Of strangers' mirrors those are not waited for any longer that have been silent for so long, where so many others are
@@ -132,6 +123,9 @@ class Candidates:
             )
             for number, url in enumerate(dict.fromkeys(urls), 1)
         ]
+        self._last_id = len(self.all)
+        # Of the foreign ones that failed so many were forgotten, to make room for others.
+        self.forgotten = 0
         # What those are asked for that are added, once any are.
         self._first_range: FirstRange | None = None
         self._bench: deque[Candidate] = deque()
@@ -249,7 +243,7 @@ class Candidates:
         self._session.access.named.update(filter(None, [origin_of(url)]))
         self._known.add(url)
         options = self._options if origin_of(url) == self._at_home else of_mirror(self._options)
-        candidate = Candidate(len(self.all) + 1, url, options)
+        candidate = Candidate(self._next_id(), url, options)
         self.all.append(candidate)
         if self._first_range is not None:
             self._begin(candidate, self._first_range)
@@ -313,9 +307,13 @@ class Candidates:
 
     def _next_from_the_bench(self) -> Candidate:
         candidate = self._bench.popleft()
-        candidate.id = len(self.all) + 1
+        candidate.id = self._next_id()
         self.all.append(candidate)
         return candidate
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
 
     async def _tend(self, first_range: FirstRange) -> None:
         """Ask the next of the bench as long as too few answer."""
@@ -347,8 +345,26 @@ class Candidates:
                 if (task := self._opening.pop(candidate.id, None)) is not None:
                     task.cancel()
 
-    def ask_dropped(self) -> bool:
-        """Ask those once more that were not waited for, now that nobody else is left; whether there were any."""
+    def ask_more(self) -> bool:
+        """Now that nobody else is left: ask those once more that were not waited for, then those for which there was no
+        room; whether there were any."""
+        return self._ask_dropped() or self._ask_rest()
+
+    def _ask_rest(self) -> bool:
+        """Of a list that is longer than MOST_TRIED the next are asked once those before them have come to nothing."""
+        if not self._bench or len(self.all) < MOST_TRIED:
+            return False
+        kept = remembered(self.all, self.origin)
+        gone = {each.url for each in self.all}.difference(each.url for each in kept)
+        self.all, self.forgotten = kept, self.forgotten + len(gone)
+        self.attempts[:] = telling(self.attempts, gone)
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._opening = {each.id: self._opening[each.id] for each in kept if each.id in self._opening}
+        if gone:
+            self.tend(self._first_range or from_the_start)
+        return bool(gone)
+
+    def _ask_dropped(self) -> bool:
         dropped, self._dropped = [each for each in self._dropped if not each.is_removed], []
         for candidate in dropped:
             candidate.error = None
@@ -424,9 +440,10 @@ class Candidates:
         while not self._has_opened:
             tasks = (self._coming, self._tending, *self._tasks)
             pending = {task for task in tasks if task is not None and not task.done()}
-            if not pending:
+            if pending:
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            elif not self._ask_rest():
                 return
-            await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
 
     async def _open(self, candidate: Candidate, first_range: FirstRange) -> None:
         """Open a candidate, and let it in, with patience for what may pass; its opening or its error is in it then."""
@@ -476,19 +493,6 @@ class Candidates:
     def _note_origin(self, candidate: Candidate) -> None:
         if candidate is self.origin:
             self._origin_heard.set()
-
-
-async def refreshed(candidate: Candidate, error: SourceError) -> SourceError | None:
-    """None where a link that has expired has now another URL; else the error that tells why not."""
-    if error.status not in EXPIRED or not can_refresh(candidate.options) or candidate.refreshed >= MAX_REFRESHES:
-        return error
-    candidate.refreshed += 1
-    link = ExpiredLink(url=candidate.url, name=name_from_url(candidate.url), size_bytes=None, why=clause(error))
-    try:
-        candidate.go_to(await new_url(candidate.options, link))
-    except RefreshFailed as failed:
-        return expired(candidate.url, f"{clause(error)}; {failed}")
-    return None
 
 
 def source_of(candidate: Candidate, opening: Opening, version: Version, timeout_s: float) -> OpenSource:

@@ -147,9 +147,10 @@ class Download:
             raise
         except Exception as caught:
             error, self.status = foreseen(caught), Status.FAILED
-            from thunderdl.engine.losses import not_told_by
+            from thunderdl.engine.losses import forgotten, not_told_by
 
-            self.notes[:] = [*not_told_by(error, self.notes), *self.own_list.untried()]
+            told = (*self.own_list.untried(), *forgotten(self.candidates))
+            self.notes[:] = [*not_told_by(error, self.notes), *told]
             await self._leave()
         self.candidates.close()
         if self.status is Status.COMPLETE:

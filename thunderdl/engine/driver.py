@@ -406,7 +406,7 @@ class Driver:
 
     def _look_whether_hopeless(self) -> None:
         """No source is left, or none was ever let in."""
-        if self._candidates.still_opening or self._candidates.ask_dropped():
+        if self._candidates.still_opening or self._candidates.ask_more():
             return
         if not self.begin_again():
             self._note_silent()

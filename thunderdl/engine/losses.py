@@ -45,6 +45,13 @@ def losses(candidates: Candidates, books: Mapping[int, Source], noted: Iterable[
         yield f"{_mirrors(counted)} are not used: {', '.join(told + rest * (len(reasons) > MOST_REASONS))}"
     if saviours and origin not in silent:
         yield saviours
+    yield from forgotten(candidates)
+
+
+def forgotten(candidates: Candidates) -> Iterator[str]:
+    """A note on those of a long list that are told of nowhere else."""
+    if candidates.forgotten:
+        yield f"{candidates.forgotten} mirrors more were asked before, and were of no use"
 
 
 def not_told_by(error: ThunderdlError, notes: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ LOWEST_PRIORITY = 999_999
 #: What is read of one document. A list of 10^5 mirrors is some 10 MB; the best of them are kept.
 MAX_DOCUMENT_BYTES = 64 * 2**20
 MAX_FILES = 2**16
-MAX_MIRRORS = 1000
+MAX_MIRRORS = 10_000
 MAX_METAURLS = 64
 MAX_DEPTH = 32
 TORRENT = "torrent"
