@@ -31,8 +31,7 @@ class Method(NamedTuple):
 async def tell_status(session: Session, gid: str, keys: list[object] | None) -> dict[str, object]:
     """``aria2.tellStatus``."""
     job = session.job(gid)
-    if not session.queue.task(job):
-        await session.contents.learned(job)
+    await session.contents.learned(job)
     return telling.status(session, job, texts(keys))
 
 
@@ -78,7 +77,8 @@ async def get_uris(session: Session, gid: str) -> list[object]:
     task = session.queue.task(job)
     if task is not None and (files := task.files()):
         return list(telling.told_uris(files[0].urls))
-    return [{"uri": uri, "status": "waiting"} for uri in telling.uris_of(job)]
+    await session.contents.learned(job)
+    return [{"uri": uri, "status": "waiting"} for uri in telling.uris_of(telling.View(session, job))]
 
 
 async def get_files(session: Session, gid: str) -> list[object]:
