@@ -20,13 +20,14 @@ _GID = re.compile(r"[0-9A-Fa-f]{1,16}")
 
 class Session:
     """``stop``: ends the daemon, soon; told whether in a hurry. ``stopped``: how many tasks ended in it; ``save``:
-    raises UsageError where it cannot be done."""
+    raises UsageError where it cannot be done; ``slow``: those whose stop was waited for long enough."""
 
     def __init__(self, queue: Queue, stop: Callable[[bool], None], save: Save | None = None) -> None:
         self.queue, self.stop, self.save = queue, stop, save
         self.id = secrets.token_hex(20)
         self.contents = Contents(queue)
         self.stopped = len(queue.ended())
+        self.slow: set[Job] = set()
         self._folder = (queue.rules, os.path.abspath(queue.rules.options.dir))
 
     @property
