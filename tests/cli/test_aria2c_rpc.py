@@ -232,6 +232,19 @@ def _brief(wish: Wish) -> tuple[str, object]:
     return wish.name, wish.options.get("files")
 
 
+def test_a_uri_beside_a_metalink_of_several_files_is_passed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as queue:
+            hold(queue)
+            (tmp_path / "two").write_bytes(METALINK)
+            uri = "http://127.0.0.1:1/a"
+            notes = await add_all(queue, tmp_path, "-d", str(tmp_path / "out"), "-M", str(tmp_path / "two"), uri)
+            assert notes == []
+            assert [len(job.wish.urls) for job in queue.waiting()] == [1, 1]
+
+    asyncio.run(main())
+
+
 def test_documents_come_back(tmp_path: Path) -> None:
     async def main() -> None:
         async with running(tmp_path) as queue:
