@@ -324,6 +324,14 @@ def test_a_document_is_one_whatever_it_is_called(
     assert "Download complete: " in ran.out
 
 
+def test_a_uri_beside_a_metalink_of_several_files_is_passed_over(server: LoopbackServer, here: Path) -> None:
+    big = f'<file name="big.bin"><size>{len(BIG)}</size><url>{server.origin}/big.bin</url></file></metalink>'
+    (here / "m").write_text(small_metalink(server.origin).replace("</metalink>", big))
+    ran = run(here, "-M", "m", f"{server.origin}/nobodys")
+    assert (ran.code, ran.files["small.txt"], ran.files["big.bin"]) == (0, SMALL, BIG), ran
+    assert not [seen for seen in server.requests if seen.path == "/nobodys"]
+
+
 @pytest.mark.parametrize(("typed", "code"), [("-T", 25), ("-M", 20)])
 def test_what_is_no_document_has_aria2s_code_whatever_it_is_called(typed: str, code: int, here: Path) -> None:
     (here / "junk").write_bytes(b"junk")

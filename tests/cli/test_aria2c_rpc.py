@@ -7,9 +7,11 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -218,6 +220,38 @@ def test_no_seed_time_at_all_holds_for_what_comes_later_too(tmp_path: Path) -> N
     assert Rules(base=serving.options, roots=()).options.ratio == 0
 
 
+def test_its_port_and_its_files_are_told_and_no_secret(tmp_path: Path, port: int) -> None:
+    """As aria2 tells them: where the configuration would be, even where nobody reads it."""
+    given = {"log": tmp_path / "log", "dht-file-path": tmp_path / "dht", "netrc-path": tmp_path / "n"}
+    (tmp_path / "n").touch(mode=0o600)
+    own = tmp_path / ".config" / "aria2" / "aria2.conf"
+    asked = {**call("aria2.getGlobalOption"), "params": ["token:s3cret"]}
+    for arguments, conf in ((("--no-conf",), own), ((f"--conf-path={tmp_path / 'c'}",), tmp_path / "c")):
+        (tmp_path / "c").touch()
+        files = [f"--{name}={path}" for name, path in given.items()]
+        with started(tmp_path, port, "--rpc-secret=s3cret", *arguments, *files):
+            every = json.loads(answer(port, asked)[1])["result"]
+        assert {name: every.get(name) for name in given} == {name: str(path) for name, path in given.items()}
+        assert (every["rpc-listen-port"], every["conf-path"]) == (str(port), str(conf))
+        assert "s3cret" not in json.dumps(every)
+
+
+def test_a_daemons_own_port_is_told(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "thunderdl", "daemon", "--listen", "127.0.0.1:0", "-d", str(tmp_path)]
+    environment = {**os.environ, "THUNDERDL_RPC_SECRET": "s3cret-s3cret-s3cret"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path) as process:
+        try:
+            assert process.stdout is not None
+            found = re.search(r":([0-9]+)/", process.stdout.readline())
+            assert found is not None
+            asked = {**call("aria2.getGlobalOption"), "params": ["token:s3cret-s3cret-s3cret"]}
+            every = json.loads(answer(int(found[1]), asked)[1])["result"]
+            assert every["rpc-listen-port"] == found[1]
+            assert "s3cret" not in json.dumps(every)
+        finally:
+            process.kill()
+
+
 # -- what was named into the queue, and the queue into the session
 
 
@@ -230,6 +264,19 @@ async def add_all(queue: Queue, folder: Path, *arguments: str) -> list[str]:
 
 def _brief(wish: Wish) -> tuple[str, object]:
     return wish.name, wish.options.get("files")
+
+
+def test_a_uri_beside_a_metalink_of_several_files_is_passed_over(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with running(tmp_path) as queue:
+            hold(queue)
+            (tmp_path / "two").write_bytes(METALINK)
+            uri = "http://127.0.0.1:1/a"
+            notes = await add_all(queue, tmp_path, "-d", str(tmp_path / "out"), "-M", str(tmp_path / "two"), uri)
+            assert notes == []
+            assert [len(job.wish.urls) for job in queue.waiting()] == [1, 1]
+
+    asyncio.run(main())
 
 
 def test_documents_come_back(tmp_path: Path) -> None:

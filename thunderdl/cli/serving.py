@@ -100,7 +100,8 @@ async def _run(serving: Serving, company: Company, sockets: Sequence[socket]) ->
             write_line(sys.stderr, f"thunderdl: {printable(note)}")
         stopped = _stopped_by_signals()
         proof = Secret(secret)
-        aria2 = Aria2(queue, _anyone if company.is_open else proof.is_proven, lambda _: _soon(stopped), company.save)
+        proven, port = _anyone if company.is_open else proof.is_proven, _port(sockets)
+        aria2 = Aria2(queue, proven, lambda _: _soon(stopped), company.save, port=port)
         server = Server(queue, sockets, _access(serving, sockets), proof, aria2.services)
         async with _attended(queue, serving), company.at_work(queue, stopped), aria2.running(), server.running():
             await asyncio.to_thread(_keep_address, serving.state, sockets)
@@ -118,6 +119,13 @@ def _secret(serving: Serving) -> str:
         return serving.secret
     os.makedirs(serving.secret_folder, mode=0o700, exist_ok=True)
     return kept_secret(serving.secret_folder)
+
+
+def _port(sockets: Sequence[socket]) -> int | None:
+    from thunderdl.rpc.listening import place_of
+
+    place = next(filter(None, map(place_of, sockets)), None)
+    return place.port if place is not None else None
 
 
 async def _anyone(_: str) -> bool:

@@ -98,7 +98,7 @@ class Keeping:
             self._read_cookies(self._options.cookies)
 
     def _read_netrc(self) -> None:
-        path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+        path = netrc_path()
         try:
             with open(path, encoding="utf-8", errors="surrogateescape") as stream:
                 text = stream.read(MAX_NETRC_CHARS)
@@ -156,6 +156,11 @@ class Keeping:
                 self._keyring[name] = found if found and found.isprintable() else None
         except KeyringError as error:
             raise UsageError(f"--keyring: the keyring cannot be read ({printable(str(error))[:200]}).") from None
+
+
+def netrc_path() -> str:
+    """Where the user's netrc is, or would be."""
+    return os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
 
 
 def _entry(endpoint: Endpoint) -> str:

@@ -6,6 +6,7 @@ The expected words stand here, so that they are asked of ours where aria2c is no
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import socket
@@ -23,12 +24,16 @@ from tests.servers.loopback import LoopbackServer, Resource
 from tests.servers.misbehave import stall_after
 from thunderdl.rpc.aria2.methods import METHODS
 
-# Paused; removed; two that begin alike; a magnet link; one that runs; one that is done; one that failed.
+# Paused; removed; two that begin alike; a magnet link; a metalink's; one that runs; one that is done; one that failed.
 PAUSED, REMOVED, TWIN, MAGNET = "00000000000000aa", "00000000000000ee", "ab00000000000001", "00000000000000c1"
+LISTED = "00000000000000c2"
 RUNS, DONE, FAILED = "00000000000000f1", "00000000000000d1", "00000000000000b1"
 NOBODY = "1234567890123456"
 LINK = "magnet:?xt=urn:btih:0123456789012345678901234567890123456789&dn=abc&tr=http://127.0.0.1:1/announce"
 URI = "http://127.0.0.1:1/f"
+# aria2 shuffles mirrors of one priority.
+METALINK = b"""<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="sub/f"><size>9</size>
+<url priority="2">http://127.0.0.1:1/2</url><url priority="1">http://127.0.0.1:1/1</url></file></metalink>"""
 LEAST = "The integer parameter at 1 has invalid value: the value must be greater than or equal to {}."
 MISSING, WRONG = "The parameter at {} is required but missing.", "The parameter at {} has wrong type."
 OF_ONE = tuple(name for name, method in METHODS.items() if method.params and method.params[0].name == "gid")
@@ -193,9 +198,9 @@ def test_these_are_aria2s_words(tmp_path: Path, server: LoopbackServer) -> None:
 # -- shapes
 
 SHAPES: tuple[tuple[str, tuple[object, ...]], ...] = (
-    *(("aria2.tellStatus", (gid,)) for gid in (PAUSED, REMOVED, MAGNET, RUNS, DONE, FAILED)),
-    *(("aria2.getFiles", (gid,)) for gid in (PAUSED, REMOVED, MAGNET, RUNS, DONE, FAILED)),
-    *(("aria2.getUris", (gid,)) for gid in (PAUSED, MAGNET, RUNS)),
+    *(("aria2.tellStatus", (gid,)) for gid in (PAUSED, REMOVED, MAGNET, LISTED, RUNS, DONE, FAILED)),
+    *(("aria2.getFiles", (gid,)) for gid in (PAUSED, REMOVED, MAGNET, LISTED, RUNS, DONE, FAILED)),
+    *(("aria2.getUris", (gid,)) for gid in (PAUSED, MAGNET, LISTED, RUNS)),
     *(("aria2.getOption", (gid,)) for gid in (PAUSED, REMOVED, RUNS)),
     ("aria2.getPeers", (MAGNET,)), ("aria2.getPeers", (RUNS,)), ("aria2.getServers", (RUNS,)),
     ("aria2.tellStatus", (PAUSED, ["gid", "nosuch"])), ("aria2.tellStatus", (PAUSED, [1])),
@@ -215,7 +220,7 @@ SHAPES: tuple[tuple[str, tuple[object, ...]], ...] = (
 )  # fmt: skip
 # Of a list of these the values themselves are compared.
 EXACT = {"gid", "status", "selected", "index", "errorCode", "seeder", "split", "max-concurrent-downloads", "header",
-         "max-download-limit", "uri", "infoHash", "announceList"}  # fmt: skip
+         "max-download-limit", "uri", "infoHash", "length", "announceList"}  # fmt: skip
 # Ours has one only while a task runs, or where all of it is there.
 OTHER_VALUES = {"bitfield"}
 
@@ -226,7 +231,7 @@ def shape(value: Any, name: str = "") -> object:
         return {key: shape(each, key) for key, each in sorted(value.items()) if key not in OTHER_VALUES}
     if name == "uris":
         # aria2 names a URI as often as it connects to it.
-        return {each["uri"]: each["status"] for each in reversed(value)}
+        return list({each["uri"]: each["status"] for each in reversed(value)}.items())[::-1]
     if isinstance(value, list):
         return [shape(each, name) for each in value]
     if name in EXACT or not isinstance(value, str):
@@ -244,10 +249,13 @@ async def shapes(service: Service, server: LoopbackServer) -> dict[str, object]:
     ):  # fmt: skip
         await service.call("aria2.addUri", [server.url(path)], {"gid": gid, "split": "1"})
         await until_told(service, gid, key, value)
+    document = base64.b64encode(METALINK).decode()
+    # aria2 passes over the gid of a metalink.
+    (listed,) = await service.call("aria2.addMetalink", document, {"pause": "true"})
     found: dict[str, object] = {}
     for number, (method, params) in enumerate(SHAPES):
-        result = await service.call(method, *params)
-        text = json.dumps(shape(result)).replace(str(server.port), "PORT")
+        result = await service.call(method, *(listed if each == LISTED else each for each in params))
+        text = json.dumps(shape(result)).replace(str(server.port), "PORT").replace(listed, LISTED)
         found[f"{number} {method}{json.dumps(params)}"] = json.loads(text)
     return found
 

@@ -63,7 +63,7 @@ def load(line: CommandLine, environment: Mapping[str, str]) -> Given:
     if typed.get("no-conf") == "true":
         return _without_lost_cookies(Given(typed, line.uris))
     home = environment.get("HOME", "")
-    path = _conf_path(typed, environment, home)
+    path = conf_path(typed, environment)
     read = read_conf(_text_of(path, is_named="conf-path" in typed), home=home)
     try:
         of_file = {name: _checked(name, value) for name, value in read.options.items()}
@@ -89,8 +89,9 @@ def _checked(name: str, value: str | list[str]) -> str | list[str]:
     return kept
 
 
-def _conf_path(typed: Options, environment: Mapping[str, str], home: str) -> str:
-    named = typed.get("conf-path")
+def conf_path(typed: Options, environment: Mapping[str, str]) -> str:
+    """Where aria2.conf is, or would be."""
+    home, named = environment.get("HOME", ""), typed.get("conf-path")
     if isinstance(named, str):
         return named
     old = os.path.join(home, ".aria2", "aria2.conf")

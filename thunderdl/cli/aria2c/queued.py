@@ -80,7 +80,9 @@ async def _new(queue: Queue, named: Named) -> list[New]:
     mirrors = named.uris[1:] if document == named.uris[0] else named.uris
     like = Wish(urls=mirrors or ("-",), options=wanted.options, foreign=wanted.foreign)
     wishes = await _wishes(queue, document, like, is_alone=bool(named.raw.get("select-file")))
-    wishes = wishes if mirrors else [replace(wish, urls=wish.urls[:1]) for wish in wishes]
+    if not mirrors or len(wishes) > 1:
+        # Of several files none comes from there; aria2 passes it over.
+        wishes = [replace(wish, urls=wish.urls[:1]) for wish in wishes]
     gids = [named.gid, *(new_gid() for _ in wishes[1:])]
     return [New(wish, gid, wanted.paused, None) for wish, gid in zip(wishes, gids, strict=True)]
 

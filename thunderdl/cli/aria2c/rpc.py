@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from thunderdl.cli import settings
 from thunderdl.cli.aria2c.background import into_background
 from thunderdl.cli.aria2c.console import Console
-from thunderdl.cli.aria2c.given import Given
+from thunderdl.cli.aria2c.given import Given, conf_path
 from thunderdl.cli.aria2c.jobs import Job as Named
 from thunderdl.cli.aria2c.jobs import Jobs
 from thunderdl.cli.aria2c.queued import queue_all, session_text
@@ -90,6 +90,8 @@ def _serving(given: Given, options: Options, state: str, named: Sequence[Named])
     own = settings.daemon_values().get("roots", ())
     # Whoever wrote the list may save where it says.
     folders = [options.dir, *map(os.path.expanduser, own), *(job.options.dir for job in named)]
+    # aria2 tells it whether there is one or not, and whether it is read or not.
+    told = {"conf-path": conf_path(given.options, os.environ), **given.options}
     return Serving(
         options=options, state=state, secret_folder=settings.state_path(),
         secret=checked_secret(text, "--rpc-secret") if text else None,
@@ -97,7 +99,7 @@ def _serving(given: Given, options: Options, state: str, named: Sequence[Named])
         where_possible=() if given.is_on("disable-ipv6") else (Place("::" if is_for_all else "::1", port),),
         roots=tuple(dict.fromkeys(map(os.path.abspath, folders))), is_quiet=True,
         origins=("*",) if given.is_on("rpc-allow-origin-all") else (),
-        foreign={name: value if isinstance(value, str) else tuple(value) for name, value in given.options.items()},
+        foreign={name: value if isinstance(value, str) else tuple(value) for name, value in told.items()},
         programs={What(what): (given.text(name),) for name, what in _HOOKS.items() if given.text(name)},
         tells_whole=True,
     )  # fmt: skip

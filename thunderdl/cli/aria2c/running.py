@@ -7,6 +7,7 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from thunderdl.aria2.console import Ended, Shown, readout, results, summary
@@ -133,14 +134,15 @@ class Run:
         return Result(url=job.request.url, path=path, bytes=0, seconds=time.monotonic() - began, status=Status.COMPLETE)
 
     async def _files_of(self, job: Job) -> list[Job]:
-        """A job for each file that a metalink names; itself where it is none, or cannot be read: it tells why."""
+        """A job for each file that a metalink names; itself where it is none, or cannot be read: it tells why. URIs
+        that were typed beside are mirrors of the only file; of several, aria2 passes them over."""
         if not metalink_named(job.request.url, job.options):
             return [job]
         try:
-            first, *others = await self._client.files_of(job.request)
+            first, *others = await self._client.files_of(replace(job.request, mirrors=()))
         except (ThunderdlError, ValueError):
             return [job]
-        job.request = first
+        job.request = first if others else replace(first, mirrors=job.request.mirrors)
         return [job, *(self._made.copy_of(job, request) for request in others)]
 
     def _begin(self, job: Job) -> Task:

@@ -12,6 +12,7 @@ from thunderdl.rpc.aria2 import adding, settings, steering, telling
 from thunderdl.rpc.aria2.notices import NOTIFICATIONS
 from thunderdl.rpc.aria2.params import Kind, Param, Refused, texts
 from thunderdl.rpc.aria2.session import Session
+from thunderdl.rpc.aria2.stopping import looked_at, stopped
 
 #: What ``getVersion`` answers. Clients compare it with the version in which an option or method came (AriaNg hides
 #: what is newer): it is the one whose options and methods these are.
@@ -30,19 +31,20 @@ class Method(NamedTuple):
 
 async def tell_status(session: Session, gid: str, keys: list[object] | None) -> dict[str, object]:
     """``aria2.tellStatus``."""
-    job = session.job(gid)
-    if not session.queue.task(job):
-        await session.contents.learned(job)
+    job = await looked_at(session, gid)
+    await session.contents.learned(job)
     return telling.status(session, job, texts(keys))
 
 
 async def tell_active(session: Session, keys: list[object] | None) -> list[object]:
     """``aria2.tellActive``."""
+    await stopped(session, session.queue.active())
     return _all_told(session, session.queue.active(), keys)
 
 
 async def tell_waiting(session: Session, offset: int, count: int, keys: list[object] | None) -> list[object]:
     """``aria2.tellWaiting``: paused ones among them."""
+    await stopped(session, session.queue.active())
     _, waiting, _ = session.queue.counts()
     part, is_reversed = part_of(waiting, offset, count)
     jobs = session.queue.waiting(part)
@@ -51,6 +53,7 @@ async def tell_waiting(session: Session, offset: int, count: int, keys: list[obj
 
 async def tell_stopped(session: Session, offset: int, count: int, keys: list[object] | None) -> list[object]:
     """``aria2.tellStopped``: the last thousand that ended."""
+    await stopped(session, session.queue.active())
     ended = session.queue.ended()
     part, is_reversed = part_of(len(ended), offset, count)
     return _all_told(session, ended[part][::-1] if is_reversed else ended[part], keys)
@@ -72,25 +75,26 @@ def _all_told(session: Session, jobs: Sequence[Job], keys: list[object] | None) 
 
 async def get_uris(session: Session, gid: str) -> list[object]:
     """``aria2.getUris``."""
-    job = session.job(gid)
+    job = await looked_at(session, gid)
     if job.state.has_ended:
         raise Refused(f"No URI data is available for GID#{job.gid}")
     task = session.queue.task(job)
     if task is not None and (files := task.files()):
         return list(telling.told_uris(files[0].urls))
-    return [{"uri": uri, "status": "waiting"} for uri in telling.uris_of(job)]
+    await session.contents.learned(job)
+    return [{"uri": uri, "status": "waiting"} for uri in telling.uris_of(telling.View(session, job))]
 
 
 async def get_files(session: Session, gid: str) -> list[object]:
     """``aria2.getFiles``."""
-    job = session.job(gid)
+    job = await looked_at(session, gid)
     await session.contents.learned(job)
     return list(telling.files(telling.View(session, job)))
 
 
 async def get_peers(session: Session, gid: str) -> list[object]:
     """``aria2.getPeers``."""
-    job = session.job(gid)
+    job = await looked_at(session, gid)
     task = session.queue.task(job)
     if job.state.has_ended:
         raise Refused(f"No peer data is available for GID#{job.gid}")
@@ -99,7 +103,7 @@ async def get_peers(session: Session, gid: str) -> list[object]:
 
 async def get_servers(session: Session, gid: str) -> list[object]:
     """``aria2.getServers``."""
-    job = session.job(gid)
+    job = await looked_at(session, gid)
     task = session.queue.task(job)
     if task is None:
         raise Refused(f"No active download for GID#{job.gid}")
@@ -108,6 +112,7 @@ async def get_servers(session: Session, gid: str) -> list[object]:
 
 async def get_global_stat(session: Session) -> dict[str, object]:
     """``aria2.getGlobalStat``."""
+    await stopped(session, session.queue.active())
     queue = session.queue
     active, waiting, ended = queue.counts()
     seen = [task.progress() for job in queue.active() if (task := queue.task(job))]

@@ -29,11 +29,15 @@ _FAREWELL_S = 1.0
 
 class Aria2:
     """ASGI. ``proof``: whether a text is the secret, False only after a second; ``stop``: ends the daemon, told whether
-    in a hurry; ``save``: writes the session file, where there is one. It answers within :meth:`running` only."""
+    in a hurry; ``save``: writes the session file, where there is one; ``port``: where it listens. It answers
+    within :meth:`running` only."""
 
-    def __init__(self, queue: Queue, proof: Proof, stop: Callable[[bool], None], save: Save | None = None) -> None:
+    def __init__(
+        self, queue: Queue, proof: Proof, stop: Callable[[bool], None], save: Save | None = None, *,
+        port: int | None = None,
+    ) -> None:  # fmt: skip
         self._proof = proof
-        self._session = Session(queue, stop, save)
+        self._session = Session(queue, stop, save, port=port)
         self._notices = Notices(self._session)
 
     @property

@@ -20,13 +20,17 @@ _GID = re.compile(r"[0-9A-Fa-f]{1,16}")
 
 class Session:
     """``stop``: ends the daemon, soon; told whether in a hurry. ``stopped``: how many tasks ended in it; ``save``:
-    raises UsageError where it cannot be done."""
+    raises UsageError where it cannot be done; ``slow``: those whose stop was waited for long enough;
+    ``port``: where it is asked, None for no port."""
 
-    def __init__(self, queue: Queue, stop: Callable[[bool], None], save: Save | None = None) -> None:
-        self.queue, self.stop, self.save = queue, stop, save
+    def __init__(
+        self, queue: Queue, stop: Callable[[bool], None], save: Save | None = None, *, port: int | None = None
+    ) -> None:  # fmt: skip
+        self.queue, self.stop, self.save, self.port = queue, stop, save, port
         self.id = secrets.token_hex(20)
         self.contents = Contents(queue)
         self.stopped = len(queue.ended())
+        self.slow: set[Job] = set()
         self._folder = (queue.rules, os.path.abspath(queue.rules.options.dir))
 
     @property

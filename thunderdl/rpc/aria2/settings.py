@@ -20,6 +20,7 @@ from thunderdl.aria2.translating import ENDLESS_RATIO, translate
 from thunderdl.aria2.values import validated_all
 from thunderdl.daemon.jobs import Job, Text
 from thunderdl.daemon.rules import NEVER_FROM_OUTSIDE
+from thunderdl.engine.keeping import netrc_path
 from thunderdl.errors import UsageError
 from thunderdl.formats.links import names_metalink, scheme_of
 from thunderdl.options import Options, table
@@ -186,7 +187,18 @@ async def change_global_option(session: Session, given: dict[str, object]) -> st
 
 async def get_global_option(session: Session) -> dict[str, object]:
     """``aria2.getGlobalOption``."""
-    return _told({**_of_all(session), "enable-rpc": "true"})
+    return _told({**_of_machine(session), **_of_all(session), "enable-rpc": "true", **_place(session)})
+
+
+def _of_machine(session: Session) -> dict[str, Text]:
+    """Files that are used unless others were given. aria2's of the DHT are none of ours: its table is not kept."""
+    options = session.queue.rules.options
+    told: dict[str, Text] = {"ca-certificate": str(options.ca)} if options.ca else {}
+    return {**told, "netrc-path": netrc_path()} if options.netrc else told
+
+
+def _place(session: Session) -> dict[str, Text]:
+    return {"rpc-listen-port": str(session.port)} if session.port is not None else {}
 
 
 def _of_all(session: Session) -> dict[str, Text]:

@@ -17,6 +17,7 @@ from thunderdl.formats.targets import checked
 from thunderdl.rpc.aria2.contents import is_source
 from thunderdl.rpc.aria2.params import Refused, check_place, texts
 from thunderdl.rpc.aria2.session import Session
+from thunderdl.rpc.aria2.stopping import left
 
 
 async def pause(session: Session, gid: str) -> str:
@@ -65,7 +66,7 @@ async def change_position(session: Session, gid: str, position: int, how: str) -
     except ValueError:
         raise Refused("Illegal argument.") from None
     job = session.job(gid)
-    await _left(session, job, State.PAUSED)
+    await left(session, job, State.PAUSED)
     try:
         return await session.queue.move(job, position, whence)
     except NotNow:
@@ -106,7 +107,7 @@ async def change_uri(
 async def remove_result(session: Session, gid: str) -> str:
     """``aria2.removeDownloadResult``."""
     job = session.job(gid)
-    await _left(session, job, State.REMOVED)
+    await left(session, job, State.REMOVED)
     if not job.state.has_ended:
         raise Refused(f"Could not remove download result of GID#{job.gid}")
     await session.queue.forget([job])
@@ -116,20 +117,9 @@ async def remove_result(session: Session, gid: str) -> str:
 async def purge(session: Session) -> str:
     """``aria2.purgeDownloadResult``."""
     for job in session.queue.active():
-        await _left(session, job, State.REMOVED)
+        await left(session, job, State.REMOVED)
     await session.queue.forget(session.queue.ended())
     return "OK"
-
-
-async def _left(session: Session, job: Job, state: State) -> None:
-    """Of one that is on its way to that state, wait until it is there.
-
-    Of aria2 what was removed or paused has stopped by the next call; aria2p removes and removes the result in a row,
-    and drops the fault.
-    """
-    task = session.queue.task(job)
-    if task is not None and job.leaving is state:
-        await task.outcome()
 
 
 def _runs_or_waits(session: Session, job: Job) -> bool:

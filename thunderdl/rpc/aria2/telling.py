@@ -15,7 +15,7 @@ from thunderdl.errors import printable, shown_url
 from thunderdl.formats.file_selection import selected
 from thunderdl.formats.links import names_torrent
 from thunderdl.model import FileProgress, FileUrl, PieceTable, Progress, Status, SwarmFacts, UrlUse
-from thunderdl.rpc.aria2.contents import Content, is_source
+from thunderdl.rpc.aria2.contents import PIECE_BYTES, Content, is_source
 from thunderdl.rpc.aria2.session import Session
 from thunderdl.storage.paths import safe_name
 from thunderdl.task import Task
@@ -24,8 +24,6 @@ STATUSES: Mapping[State, str] = {
     State.ACTIVE: "active", State.WAITING: "waiting", State.PAUSED: "paused", State.COMPLETE: "complete",
     State.FAILED: "error", State.REMOVED: "removed",
 }  # fmt: skip
-# What aria2 says of a download of which it knows no pieces; aria2p wants a number there.
-PIECE_BYTES = 1 << 20
 _REMOVED = "31"
 _NOTHING = Outcome()
 
@@ -91,11 +89,21 @@ class View:
         """Empty while it is not known."""
         if self.progress is not None and self.progress.path:
             return self.progress.path
-        wish = self.job.wish
-        # A metalink's file has its name from the start.
-        named = safe_name(wish.name) if wish.name and wish.url.endswith(".meta4") else ""
-        name = wish.options.get("out") or self.outcome.name or named
+        wish, named = self.job.wish, self._named
+        # Of one that has begun only the last part is known; the folders are the metalink's.
+        begun = os.path.join(os.path.dirname(named), self.outcome.name) if self.outcome.name else ""
+        name = wish.options.get("out") or begun or named
         return self.outcome.path or (os.path.join(self.folder, str(name)) if name else "")
+
+    @property
+    def _named(self) -> str:
+        """A metalink's file has its name from the start; empty for others."""
+        wish = self.job.wish
+        if not wish.url.endswith(".meta4"):
+            return ""
+        if self.content is not None and self.content.name:
+            return self.content.name
+        return "/".join(safe_name(part) for part in wish.name.split("/")) if wish.name else ""
 
 
 def status(session: Session, job: Job, keys: Iterable[str] = ()) -> dict[str, object]:
@@ -120,12 +128,10 @@ def files(view: View) -> list[dict[str, object]]:
     content = view.content
     if content is not None and content.files:
         return _listed(view, content)
-    use = "used" if view.job.state.has_ended else "waiting"
-    uris = [{"uri": uri, "status": use} for uri in uris_of(view.job)]
     path = view.path
-    if not path and content is not None:
+    if not path and content is not None and content.swarm is not None:
         path = f"[METADATA]{printable(content.swarm.name)}"
-    return [_told_file(1, path, view.size, view.done, is_selected=True, uris=uris)]
+    return [_told_file(1, path, view.size, view.done, is_selected=True, uris=_untouched(view))]
 
 
 def _file(file: FileProgress) -> dict[str, object]:
@@ -142,8 +148,7 @@ def _listed(view: View, content: Content) -> list[dict[str, object]]:
         wanted = selected(str(chosen), paths) if chosen else frozenset(range(len(paths)))
     except ValueError:
         wanted = frozenset(range(len(paths)))
-    use = "used" if view.job.state.has_ended else "waiting"
-    uris = [{"uri": uri, "status": use} for uri in uris_of(view.job)]
+    uris = _untouched(view)
     here = wanted if view.job.state is State.COMPLETE else frozenset[int]()
     return [
         _told_file(
@@ -167,9 +172,18 @@ def _told_file(index: int, path: str, size: int, done: int, *, is_selected: bool
     }  # fmt: skip
 
 
-def uris_of(job: Job) -> list[str]:
-    """The URLs that were asked for, without logins; no link of a torrent, no document of the daemon's."""
-    return [shown_url(url) for url in job.wish.urls if is_source(url)]
+def _untouched(view: View) -> list[dict[str, object]]:
+    """Where one that does not run comes from."""
+    use = "used" if view.job.state.has_ended else "waiting"
+    return [{"uri": uri, "status": use} for uri in uris_of(view)]
+
+
+def uris_of(view: View) -> list[str]:
+    """The URLs that were asked for, without logins, then those of its metalink; no link of a torrent, no document of
+    the daemon's."""
+    asked = [url for url in view.job.wish.urls if is_source(url)]
+    named = view.content.urls if view.content is not None else ()
+    return list(dict.fromkeys(shown_url(url) for url in (*asked, *named)))
 
 
 def told_uris(urls: Sequence[FileUrl]) -> list[dict[str, object]]:
