@@ -16,28 +16,64 @@ from thunderdl.client import Client
 from thunderdl.options import Options
 
 
-def test_what_is_opened_for_a_cancelled_one_is_let_go_before_it_has_ended() -> None:
+@pytest.mark.parametrize("stops", [1, 3])
+def test_what_is_opened_for_a_cancelled_one_is_let_go_before_it_has_ended(stops: int) -> None:
+    """However often it is cancelled while it waits: who ends a client may not know that its download was stopped."""
     began, go_on = threading.Event(), threading.Event()
     let_go: list[str] = []
 
     def work() -> str:
         began.set()
-        go_on.wait(30)
+        go_on.wait(LIMIT_S)
         return "opened"
 
     async def run() -> None:
-        async with Client() as client:
+        async with asyncio.timeout(LIMIT_S), Client() as client:
             opening = asyncio.create_task(client.session.opened(let_go.append, work))
-            await asyncio.to_thread(began.wait, 10)
-            opening.cancel()
-            await asyncio.sleep(0)
-            assert let_go == []
+            await asyncio.to_thread(began.wait, LIMIT_S)
+            for _ in range(stops):
+                opening.cancel()
+                await _heard()
+            waited = not opening.done() and not let_go
             go_on.set()
+            assert waited
             with pytest.raises(asyncio.CancelledError):
                 await opening
             assert let_go == ["opened"]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("stops", [1, 3])
+def test_who_was_cancelled_ends_after_the_work_that_is_waited_for_to_its_end(stops: int) -> None:
+    """Also where the work fails: that it was cancelled is what is told."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        go_on.wait(LIMIT_S)
+        raise OSError(28, "No space left on device")
+
+    async def run() -> None:
+        async with asyncio.timeout(LIMIT_S), Client() as client:
+            ending = asyncio.create_task(client.session.to_its_end(work))
+            await asyncio.to_thread(began.wait, LIMIT_S)
+            for _ in range(stops):
+                ending.cancel()
+                await _heard()
+            waited = not ending.done()
+            go_on.set()
+            assert waited
+            with pytest.raises(asyncio.CancelledError):
+                await ending
+
+    asyncio.run(run())
+
+
+async def _heard() -> None:
+    """The loop has gone round often enough for a task to have had its cancellation, and to have ended by it."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 def test_nobody_writes_to_the_file_of_a_stream_that_was_stopped(tmp_path: Path, server: LoopbackServer) -> None:

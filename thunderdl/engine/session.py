@@ -105,14 +105,19 @@ class Session:
         return self.loop.run_in_executor(self._disk, work)
 
     async def opened(self, let_go: Callable[[T], object], work: Callable[..., T], *args: object) -> T:
-        """What ``work`` opens, in a thread of its own. Where the wait is cancelled, ``let_go`` is called with it: the
-        thread cannot be stopped, and what it locks would be in the way of who begins again at once."""
+        """What ``work`` opens, in a thread of its own. Where the wait is cancelled, however often, ``let_go`` is called
+        with it: the thread cannot be stopped, and what it locks would be in the way of who begins again at once."""
         opening = self.loop.run_in_executor(self._disk, work, *args)
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
+            while not opening.done():
+                # A second cancellation (a client that ends while its download is being stopped) ends no more than the
+                # first: nobody else would close what comes. That it was cancelled is told all the same, below.
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([opening])
             with contextlib.suppress(Exception):
-                let_go(await opening)
+                let_go(opening.result())
             raise
 
     async def to_its_end(self, work: Callable[..., T], *args: object) -> T:
