@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from tests.engine.runs import LIMIT_S
 from tests.servers import misbehave as m
 from tests.servers.exchange import generated
 from tests.servers.loopback import LoopbackServer
-from thunderdl.client import Client
+from thunderdl.client import Client, Task
+from thunderdl.engine.ranged import Ranged
+from thunderdl.model import Status
 from thunderdl.options import Options
 
 
@@ -66,6 +70,47 @@ def test_who_was_cancelled_ends_after_the_work_that_is_waited_for_to_its_end(sto
             assert waited
             with pytest.raises(asyncio.CancelledError):
                 await ending
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("stop", [Task.pause, Task.cancel])
+def test_a_download_that_is_stopped_while_it_fails_leaves_its_file_to_the_next(
+    tmp_path: Path, server: LoopbackServer, monkeypatch: pytest.MonkeyPatch, stop: Callable[[Task], None]
+) -> None:
+    """It was on its way out already, with its file still open and locked."""
+    whole = generated(8 << 20)
+    server.resources["/f"] = replace(whole, behaviour=m.after(1, m.status(404)))
+    leave = Ranged.leave
+
+    async def run() -> None:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(ranged: Ranged) -> None:
+            began.set()
+            await go_on.wait()
+            await leave(ranged)
+
+        monkeypatch.setattr(Ranged, "leave", slowly)
+        options = Options(dir=str(tmp_path), retries=0, connections=1, checksum_files=False)
+        async with asyncio.timeout(LIMIT_S), Client(options) as client:
+            task = client.add(server.url("/f"))
+            await began.wait()
+            stop(task)
+            await _heard()
+            go_on.set()
+            server.resources["/f"] = whole
+            if stop is Task.pause:
+                async for progress in task:
+                    if progress.status is Status.PAUSED:
+                        break
+                task.resume()
+            else:
+                await task.outcome()
+                task = client.add(server.url("/f"))
+            result = await task.outcome()
+            assert result.status is Status.COMPLETE, result.error
+            assert result.resumed_bytes
 
     asyncio.run(run())
 
