@@ -15,6 +15,7 @@ from tests.servers import misbehave as m
 from tests.servers.exchange import generated
 from tests.servers.loopback import LoopbackServer
 from thunderdl.client import Client, Task
+from thunderdl.engine.driver import Driver
 from thunderdl.engine.ranged import Ranged
 from thunderdl.model import Status
 from thunderdl.options import Options
@@ -70,6 +71,39 @@ def test_who_was_cancelled_ends_after_the_work_that_is_waited_for_to_its_end(sto
             assert waited
             with pytest.raises(asyncio.CancelledError):
                 await ending
+
+    asyncio.run(run())
+
+
+def test_a_stream_whose_reader_is_cancelled_again_as_it_ends_gives_back_its_connections(
+    server: LoopbackServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.resources["/f"] = generated(16 << 20, behaviour=m.stall_after(8 << 20))
+    stop = Driver.stop
+
+    async def run() -> None:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(driver: Driver) -> None:
+            began.set()
+            await go_on.wait()
+            await stop(driver)
+
+        async def read(client: Client) -> None:
+            async for _ in client.stream(server.url("/f")):
+                reading.cancel()
+
+        monkeypatch.setattr(Driver, "stop", slowly)
+        async with asyncio.timeout(LIMIT_S), Client(Options(retries=0)) as client:
+            reading = asyncio.create_task(read(client))
+            await began.wait()
+            reading.cancel()
+            await _heard()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+            assert not client.session.pool.taken
+            assert not any(mover.attached for mover in client.session.pool._movers)
 
     asyncio.run(run())
 
