@@ -105,7 +105,8 @@ class Mirror:
     async def requests(self) -> AsyncIterator[Request]:
         """What is to be fetched. Raises ThunderdlError where there is no list, or the folder cannot be used."""
         session = self._client.session
-        await session.on_disk(self._open)
+        # Stopped meanwhile, too: what it locks is there for `finish` to unlock.
+        await session.to_its_end(self._open)
         walk = self._walk = Walk(
             session, self._options, self._url, enters=self._selection.enters, on_fault=self._problem
         )  # fmt: skip
@@ -137,16 +138,17 @@ class Mirror:
         """Remove what is to be removed, and close the books. ``was_cut``: the run did not come to its end. Raises
         StorageError."""
         session = self._client.session
-        await stopped(self._asking)
-        if self._walk is not None:
-            await self._walk.close()
         try:
+            await stopped(self._asking)
+            if self._walk is not None:
+                await self._walk.close()
             if self._delete:
                 self.summary.kept_because = self._why_kept(was_cut=was_cut)
                 if not self.summary.kept_because:
-                    await session.on_disk(self._remove)
+                    # A thread that removes goes on where the wait for it ends: the folder must not be unlocked by then.
+                    await session.to_its_end(self._remove)
         finally:
-            await session.on_disk(self._close)
+            await session.to_its_end(self._close)
         return self.summary
 
     # -- deciding

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.daemon.runs import hold, running
+from tests.engine.runs import LIMIT_S
+from thunderdl.daemon.jobs import Job, Wish
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.watching import Watcher
 from thunderdl.errors import StorageError
@@ -126,3 +131,39 @@ def test_a_name_that_is_too_long_for_more_behind_it_is_cut(tmp_path: Path, inbox
     assert [name.rpartition(".")[2] for name in left] == ["refused", "added", "added"]
     assert looked(tmp_path)[1] == []
     assert sorted(os.listdir(inbox)) == left
+
+
+def test_what_is_queued_as_the_daemon_stops_is_not_queued_again_by_the_next(
+    tmp_path: Path, inbox: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file has its other name then: a thread that has not yet begun to give it to it begins all the same."""
+    (inbox / "one.magnet").write_text(MAGNET)
+    free, add = threading.Event(), Queue.add
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        async with asyncio.timeout(LIMIT_S), running(tmp_path) as queue:
+            hold(queue)
+            watcher, is_stopped = Watcher([str(inbox)]), asyncio.Event()
+            await watcher.look(queue, [])
+
+            async def stopped_meanwhile(queue: Queue, wishes: Sequence[Wish]) -> list[Job]:
+                jobs = await add(queue, wishes)
+                asyncio.get_running_loop().run_in_executor(None, free.wait, LIMIT_S)
+                looking.cancel()
+                is_stopped.set()
+                return jobs
+
+            monkeypatch.setattr(Queue, "add", stopped_meanwhile)
+            looking = asyncio.create_task(watcher.look(queue, []))
+            await is_stopped.wait()
+            for _ in range(5):
+                await asyncio.sleep(0)
+            free.set()
+            with pytest.raises(asyncio.CancelledError):
+                await looking
+            assert len(queue.waiting()) == 1
+        await asyncio.get_running_loop().shutdown_default_executor()
+
+    asyncio.run(run())
+    assert os.listdir(inbox) == ["one.magnet.added"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from tests.stopwatch import Stopwatch
 from thunderdl.client import Task
 from thunderdl.engine import sharing_back
 from thunderdl.engine.creating import create_torrent
-from thunderdl.engine.sharing_back import Goal
+from thunderdl.engine.sharing_back import Goal, SharingBack
 from thunderdl.model import Progress, Result, Status
 
 CONTENT = random.Random(12).randbytes(2_000_000)
@@ -109,6 +110,32 @@ def test_who_cancels_the_sharing_keeps_the_file(
     result = shared(torrent, server, other, tmp_path / "ours", ratio=100.0, script=stop)
     assert (result.status, result.error) == (Status.COMPLETE, None)
     assert (tmp_path / "ours" / "f.bin").read_bytes() == CONTENT
+
+
+def test_who_cancels_as_the_sharing_ends_of_itself_still_has_it_leave_the_swarm(
+    torrent: str, server: LoopbackServer, other: Leecher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leave, left = SharingBack.stop, list[str]()
+
+    async def stop(task: Task) -> Result:
+        began, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slowly(sharing: SharingBack) -> None:
+            began.set()
+            await go_on.wait()
+            await leave(sharing)
+            left.append("left")
+
+        monkeypatch.setattr(SharingBack, "stop", slowly)
+        await began.wait()
+        task.cancel()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        go_on.set()
+        return await task.outcome()
+
+    result = shared(torrent, server, other, tmp_path / "ours", seed_time=0.0, script=stop)
+    assert (result.status, result.error, left) == (Status.COMPLETE, None, ["left"])
 
 
 def test_a_peer_that_came_while_downloading_goes_on_at_once(

@@ -18,6 +18,7 @@ from thunderdl.daemon.documents import MOST_BYTES, wishes_of
 from thunderdl.daemon.jobs import Wish
 from thunderdl.daemon.queue import Queue
 from thunderdl.daemon.ticking import every
+from thunderdl.engine.session import seen_through
 from thunderdl.errors import StorageError, ThunderdlError, UsageError, printable
 
 LOOK_S = 2.0
@@ -66,7 +67,8 @@ async def _take(queue: Queue, path: str, notes: list[str]) -> bool:
         notes.append(f"{printable(path)} is not queued: {printable(str(error))}")
         suffix = ".refused"
     try:
-        await asyncio.to_thread(os.replace, path, _beside(path, suffix))
+        # Also where the daemon stops meanwhile: it is queued, and a thread that has not begun would not begin any more.
+        await seen_through(asyncio.ensure_future(asyncio.to_thread(os.replace, path, _beside(path, suffix))))
     except OSError as error:
         notes.append(f"{printable(path)} could not be renamed, so the next start queues it again: {error.strerror}")
         return False

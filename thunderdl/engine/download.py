@@ -23,7 +23,7 @@ from thunderdl.engine.naming import Skipped, Target, choose_target, guess_target
 from thunderdl.engine.offers import METALINK_PREFIX, PEERS_FROM_BYTES, Offer, Proof, enriched, telling_size
 from thunderdl.engine.opening import Opening, for_document, for_url, origin_of
 from thunderdl.engine.own_list import OwnList
-from thunderdl.engine.session import Session
+from thunderdl.engine.session import Session, seen_through
 from thunderdl.engine.single import save_small, whole_body
 from thunderdl.engine.snapshot import progress_of, source_progress
 from thunderdl.engine.url_digest import refuse_unreadable, with_url_digest
@@ -140,7 +140,7 @@ class Download:
             self.saved_path = path
         except asyncio.CancelledError:
             if self.saved_path is None:
-                await asyncio.shield(self._leave())
+                await self._leave()
             else:
                 self.candidates.close()
                 self.status, self.ended = Status.COMPLETE, time.monotonic()
@@ -434,10 +434,11 @@ class Download:
             await self.session.on_disk(importlib.import_module, "thunderdl.engine.ranged")
 
     async def _leave(self) -> None:
-        """Stop, and leave everything for another time."""
+        """Stop, and leave everything for another time; to its end also where it is stopped on its way out: one that
+        was paused as it failed found its own file still locked when it went on."""
         self.candidates.close()
         if self.ranged is not None:
-            await self.ranged.leave()
+            await seen_through(asyncio.ensure_future(self.ranged.leave()))
 
     async def _share(self, path: str) -> None:
         """Go on giving it to peers, where that was asked for."""

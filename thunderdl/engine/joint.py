@@ -6,6 +6,7 @@ takes them all.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from thunderdl.engine.naming import named_target
 from thunderdl.engine.opening import MIRROR_FIRST, First
 from thunderdl.engine.pacing import Uploads
 from thunderdl.engine.ranged import Ranged, Saved
+from thunderdl.engine.session import seen_through
 from thunderdl.engine.sharing_back import Shareable
 from thunderdl.model import SourceKind, SourceProgress, SourceState
 from thunderdl.quantities import peers as peers_told
@@ -199,7 +201,12 @@ class Joint(Ranged):
     async def _leave_swarm(self) -> None:
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
-            await exchange.end()
-            self._candidates.pace.exclude()
-            self._end_uploads()
-            self._brought_bytes = exchange.swarm_bytes
+            # To its end where it is stopped meanwhile: nobody else has it any more, and the torrent would stay in the
+            # swarm, where the next run cannot add it.
+            await seen_through(asyncio.ensure_future(self._left(exchange)))
+
+    async def _left(self, exchange: Exchange) -> None:
+        await exchange.end()
+        self._candidates.pace.exclude()
+        self._end_uploads()
+        self._brought_bytes = exchange.swarm_bytes

@@ -105,14 +105,14 @@ class Session:
         return self.loop.run_in_executor(self._disk, work)
 
     async def opened(self, let_go: Callable[[T], object], work: Callable[..., T], *args: object) -> T:
-        """What ``work`` opens, in a thread of its own. Where the wait is cancelled, ``let_go`` is called with it: the
-        thread cannot be stopped, and what it locks would be in the way of who begins again at once."""
+        """What ``work`` opens, in a thread of its own. Where the wait is cancelled, however often, ``let_go`` is called
+        with it: the thread cannot be stopped, and what it locks would be in the way of who begins again at once."""
         opening = self.loop.run_in_executor(self._disk, work, *args)
         try:
-            return await asyncio.shield(opening)
+            return await seen_through(opening)
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):
-                let_go(await opening)
+                let_go(opening.result())
             raise
 
     async def to_its_end(self, work: Callable[..., T], *args: object) -> T:
@@ -262,6 +262,21 @@ class Session:
             while events:
                 notify, event = events.popleft()
                 notify(event)
+
+
+async def seen_through(work: asyncio.Future[T]) -> T:
+    """What ``work`` brings, waited for however often the wait is cancelled; that it was is told when the work is done.
+
+    A second cancellation (a client that ends while its download is being stopped) ends no more than the first: nobody
+    else would close what comes.
+    """
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        raise
 
 
 def _trace_of(options: Options) -> Trace | None:

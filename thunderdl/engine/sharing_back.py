@@ -7,13 +7,14 @@ when they came, so nothing is read again. ``thunderdl seed`` shares in the same 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from thunderdl.engine.pacing import Uploads
-from thunderdl.engine.session import Session
+from thunderdl.engine.session import Session, seen_through
 from thunderdl.errors import ThunderdlError
 from thunderdl.model import Status
 from thunderdl.options import Options
@@ -98,7 +99,9 @@ async def share_back(download: Download, shared: Shareable | None) -> None:
         pass
     except ThunderdlError as error:
         download.notes.append(f"not shared any more: {str(error).rstrip('.')}")
-    await download.sharing.stop()
+    # Who cancels only now wants what is happening; cut short it stayed in the swarm, and ended as one that is shared.
+    with contextlib.suppress(asyncio.CancelledError):
+        await seen_through(asyncio.ensure_future(download.sharing.stop()))
     download.status = Status.COMPLETE
 
 

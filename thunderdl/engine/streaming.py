@@ -24,7 +24,7 @@ from thunderdl.engine.driver import Driver
 from thunderdl.engine.opening import Opening
 from thunderdl.engine.pacing import Pace
 from thunderdl.engine.resumption import version_of
-from thunderdl.engine.session import Session
+from thunderdl.engine.session import Session, seen_through
 from thunderdl.engine.single import check_count, check_small, whole_body
 from thunderdl.errors import BadContent, ThunderdlError
 from thunderdl.formats.hashes import Hasher, new_hasher
@@ -110,7 +110,8 @@ async def stream(
             async for part in reader.parts(first, opening):
                 yield part
         finally:
-            await reader.close()
+            # To its end, or lanes would go on and hold their places at the host.
+            await seen_through(asyncio.ensure_future(reader.close()))
     finally:
         candidates.close()
 
