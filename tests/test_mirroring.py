@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -327,6 +327,20 @@ def test_a_list_that_is_not_whole_removes_nothing(site: Site, tmp_path: Path, sp
         assert summary.kept_because
         assert (spoil is empty_page) == (summary.failed == 0)
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("spoil", [broken_folder, empty_page])
+def test_what_a_list_that_is_not_whole_does_not_name_is_not_forgotten(
+    site: Site, tmp_path: Path, spoil: Callable[[Site], None]
+) -> None:
+    fill(site)
+    run(site.url, tmp_path)
+    spoil(site)
+    run(site.url, tmp_path)
+    site.list_again()
+    site.asked()
+    assert told(run(site.url, tmp_path)) == (0, 4, 0, 0)
+    assert site.asked() == []
 
 
 def test_nothing_outside_is_removed_and_no_link_followed(site: Site, tmp_path: Path) -> None:

@@ -6,8 +6,7 @@ What must hold, whatever the list says:
 
 1. nothing outside the folder is touched, and nothing in it through a link;
 2. no file is removed unless the list was read to its end, all of it was understood, it named files, and the run was
-   not stopped; nor below a folder that is listed still, held files when the last run ended and holds none now: a disk
-   that is not mounted there looks like that, too;
+   not stopped;
 3. the run may be cut anywhere: each file is whole under its name or grows beside it, and the next run goes on.
 """
 
@@ -23,7 +22,7 @@ from typing import Any
 
 from thunderdl.client import Client, Request
 from thunderdl.core.mirroring import Claim, Kept, Local, Verdict, after_asking, judged, lasting_words
-from thunderdl.engine.walking import Found, Walk, facts_of, folders_above, stopped
+from thunderdl.engine.walking import Found, Walk, facts_of, stopped
 from thunderdl.errors import BadResponse, StorageError, ThunderdlError, UsageError
 from thunderdl.formats.http_headers import http_date
 from thunderdl.formats.tree_patterns import Selection
@@ -43,8 +42,8 @@ _MOST_ERRORS = 100
 @dataclass(slots=True, kw_only=True)
 class Mirrored:
     """What a run did, or would have done. ``failed``: files and folders that could not be had, and names that no file
-    can have; ``kept_because``: why nothing was removed although that was asked for, "" where it was; ``kept_below``:
-    folders below which nothing was, since they hold no file any more; ``errors``: the first hundred."""
+    can have; ``kept_because``: why nothing was removed although that was asked for, "" where it was; ``errors``: the
+    first hundred."""
 
     fetched: int = 0
     fetched_bytes: int = 0
@@ -53,7 +52,6 @@ class Mirrored:
     failed: int = 0
     renamed: int = 0
     kept_because: str = ""
-    kept_below: tuple[str, ...] = ()
     errors: list[Exception]
 
 
@@ -99,8 +97,6 @@ class Mirror:
         self._above: set[str] = set()
         self._wanted: dict[str, Found] = {}
         self._asking: set[asyncio.Task[Request | None]] = set()
-        # Below these nothing is removed.
-        self._spared: set[str] = set()
 
     async def requests(self) -> AsyncIterator[Request]:
         """What is to be fetched. Raises ThunderdlError where there is no list, or the folder cannot be used."""
@@ -179,11 +175,11 @@ class Mirror:
         if mark is not None and self._names.get(key) == mark:
             # Linked to once more, by a fragment or from the folder above: the same file.
             return False
-        if key in self._names or key in self._above or any(above in self._names for above in folders_above(key)):
+        if key in self._names or key in self._above or any(above in self._names for above in _folders_above(key)):
             self._problem(BadResponse(self._url, f"{name!r} is named twice, or is a file and a folder; left out"))
             return False
         self._names[key] = mark
-        self._above.update(folders_above(key))
+        self._above.update(_folders_above(key))
         return True
 
     def _key(self, name: str) -> str:
@@ -312,25 +308,13 @@ class Mirror:
         return "" if self._names else "the list names no file"
 
     def _remove(self) -> None:
-        self._spare_emptied()
         for name in self._tree.remove(self._is_stray, dry_run=self._dry_run):
             self.summary.deleted += 1
             self._on_deleted(name)
 
-    def _spare_emptied(self) -> None:
-        """The next run remembers no file of theirs, and removes what is left: one sign more that this is meant."""
-        assert self._walk is not None
-        filled = {above for name in self._rows for above in folders_above(name)}
-        emptied = self._walk.bare & filled
-        self.summary.kept_below = tuple(sorted(name for name in emptied if emptied.isdisjoint(folders_above(name))))
-        self._spared = {self._key(name) for name in self.summary.kept_below}
-
     def _is_stray(self, name: str) -> bool:
         """What patterns leave out is none of this mirror's."""
-        key = self._key(name)
-        if key in self._names or not self._selection.takes(name):
-            return False
-        return not self._spared or self._spared.isdisjoint(folders_above(key))
+        return self._key(name) not in self._names and self._selection.takes(name)
 
     def _close(self) -> None:
         state, self._state = self._state, None
@@ -377,6 +361,12 @@ def _ignored(_: object) -> None:
 def _claim(found: Found) -> Claim:
     file = found.file
     return Claim(file.size_bytes, str(file.digest) if file.digest else "", file.stated)
+
+
+def _folders_above(name: str) -> Iterable[str]:
+    while "/" in name:
+        name = name.rpartition("/")[0]
+        yield name
 
 
 async def _answered(asking: set[asyncio.Task[Request | None]]) -> list[Request]:

@@ -139,11 +139,3 @@ def test_the_sentence() -> None:
         "fetched 1 (2.00 KiB), unchanged 0, deleted 0, failed 0, 2 saved under a safer name; "
         "nothing was removed: the list names no file."
     )
-    done = Mirrored(errors=[], deleted=1, kept_below=("a/b", "c\x1b", "d", "e"))
-    assert sentence(done, is_dry=False) == (
-        "fetched 0, unchanged 0, deleted 1, failed 0; "
-        "nothing was removed below a/b, c\ufffd, d and 1 more, which held files and are empty now."
-    )
-    assert sentence(Mirrored(errors=[], kept_below=("a",)), is_dry=True).endswith(
-        "failed 0; nothing was removed below a, which held files and is empty now."
-    )

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from thunderdl.mirroring import Mirror, Mirrored
     from thunderdl.options import Options
 
-# So many folders are named in the sentence at the end.
-_MOST_FOLDERS = 3
-
 
 def mirror(typed: Typed) -> int:
     """Fetch what changed, remove what is gone where that was asked for."""
@@ -121,14 +118,5 @@ def sentence(done: Mirrored, *, is_dry: bool) -> str:
     fetched = f"{done.fetched} ({size(done.fetched_bytes)})" if done.fetched_bytes else f"{done.fetched}"
     told = f"fetched {fetched}, unchanged {done.unchanged}, deleted {done.deleted}, failed {done.failed}"
     renamed = f", {done.renamed} saved under a safer name" if done.renamed else ""
-    kept = f"; nothing was removed: {shown_url(done.kept_because)}" if done.kept_because else _below(done.kept_below)
+    kept = f"; nothing was removed: {shown_url(done.kept_because)}" if done.kept_because else ""
     return f"{'nothing was written; would be: ' if is_dry else ''}{told}{renamed}{kept}."
-
-
-def _below(folders: tuple[str, ...]) -> str:
-    """What is said of folders that were full and are listed as empty."""
-    if not folders:
-        return ""
-    more = f" and {len(folders) - _MOST_FOLDERS} more" if len(folders) > _MOST_FOLDERS else ""
-    are = "which held files and is empty now" if len(folders) == 1 else "which held files and are empty now"
-    return f"; nothing was removed below {', '.join(map(printable, folders[:_MOST_FOLDERS]))}{more}, {are}"

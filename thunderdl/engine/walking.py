@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
@@ -71,9 +71,6 @@ class Walk:
         self._known: set[str] = set()
         self._files = 0
         self._reading: dict[asyncio.Task[Page | None], _Folder] = {}
-        # Names of folders whose pages were read, and of those of them that hold a file, be it further down.
-        self._read: set[str] = set()
-        self._filled: set[str] = set()
         self.is_whole = True
         self.is_open = False
         self.refused = self.unread = self.renamed = self.loops = 0
@@ -128,11 +125,6 @@ class Walk:
                 for file in self._taken(page, folder) if page is not None else ():
                     yield file
 
-    @property
-    def bare(self) -> set[str]:
-        """Names of the folders that are listed still, and in which no file is."""
-        return self._read - self._filled
-
     async def close(self) -> None:
         """Read no more."""
         await stopped(self._reading)
@@ -162,9 +154,6 @@ class Walk:
             self.loops, self.is_whole = self.loops + 1, False
             return
         self._enter(page.folders, folder.above | {mark} if mark else folder.above)
-        self._read.add(folder.name)
-        if page.files and folder.name not in self._filled:
-            self._filled.update((folder.name, *folders_above(folder.name)))
         for file in page.files:
             if self._files >= MAX_FILES:
                 self.is_whole = False
@@ -209,13 +198,6 @@ class Walk:
             # Where it has no digest, its size is all that is said: who has it may be a stranger, and is not asked.
             stated = f"size {offer.size}" if offer.size is not None else ""
             yield Found(ListedFile(offer.name, "", stated, offer.size, offer.checksum), offer)
-
-
-def folders_above(name: str) -> Iterable[str]:
-    """``a/b`` and ``a`` for ``a/b/c``."""
-    while "/" in name:
-        name = name.rpartition("/")[0]
-        yield name
 
 
 async def stopped(tasks: Collection[asyncio.Task[Any]]) -> None:
