@@ -98,8 +98,8 @@ def pair() -> Iterator[list[LoopbackServer]]:
 
 
 def wait_for_the_mirror(pair: list[LoopbackServer], requests: int) -> None:
-    """Have the origin wait until the mirror has been asked so often: it gets its turn on any machine."""
-    pair[0].waits_until = lambda: len(pair[1].requests) >= requests
+    """Have the origin wait until the mirror has answered so often: it gets its turn on any machine."""
+    pair[0].waits_until = lambda: pair[1].answered >= requests
 
 
 def right_without(result: Result, folder: Path, mirror: str, words: tuple[str, ...]) -> None:

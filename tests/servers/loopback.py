@@ -33,10 +33,11 @@ class _End(Exception):
 class LoopbackServer:
     """Serves ``resources`` (path to :class:`Resource`, may be changed at any time) while used as a context manager.
 
-    ``requests``: every request in order. ``sent``: bytes of bodies by path. ``release``: event that ends all
-    stalls. ``waits_until``: before it holds no more than AHEAD_BYTES of a path go out. ``address``: of this
-    machine. ``tls``: context for https. ``behaviour``: applies to every path, after the resource's own.
-    ``connections``: accepted in all; ``peak_connections``: most at once; ``tls_failures``: refused handshakes.
+    ``requests``: every request in order; ``answered``: how many of them have had all that they will get. ``sent``:
+    bytes of bodies by path. ``release``: event that ends all stalls. ``waits_until``: before it holds no more than
+    AHEAD_BYTES of a path go out. ``address``: of this machine. ``tls``: context for https. ``behaviour``: applies to
+    every path, after the resource's own. ``connections``: accepted in all; ``peak_connections``: most at once;
+    ``tls_failures``: refused handshakes.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LoopbackServer:
         self.behaviour = behaviour
         self.limits = limits or Limits()
         self.requests: list[Request] = []
+        self.answered = 0
         self.sent: Counter[str] = Counter()
         self.release = threading.Event()
         self.waits_until: Callable[[], bool] | None = None
@@ -227,6 +229,11 @@ class LoopbackServer:
                 self._stop_serving.ring()
         return self._pace.delay_s(sent_bytes)
 
+    def note_answered(self) -> None:
+        with self._idle:
+            self.answered += 1
+            self._idle.notify_all()
+
     def leave(self, connection: int) -> None:
         with self._idle:
             self._open.discard(connection)
@@ -294,7 +301,10 @@ class _Connection:
             reply.close = reply.close or self._is_last(request, served)
             if reply.close and reply.head is None:
                 reply.header("Connection", "close")
-            self._send(request, reply)
+            try:
+                self._send(request, reply)
+            finally:
+                self._server.note_answered()
             if reply.close:
                 return
 

@@ -50,11 +50,12 @@ class Connection:
     ``heard``: is told instead of the transfers' own ``notify``. ``flows_on``: no answers but a file comes, in order, to
     its end; a transfer takes a part of it, and what is behind that waits for the next. ``ends_at``: how long that file
     is, where that was stated.
-    ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends."""
+    ``sock``: connected, handshake done, non-blocking. ``left_bytes``: of the body in hand; None: until it ends.
+    ``fault``: it broke behind the bytes that were read last."""
 
     __slots__ = (
-        "carry", "ends_at", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "peer", "phase", "queue",
-        "served", "sock", "used", "waits_until", "watched",
+        "carry", "ends_at", "fault", "flows_on", "heard", "left_bytes", "mover", "outbox", "parser", "peer", "phase",
+        "queue", "served", "sock", "used", "waits_until", "watched",
     )  # fmt: skip
 
     def __init__(
@@ -70,6 +71,7 @@ class Connection:
         self.outbox = bytearray()
         self.left_bytes: int | None = 0
         self.parser: Parser | None = None
+        self.fault: OSError | None = None
         self.mover: Mover | None = None
         # Answers completed: a connection that has none and breaks did not break for being old.
         self.served = 0

@@ -237,7 +237,7 @@ class Mover:
         self._view[:carried] = connection.carry
         if not END_OF_HEAD.search(connection.carry):
             # A head is small: a read no larger than this leaves the body for the wide reads that follow.
-            got, ended = receive(connection.sock, self._view[carried : carried + 64 * 1024])
+            got, ended = self._receive(connection, carried, carried + 64 * 1024)
         filled = carried + got
         transfer = connection.queue[0]
         if filled and not transfer.first_byte_at:
@@ -247,6 +247,8 @@ class Mover:
         if found is None:
             if filled >= MAX_HEAD_BYTES:
                 raise BadResponse("", f"the answer's head is larger than {MAX_HEAD_BYTES // 1024} KiB")
+            if connection.fault is not None:
+                raise connection.fault
             if ended:
                 raise ConnectionLost("", "closed before it answered")
             connection.carry = bytes(self._view[:filled])
@@ -371,10 +373,20 @@ class Mover:
         if carried:
             self._view[:carried] = connection.carry[:carried]
             connection.carry = connection.carry[carried:]
-        got, ended = receive(connection.sock, self._view[carried : room + spare])
+        got, ended = self._receive(connection, carried, room + spare)
         if carried + got < room and transfer.meter.limited:
             transfer.meter.give_back(room - carried - got)
         return carried + got, ended
+
+    def _receive(self, connection: Connection, start: int, end: int) -> tuple[int, bool]:
+        """Into that part of the buffer. Where the connection breaks that is noted, and raised once what came before it
+        is taken: up to a whole buffer was thrown away, and an answer cut short passed for none."""
+        if connection.fault is not None:
+            return 0, False
+        got, ended = receive(connection.sock, self._view[start:end])
+        if isinstance(ended, OSError):
+            connection.fault, ended = ended, False
+        return got, ended
 
     def _after_body(self, connection: Connection, transfer: Transfer, *, ended: bool) -> None:
         left = connection.left_bytes
@@ -391,6 +403,8 @@ class Mover:
             raise ConnectionLost("", "closed in the middle of the body")
         elif connection.buffered or (connection.carry and not connection.flows_on):
             self._again.append(connection)
+        elif connection.fault is not None:
+            raise connection.fault
 
     def _read_chunked(self, connection: Connection, transfer: Transfer) -> None:
         room = self._granted(connection, transfer, BUFFER_BYTES) if transfer.meter.limited else BUFFER_BYTES
@@ -411,6 +425,8 @@ class Mover:
             raise ConnectionLost("", "closed in the middle of the body")
         elif connection.buffered or connection.carry:
             self._again.append(connection)
+        elif connection.fault is not None:
+            raise connection.fault
 
     def _take(self, transfer: Transfer, view: memoryview) -> None:
         try:
