@@ -61,7 +61,7 @@ def test_good_mirrors_share_the_work(tmp_path: Path, trio: list[LoopbackServer],
 @pytest.mark.parametrize("size", [SIZE + 1, SIZE // 2, 100, 0])
 def test_a_mirror_of_another_size(tmp_path: Path, trio: list[LoopbackServer], size: int) -> None:
     trio[1].resources["/f"] = generated(size, seed=2)
-    trio[0].waits_until = lambda: bool(trio[1].requests)
+    trio[0].waits_until = lambda: trio[1].answered > 0
     result = run(trio[:2], tmp_path)
     assert content_of(result) == CONTENT
     assert source(result, trio[1]).bytes == 0
@@ -73,7 +73,7 @@ def test_a_mirror_of_equal_size_and_unknown_version_is_refused_without_a_hash(
     tmp_path: Path, trio: list[LoopbackServer], etag: str | None
 ) -> None:
     trio[1].resources["/f"] = generated(SIZE, seed=2, etag=etag, last_modified="Tue, 02 Jan 2024 00:00:00 GMT")
-    trio[0].waits_until = lambda: bool(trio[1].requests)
+    trio[0].waits_until = lambda: trio[1].answered > 0
     result = run(trio[:2], tmp_path)
     assert content_of(result) == CONTENT
     assert source(result, trio[1]).bytes == 0
