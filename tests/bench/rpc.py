@@ -173,7 +173,8 @@ def measured(tool: str, folder: Path, url: str, tasks: int) -> dict[str, float]:
     found["waiting"] = statistics.median(listed)
     line.close()
     daemon.stop()
-    found["slow"] = _beside_a_slow_disk(tool, url) if has_slow_disks() else 0.0
+    if has_slow_disks():
+        found["slow"] = _beside_a_slow_disk(tool, url)
     daemon = Daemon(tool, folder / "many")
     line = daemon.start()
     begun = time.perf_counter()
@@ -243,6 +244,9 @@ def main() -> None:
     print(f"{given.rounds} rounds; {given.tasks} tasks; a file of {given.mib} MiB by 16 connections from nginx")
     print(f"  {'':34}" + "".join(f"{tool:>12}" for tool in tools) + f"{'ratio':>9}")
     for key, words in WORDS.items():
+        if any(key not in found for found in rounds[OURS]):
+            print(f"  {words:34}not measured (needs bindfs and root)")
+            continue
         medians = [statistics.median(found[key] for found in rounds[tool]) for tool in tools]
         ratio = f"{medians[0] / medians[1]:9.2f}" if len(medians) > 1 and medians[1] else ""
         print(f"  {words:34}" + "".join(f"{value:12.2f}" for value in medians) + ratio)
