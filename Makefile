@@ -31,8 +31,8 @@ test: lint
 	$(BIN)/python -m pytest -q --numprocesses 3 $(ARGS)
 
 # Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
-TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon squid microsocks \
-  openssh-server openssh-client vsftpd lftp gpgv gpg minisign chromium
+TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon transmission-cli squid \
+  microsocks openssh-server openssh-client vsftpd lftp gpgv gpg minisign chromium
 test-setup:
 	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(TEST_PACKAGES) >/dev/null; \

@@ -42,7 +42,7 @@ def vsftpd(*, tls: Identity | None = None, implicit: bool = False, directives: s
 @contextlib.contextmanager
 def proftpd(*, tls: Identity | None = None, directives: str = "") -> Iterator[RealServer]:
     """For :data:`USER` alone. ``directives``: more lines for the configuration."""
-    program = need("proftpd")
+    program = need("proftpd", "Debian has it in the place of vsftpd alone")
 
     def command(root: Path, port: int) -> list[str]:
         user = pwd.getpwuid(os.geteuid())

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from thunderdl.sources.http.nested_tls import NestedTls
+from thunderdl.sources.http.reading import receive
 
 if TYPE_CHECKING:
     from thunderdl.errors import ThunderdlError
@@ -111,6 +112,17 @@ class Connection:
     def close(self, error: ThunderdlError) -> None:
         if self.mover is not None:
             self.mover.close(self, error)
+
+    def receive(self, view: memoryview) -> tuple[int, bool]:
+        """Fill ``view`` as far as there are bytes: (how many, whether the peer has closed). A break is noted as
+        ``fault``, for the mover to raise once what came before it is taken: up to a buffer of it was thrown away, and
+        an answer cut short passed for none."""
+        if self.fault is not None:
+            return 0, False
+        got, ended = receive(self.sock, view)
+        if isinstance(ended, OSError):
+            self.fault, ended = ended, False
+        return got, ended
 
     @property
     def buffered(self) -> bool:

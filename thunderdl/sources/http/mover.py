@@ -26,7 +26,7 @@ from thunderdl.sources.http.connection import Connection, Phase
 from thunderdl.sources.http.events import Broke, Event, Finished, Headed, Lowered
 from thunderdl.sources.http.faults import StoreFault, fault_of
 from thunderdl.sources.http.head import END_OF_HEAD, MAX_HEAD_BYTES, Body, Parser, ResponseHead
-from thunderdl.sources.http.reading import WOULD_BLOCK, receive
+from thunderdl.sources.http.reading import WOULD_BLOCK
 from thunderdl.sources.http.transfer import COLLECT_BYTES, Store, Transfer
 
 BUFFER_BYTES = 1024 * 1024
@@ -237,7 +237,7 @@ class Mover:
         self._view[:carried] = connection.carry
         if not END_OF_HEAD.search(connection.carry):
             # A head is small: a read no larger than this leaves the body for the wide reads that follow.
-            got, ended = self._receive(connection, carried, carried + 64 * 1024)
+            got, ended = connection.receive(self._view[carried : carried + 64 * 1024])
         filled = carried + got
         transfer = connection.queue[0]
         if filled and not transfer.first_byte_at:
@@ -247,10 +247,8 @@ class Mover:
         if found is None:
             if filled >= MAX_HEAD_BYTES:
                 raise BadResponse("", f"the answer's head is larger than {MAX_HEAD_BYTES // 1024} KiB")
-            if connection.fault is not None:
-                raise connection.fault
-            if ended:
-                raise ConnectionLost("", "closed before it answered")
+            if ended or connection.fault is not None:
+                raise connection.fault or ConnectionLost("", "closed before it answered")
             connection.carry = bytes(self._view[:filled])
             return
         connection.carry = bytes(self._view[found.end() : filled])
@@ -335,8 +333,7 @@ class Mover:
 
     def _read_body(self, connection: Connection) -> None:
         transfer = connection.queue[0]
-        head = transfer.head
-        if head is not None and head.chunked:
+        if transfer.head is not None and transfer.head.chunked:
             self._read_chunked(connection, transfer)
             return
         room = min(BUFFER_BYTES, max(0, transfer.end - transfer.position))
@@ -370,23 +367,11 @@ class Mover:
     def _fill(self, connection: Connection, transfer: Transfer, room: int, spare: int = 0) -> tuple[int, bool]:
         """Up to ``room`` bytes at the head of the buffer, and ``spare``: what was carried, then what the socket has."""
         carried = min(len(connection.carry), room)
-        if carried:
-            self._view[:carried] = connection.carry[:carried]
-            connection.carry = connection.carry[carried:]
-        got, ended = self._receive(connection, carried, room + spare)
+        self._view[:carried], connection.carry = connection.carry[:carried], connection.carry[carried:]
+        got, ended = connection.receive(self._view[carried : room + spare])
         if carried + got < room and transfer.meter.limited:
             transfer.meter.give_back(room - carried - got)
         return carried + got, ended
-
-    def _receive(self, connection: Connection, start: int, end: int) -> tuple[int, bool]:
-        """Into that part of the buffer. Where the connection breaks that is noted, and raised once what came before it
-        is taken: up to a whole buffer was thrown away, and an answer cut short passed for none."""
-        if connection.fault is not None:
-            return 0, False
-        got, ended = receive(connection.sock, self._view[start:end])
-        if isinstance(ended, OSError):
-            connection.fault, ended = ended, False
-        return got, ended
 
     def _after_body(self, connection: Connection, transfer: Transfer, *, ended: bool) -> None:
         left = connection.left_bytes
@@ -399,12 +384,8 @@ class Mover:
         elif ended and left is None:
             transfer.whole, transfer.end = True, transfer.position
             self._complete(connection, transfer, clean=False)
-        elif ended:
-            raise ConnectionLost("", "closed in the middle of the body")
-        elif connection.buffered or (connection.carry and not connection.flows_on):
-            self._again.append(connection)
-        elif connection.fault is not None:
-            raise connection.fault
+        else:
+            self._go_on(connection, ended)
 
     def _read_chunked(self, connection: Connection, transfer: Transfer) -> None:
         room = self._granted(connection, transfer, BUFFER_BYTES) if transfer.meter.limited else BUFFER_BYTES
@@ -421,9 +402,13 @@ class Mover:
             transfer.end = transfer.position
             # The parser may hold bytes of what follows: such a connection is not used again.
             self._complete(connection, transfer, clean=False)
-        elif ended:
+        else:
+            self._go_on(connection, ended)
+
+    def _go_on(self, connection: Connection, ended: bool) -> None:
+        if ended:
             raise ConnectionLost("", "closed in the middle of the body")
-        elif connection.buffered or connection.carry:
+        if connection.buffered or (connection.carry and not connection.flows_on):
             self._again.append(connection)
         elif connection.fault is not None:
             raise connection.fault
@@ -436,8 +421,7 @@ class Mover:
 
     def _complete(self, connection: Connection, transfer: Transfer, *, clean: bool) -> None:
         transfer.finish()
-        head = transfer.head
-        reusable = clean and head is not None and head.keep_alive
+        reusable = clean and transfer.head is not None and transfer.head.keep_alive
         connection.queue.popleft()
         connection.served += 1
         self._post(connection, Finished(transfer, reusable))
