@@ -34,6 +34,10 @@ def shared_out(size: int, sources: int, *, seed: int = 1, lease: int = 512 * KIB
 def played(places: Iterable[Place], sources: Iterable[int], says: Says) -> tuple[Hunt, int]:
     """The hunt to its end, each source asked in turn; and how many bytes were asked for."""
     hunt = Hunt([(place, says(place.owner, place) or b"") for place in places])
+    return hunt, played_on(hunt, sources, says)
+
+
+def played_on(hunt: Hunt, sources: Iterable[int], says: Says) -> int:
     asked, going = 0, True
     while going:
         going = False
@@ -41,7 +45,8 @@ def played(places: Iterable[Place], sources: Iterable[int], says: Says) -> tuple
             if (place := hunt.next_for(source)) is not None:
                 hunt.answer(source, place, says(source, place))
                 asked, going = asked + place.end - place.start, True
-    return hunt, asked
+    hunt.end()
+    return asked
 
 
 def lying(liars: Iterable[int], *, alike: bool = False) -> Says:
@@ -80,7 +85,7 @@ def test_one_wrong_place_is_found_where_everything_is_compared() -> None:
 
     hunt, asked = played(everything(parts), sorted(parts), says)
     assert hunt.suspects == {3}
-    assert asked == 20 * MIB + CHUNK_BYTES, "one place was asked for a third time"
+    assert asked == 20 * MIB + 2 * CHUNK_BYTES, "one place was asked of two more"
     assert not hunt.all_agree
 
 
@@ -92,9 +97,50 @@ def test_who_is_asked_may_be_the_one_who_lies() -> None:
     assert hunt.all_agree, "what is there is right"
 
 
+def test_two_who_lie_alike_and_were_asked_about_each_other_are_found_by_asking_further() -> None:
+    places = [Place(at * KIB, (at + 1) * KIB, owner=1 + at % 6) for at in range(12)]
+
+    def says(source: int, place: Place) -> bytes:
+        return b"wrong" if source in (1, 2) and place.start == 0 else b"right"
+
+    sources = [2, 1, 3, 4, 5, 6]
+    hunt, asked = played(places, sources, says)
+    assert hunt.all_agree
+    assert asked == 12 * KIB
+    hunt.ask_further()
+    asked = played_on(hunt, sources, says)
+    assert hunt.suspects == {1, 2}
+    assert asked == (12 + 2) * KIB, "one more of each place, and three of the one that two disagree about"
+
+
+def test_where_all_agree_asking_further_ends_with_three_of_one_mind() -> None:
+    parts = shared_out(20 * MIB, 10)
+    hunt, _ = played(everything(parts), sorted(parts), lying([]))
+    hunt.ask_further()
+    assert played_on(hunt, sorted(parts), lying([])) == 20 * MIB
+    assert hunt.all_agree
+    assert not hunt.suspects
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_who_lie_alike_do_not_outvote_the_others_of_five(seed: int) -> None:
+    chosen = random.Random(seed)
+    sources = chosen.sample(range(1, 6), 5)
+    parts = shared_out(20 * MIB, 5, seed=seed)
+    hunt, _ = played(samples(parts), sources, lying([1, 2], alike=True))
+    assert hunt.suspects <= {1, 2}
+    hunt, _ = played(everything(parts), sources, lying([1, 2], alike=True))
+    assert hunt.suspects == {1, 2}
+
+
+def test_of_three_two_decide_once_nobody_is_left_to_ask() -> None:
+    hunt, asked = played([Place(0, KIB, owner=1)], [2, 3], lying([1]))
+    assert (hunt.suspects, asked) == ({1}, 2 * KIB)
+
+
 def test_who_is_suspected_is_asked_no_more() -> None:
     hunt = Hunt([(Place(at * KIB, (at + 1) * KIB, owner=1), b"right") for at in range(4)])
-    for source, said in ((2, b"wrong"), (3, b"right")):
+    for source, said in ((2, b"wrong"), (3, b"right"), (5, b"right")):
         place = hunt.next_for(source)
         assert place is not None
         hunt.answer(source, place, said)

@@ -1,10 +1,12 @@
 """Who lies, where only the checksum of the whole shows that somebody does: mirrors are compared with each other. Pure.
 
 A place that one source brought is asked of another. Where the two agree both are believed there; where they do not,
-further ones are asked, and the many are believed against the few. Two liars of one mind may win such a vote: whoever
-loses one is only suspected, what it brought is fetched again from the others, and the checksum of the whole has the
-last word. First a few places of each source (:func:`samples`), which shows a mirror of another version; where that
-tells nothing all of it (:func:`everything`), which costs the file once more and finds one flipped bit.
+further ones are asked until three agree, or nobody is left; then the many are believed against the few. Liars of one
+mind may win such a vote: whoever loses one is only suspected, what it brought is fetched again from the others, and the
+checksum of the whole has the last word. First a few places of each source (:func:`samples`), which shows a mirror of
+another version; where that tells nothing all of it (:func:`everything`), which costs the file once more and finds one
+flipped bit. Where all agree even then two of one mind may have been asked about each other (a mirror is a copy of
+another mirror): a third one is (:meth:`Hunt.ask_further`), which costs the file once more again.
 
 Invariants:
 1. A place is asked of one source at a time, of no source twice, and of no more than MOST_VOTES in all.
@@ -23,6 +25,8 @@ PLACES_EACH, PLACE_BYTES = 2, 64 * 1024
 # An answer is held in memory until it is compared.
 CHUNK_BYTES = 256 * 1024
 MOST_VOTES = 5
+# So many decide against others: two who lie alike do not, where three who are right can be asked.
+MAJORITY = 3
 # With fewer there are no many and few.
 LEAST_SOURCES = 3
 
@@ -45,12 +49,19 @@ class _Vote:
     place: Place
     said: dict[int, bytes | None]
 
-    def winner(self) -> bytes | None:
-        """What more sources say than say anything else, at least two."""
-        counted = Counter(digest for digest in self.said.values() if digest is not None).most_common(2)
-        if not counted or counted[0][1] < 2 or (len(counted) == 2 and counted[0][1] == counted[1][1]):
-            return None
-        return counted[0][0]
+    def winner(self, least: int) -> bytes | None:
+        """What at least so many say and nobody denies, or MAJORITY where somebody does."""
+        counted = self._counted()
+        needed = least if len(counted) == 1 else MAJORITY
+        return counted[0][0] if counted and counted[0][1] >= needed else None
+
+    def leader(self) -> bytes | None:
+        """What more say than say anything else, at least two."""
+        first, second = (*self._counted(), (b"", 0), (b"", 0))[:2]
+        return first[0] if first[1] >= 2 and first[1] > second[1] else None
+
+    def _counted(self) -> list[tuple[bytes, int]]:
+        return Counter(digest for digest in self.said.values() if digest is not None).most_common(2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,7 @@ class Hunt:
         # Those to ask somebody about now; of a file of 100 GB there are 400,000.
         self._open = dict(self._votes)
         self._asked = 0
+        self._least = 2
         self.suspects: set[int] = set()
         self.lost: list[Lost] = []
 
@@ -90,12 +102,26 @@ class Hunt:
         vote = self._votes[place]
         vote.said[source] = digest
         self._asked -= 1
-        if (winner := vote.winner()) is not None:
-            lost = [Lost(each, place, said) for each, said in vote.said.items() if said is not None and said != winner]
-            self.lost += lost
-            self.suspects.update(each.source for each in lost)
+        if (winner := vote.winner(self._least)) is not None:
+            self._decide(vote, winner)
         elif len(vote.said) < MOST_VOTES:
             self._open[place] = vote
+
+    def _decide(self, vote: _Vote, winner: bytes) -> None:
+        lost = [Lost(each, vote.place, said) for each, said in vote.said.items() if said is not None and said != winner]
+        self.lost += lost
+        self.suspects.update(each.source for each in lost)
+
+    def end(self) -> None:
+        """Nobody is left to ask: what more of them say than anything else has won where too few were there."""
+        for vote in self._votes.values():
+            if vote.winner(self._least) is None and (leader := vote.leader()) is not None:
+                self._decide(vote, leader)
+
+    def ask_further(self) -> None:
+        """From now on it takes three of one mind, at every place."""
+        self._least = 3
+        self._open = {place: vote for place, vote in self._votes.items() if len(vote.said) < MOST_VOTES}
 
     @property
     def is_asking(self) -> bool:
@@ -105,7 +131,7 @@ class Hunt:
     @property
     def all_agree(self) -> bool:
         """Whether every place was found to be as its owner brought it."""
-        return all(vote.winner() == vote.said[vote.place.owner] for vote in self._votes.values())
+        return all(vote.winner(self._least) == vote.said[vote.place.owner] for vote in self._votes.values())
 
 
 def samples(parts: Mapping[int, Extents]) -> list[Place]:

@@ -82,12 +82,16 @@ class Blame:
         self._candidates.attempts.append(error)
         served = [c for c in self._candidates.all if c.source and self._candidates.is_used(c.id)]
         while len(served) >= LEAST_SOURCES and self._searches:
-            hunt = await self._compared(served, self._searches.pop(0))
+            hunt = await self._begin_hunt(served, self._searches.pop(0))
+            await self._compare(hunt, served)
+            if not self._searches and hunt.all_agree and not hunt.suspects:
+                hunt.ask_further()
+                await self._compare(hunt, served)
             if suspicions := self._suspicions_of(hunt):
                 self._fetch_elsewhere(suspicions)
                 return True
             if not self._searches and hunt.all_agree:
-                # All of it is as others have it, too: it is the checksum that nobody's file has.
+                # All of it is as two others have it, too: it is the checksum that nobody's file has.
                 return False
         suspicion = self._next_suspicion(served)
         if suspicion is None:
@@ -101,21 +105,23 @@ class Blame:
         self._fetch_again(suspicion)
         return True
 
-    async def _compared(self, served: list[Candidate], search: Search) -> Hunt:
-        """The sources compared with each other, at the places that ``search`` names."""
+    async def _begin_hunt(self, served: list[Candidate], search: Search) -> Hunt:
+        """Over the places that ``search`` names of what those brought."""
         ledger = self._ledger
         places = search({c.id: extents for c in served if (extents := ledger.origin.extents_of(c.id))})
 
         def read() -> list[tuple[Place, bytes]]:
             return [(place, _digest(ledger.part.fd, place.start, place.end)) for place in places]
 
-        hunt = Hunt(await self._session.on_disk(read))
+        self._notes.append(f"the checksum was wrong; {len(served)} sources were compared at {len(places)} places")
+        return Hunt(await self._session.on_disk(read))
+
+    async def _compare(self, hunt: Hunt, served: list[Candidate]) -> None:
         sent = await compare(self._session, hunt, [c.id for c in served], self._ask)
+        hunt.end()
         for source_id, count in sent.items():
             if source := self._candidates.source_of(source_id):
                 source.wasted_bytes += count
-        self._notes.append(f"the checksum was wrong; {len(served)} sources were compared at {len(places)} places")
-        return hunt
 
     async def _ask(self, source: int, first: First) -> Opening:
         return await self._candidates.ask(self._candidates.by_id(source), first)
