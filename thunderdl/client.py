@@ -19,7 +19,7 @@ from thunderdl.changes import changed, changed_for_one, fixed_ones
 from thunderdl.engine.feeding import Feeder, host_as_typed, one_by_one
 from thunderdl.engine.offers import NamesSeveral, metalink_named
 from thunderdl.engine.opening import origin_of
-from thunderdl.engine.session import Session
+from thunderdl.engine.session import Session, seen_through
 from thunderdl.errors import ThunderdlError, UsageError
 from thunderdl.formats.old_links import is_ed2k, opened
 from thunderdl.model import Digest, Result
@@ -66,12 +66,15 @@ class Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await seen_through(asyncio.ensure_future(self._close(self._session)))
+
+    async def _close(self, session: Session) -> None:
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
             await asyncio.wait({task._over for task in self._tasks})
-        if self._session is not None:
-            await self._session.close()
+        await session.close()
 
     def add(self, url: str, *, mirrors: Sequence[str] = (), options: Options | None = None, **changes: Any) -> Task:
         """Begin a download. ``changes``: fields of Options that differ for it alone. Raises UsageError."""

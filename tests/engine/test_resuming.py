@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tracemalloc
 from pathlib import Path
@@ -166,6 +167,33 @@ def test_leaving_the_client_stops_what_runs(tmp_path: Path, server: LoopbackServ
         return await task.outcome()
 
     assert asyncio.run(run()).status is Status.CANCELLED
+    assert names(tmp_path) == KEPT
+
+
+def test_a_client_that_is_left_and_cancelled_again_ends_its_threads(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+
+    async def use(has_begun: asyncio.Event) -> None:
+        async with Client(Options(dir=str(tmp_path))) as client:
+            async for progress in client.add(server.url("/f")):
+                if progress.done_bytes >= CUT:
+                    has_begun.set()
+                    await asyncio.Future()
+
+    async def run() -> None:
+        before, has_begun = set(threading.enumerate()), asyncio.Event()
+        user = asyncio.create_task(use(has_begun))
+        async with asyncio.timeout(LIMIT_S):
+            await has_begun.wait()
+            for _ in range(5):
+                user.cancel()
+                await asyncio.sleep(0)
+            with pytest.raises(asyncio.CancelledError):
+                await user
+        left = [thread.name for thread in set(threading.enumerate()) - before]
+        assert not [name for name in left if name.startswith("thunderdl")], left
+
+    asyncio.run(run())
     assert names(tmp_path) == KEPT
 
 
