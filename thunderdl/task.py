@@ -178,7 +178,10 @@ class Task:
 
     async def outcome(self) -> Result:
         """How it ended; never raises for a download that failed (see ``Result.error``)."""
-        return await asyncio.shield(self._over)
+        # Behind whoever waits for it longer, also where it has ended already: the daemon's queue is told by a callback,
+        # and who had asked it to stop the task found it running still.
+        await asyncio.wait({self._over})
+        return self._over.result()
 
     def pause(self) -> None:
         """Stop for now; what is there is kept. Nothing happens where it has ended or is paused."""

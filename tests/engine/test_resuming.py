@@ -155,6 +155,27 @@ def test_cancel_while_paused(tmp_path: Path, server: LoopbackServer) -> None:
     assert names(tmp_path) == KEPT
 
 
+def test_its_outcome_is_there_when_those_who_waited_before_have_heard(tmp_path: Path, server: LoopbackServer) -> None:
+    server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
+
+    async def script(task: Task) -> Result:
+        heard: list[Result] = []
+        task.over.add_done_callback(lambda over: heard.append(over.result()))
+        async for progress in task:
+            if progress.status is Status.PAUSED:
+                # It ends at once.
+                task.cancel()
+                break
+            if progress.done_bytes >= CUT:
+                task.pause()
+        assert not heard
+        result = await task.outcome()
+        assert heard == [result]
+        return result
+
+    assert drive(script, server.url("/f"), tmp_path).status is Status.CANCELLED
+
+
 def test_leaving_the_client_stops_what_runs(tmp_path: Path, server: LoopbackServer) -> None:
     server.resources["/f"] = generated(SIZE, seed=1, behaviour=m.stall_after(CUT))
 
