@@ -15,6 +15,7 @@ SETTINGS: Mapping[str, Any] = {
     "listen_interfaces": "127.0.0.1:0", "enable_dht": False, "enable_lsd": False, "enable_upnp": False,
     "enable_natpmp": False, "enable_outgoing_utp": False, "allow_multiple_connections_per_ip": True,
     "connection_speed": 200, "min_reconnect_time": 1, "ssrf_mitigation": False, "torrent_connect_boost": 100,
+    "alert_mask": lt.alert.category_t.storage_notification,
 }  # fmt: skip
 
 
@@ -36,11 +37,16 @@ class Leecher:
         return self.session.add_torrent(params)
 
     def finish(self, handle: lt.torrent_handle) -> lt.torrent_status:
-        """Wait until all is there."""
+        """Wait until all is there, and in the files: what has been checked may still have to be written."""
         ends = time.monotonic() + _LIMIT_S
         while not (status := handle.status()).is_seeding:
             assert time.monotonic() < ends, f"{status.state} {status.progress:.0%} {status.num_peers} peers"
             time.sleep(0.02)
+        self.session.pop_alerts()
+        handle.flush_cache()
+        while not any(isinstance(each, lt.cache_flushed_alert) for each in self.session.pop_alerts()):
+            assert time.monotonic() < ends, "it does not flush its files"
+            self.session.wait_for_alert(100)
         return status
 
 
