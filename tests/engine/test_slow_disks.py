@@ -47,6 +47,6 @@ def test_a_folder_is_saved_once_all_is_written(tmp_path: Path, monkeypatch: pyte
     with scene.seeding() as seed:
         assert scene.fetch(seed).error is None
     assert told[0] == "written"
-    assert "written" in told[told.index("state") :]
-    assert told[-1] == "published"
+    # What comes after it is of a flush that libtorrent began by itself.
+    assert "written" in told[told.index("state") : told.index("published")]
     assert tree_of(scene.target) == FILES
