@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -342,6 +343,33 @@ def test_what_nobody_typed_is_not_gone_on_with(tmp_path: Path) -> None:
         (tmp_path / "request").write_text(held)
         with pytest.raises(JournalUnusable):
             read_wish(str(tmp_path))
+
+
+def test_a_wish_is_the_old_one_or_the_new_one_at_every_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Killed between the cutting of the old one and the writing of the new one, a folder was left that was nobody's."""
+    folder, place = str(tmp_path), tmp_path / "request"
+    seen: list[Wish] = []
+
+    def synced(fd: int) -> None:
+        seen.append(read_wish(folder))
+        raise OSError(errno.EIO, "killed here")
+
+    write_wish(folder, Wish(torrent="/old"))
+    monkeypatch.setattr("thunderdl.storage.replacing.sync_data", synced)
+    with pytest.raises(StorageError):
+        write_wish(folder, Wish(torrent="/new"))
+    monkeypatch.undo()
+    assert seen == [read_wish(folder)] == [Wish(torrent="/old")]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("theirs")
+    place.unlink()
+    place.symlink_to(elsewhere)
+    write_wish(folder, Wish(torrent="/new"))
+    assert read_wish(folder) == Wish(torrent="/new")
+    assert elsewhere.read_text() == "theirs"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "request"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from thunderdl.storage.files import (
 )
 from thunderdl.storage.journal import current_boot_id
 from thunderdl.storage.paths import free_name
+from thunderdl.storage.replacing import replace_file
 from thunderdl.storage.wishes import remove_wish
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -97,15 +98,9 @@ class PartFolder:
     def write_state(self, state: bytes, *, on_disk: bool) -> None:
         """Keep it for the next run. ``on_disk``: the files were synced after all that it tells of. Raises
         StorageError."""
-        new = self._state + ".new"
+        vouched = _ON_DISK if on_disk else current_boot_id().encode()
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(new)
-            with open(new, "xb") as stream:
-                stream.write(_MAGIC + (_ON_DISK if on_disk else current_boot_id().encode()) + b"\n" + state)
-                stream.flush()
-                sync_data(stream.fileno())
-            os.replace(new, self._state)
+            replace_file(self._state, _MAGIC + vouched + b"\n" + state)
         except OSError as error:
             raise storage_fault(self._state, error) from error
 

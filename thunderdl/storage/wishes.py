@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from thunderdl.errors import JournalUnusable, without_userinfo
 from thunderdl.storage.files import PART_SUFFIX, storage_fault
+from thunderdl.storage.replacing import replace_file
 
 _NAME = "request"
 _MAX_BYTES = 1024 * 1024
@@ -34,10 +35,8 @@ def write_wish(folder: str, wish: Wish) -> None:
     kept = Wish(torrent=_as_kept(wish.torrent), mirrors=mirrors, files=wish.files)
     path = os.path.join(folder, _NAME)
     try:
-        with open(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "wb"
-        ) as s:
-            s.write(json.dumps(asdict(kept)).encode())
+        # As a whole: an empty one, of a run that was killed here, would take the folder for nobody's.
+        replace_file(path, json.dumps(asdict(kept)).encode())
     except OSError as error:
         raise storage_fault(path, error) from error
 
