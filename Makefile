@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
-.PHONY: run test test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp bench-rpc sim kill9 kill9-daemon faults lint clean setup
+.PHONY: run test test-again test-setup bench bench-lab bench-swarm bench-scheduler bench-ftp bench-sftp bench-rpc sim kill9 kill9-daemon faults lint clean setup
 
 $(VENV)/ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +29,10 @@ lint: $(VENV)/ready
 # Three at a time: more than half of what the tests take is waiting for servers.
 test: lint
 	$(BIN)/python -m pytest -q --numprocesses 3 $(ARGS)
+
+# What failed the last time, one after the other.
+test-again: lint
+	$(BIN)/python -m pytest -q --last-failed --last-failed-no-failures none $(ARGS)
 
 # Debian packages that tests want; where they are absent the tests that need them are skipped, visibly.
 TEST_PACKAGES := nginx-light apache2 aria2 axel curl wget strace openssl iproute2 transmission-daemon transmission-cli squid \
