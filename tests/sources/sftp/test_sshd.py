@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engine.runs import content_of, drive, failed, fetch, names, sha256, stopped_after
+from tests.engine.runs import LIMIT_S, content_of, drive, failed, fetch, names, sha256, stopped_after
 from tests.servers.exchange import Resource
 from tests.servers.loopback import Limits, LoopbackServer
 from tests.servers.sshd import SshServer, new_key, sshd
 from thunderdl.errors import AccessDenied, BadResponse, ConnectFailed, ConnectionLost, NotFound
-from thunderdl.model import Status
+from thunderdl.model import Result, Status
 from thunderdl.sources.sftp.faults import HostKeyRefused
+from thunderdl.task import Task
 
 MIB = 1 << 20
 
@@ -54,8 +56,18 @@ def test_a_stopped_download_goes_on(server_of_ssh: SshServer, content: bytes, tm
 def test_it_is_mixed_with_a_web_server(server_of_ssh: SshServer, content: bytes, tmp_path: Path) -> None:
     whole = content * 6
     url = server_of_ssh.put("f", whole)
+    ssh_has_sent = threading.Event()
+
+    async def watched(task: Task) -> Result:
+        async for progress in task:
+            if any(source.url == url and source.bytes for source in progress.sources):
+                ssh_has_sent.set()
+        return await task.outcome()
+
     with LoopbackServer({"/f": Resource(body=whole)}, limits=Limits(rate_bytes_per_s=4 * MIB)) as slow:
-        result = fetch(slow.url("/f"), tmp_path, mirrors=[url], checksum=sha256(whole))
+        # A login takes seconds on a busy machine: alone it had brought all meanwhile.
+        slow.waits_until = ssh_has_sent.is_set
+        result = drive(watched, slow.url("/f"), tmp_path, mirrors=[url], checksum=sha256(whole), timeout=LIMIT_S)
     assert content_of(result) == whole
     assert all(source.bytes for source in result.sources), (result.sources, result.notes)
 
