@@ -133,6 +133,16 @@ def test_two_who_lie_alike_do_not_outvote_the_others_of_five(seed: int) -> None:
     assert hunt.suspects == {1, 2}
 
 
+def test_what_two_alone_agree_about_is_not_agreed_by_three() -> None:
+    """The others did not answer: nobody is suspected, and the checksum is not called wrong."""
+    hunt, _ = played([Place(0, KIB, owner=1)], [2, 3], lambda source, place: None if source == 3 else b"right")
+    assert hunt.all_agree
+    hunt.ask_further()
+    played_on(hunt, [2, 3], lambda source, place: None)
+    assert not hunt.suspects
+    assert not hunt.all_agree
+
+
 def test_of_three_two_decide_once_nobody_is_left_to_ask() -> None:
     hunt, asked = played([Place(0, KIB, owner=1)], [2, 3], lying([1]))
     assert (hunt.suspects, asked) == ({1}, 2 * KIB)

@@ -56,9 +56,9 @@ class _Vote:
         return counted[0][0] if counted and counted[0][1] >= needed else None
 
     def leader(self) -> bytes | None:
-        """What more say than say anything else, at least two."""
-        first, second = (*self._counted(), (b"", 0), (b"", 0))[:2]
-        return first[0] if first[1] >= 2 and first[1] > second[1] else None
+        """What more say than say something else, at least two; None where nobody does."""
+        counted = self._counted()
+        return counted[0][0] if len(counted) == 2 and counted[0][1] > max(1, counted[1][1]) else None
 
     def _counted(self) -> list[tuple[bytes, int]]:
         return Counter(digest for digest in self.said.values() if digest is not None).most_common(2)
@@ -80,6 +80,9 @@ class Hunt:
         self._votes = {place: _Vote(place, {place.owner: digest}) for place, digest in places}
         # Those to ask somebody about now; of a file of 100 GB there are 400,000.
         self._open = dict(self._votes)
+        # Kept as it goes: to look through them all holds the loop up for a second.
+        self._undecided = dict(self._votes)
+        self._is_any_wrong = False
         self._asked = 0
         self._least = 2
         self.suspects: set[int] = set()
@@ -111,17 +114,20 @@ class Hunt:
         lost = [Lost(each, vote.place, said) for each, said in vote.said.items() if said is not None and said != winner]
         self.lost += lost
         self.suspects.update(each.source for each in lost)
+        self._undecided.pop(vote.place, None)
+        self._is_any_wrong |= vote.said[vote.place.owner] != winner
 
     def end(self) -> None:
-        """Nobody is left to ask: what more of them say than anything else has won where too few were there."""
-        for vote in self._votes.values():
-            if vote.winner(self._least) is None and (leader := vote.leader()) is not None:
+        """Nobody is left to ask: where they do not agree, what more of them say than anything else has won."""
+        for vote in list(self._undecided.values()):
+            if (leader := vote.leader()) is not None:
                 self._decide(vote, leader)
 
     def ask_further(self) -> None:
         """From now on it takes three of one mind, at every place."""
-        self._least = 3
+        self._least = MAJORITY
         self._open = {place: vote for place, vote in self._votes.items() if len(vote.said) < MOST_VOTES}
+        self._undecided = dict(self._votes)
 
     @property
     def is_asking(self) -> bool:
@@ -131,7 +137,7 @@ class Hunt:
     @property
     def all_agree(self) -> bool:
         """Whether every place was found to be as its owner brought it."""
-        return all(vote.winner(self._least) == vote.said[vote.place.owner] for vote in self._votes.values())
+        return not self._undecided and not self._is_any_wrong
 
 
 def samples(parts: Mapping[int, Extents]) -> list[Place]:
