@@ -15,7 +15,7 @@ Invariants:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -78,8 +78,9 @@ class Hunt:
 
     def __init__(self, places: Iterable[tuple[Place, bytes]]) -> None:
         self._votes = {place: _Vote(place, {place.owner: digest}) for place, digest in places}
-        # Those to ask somebody about now; of a file of 100 GB there are 400,000.
-        self._open = dict(self._votes)
+        # Those to ask somebody about now; of a file of 100 GB there are 400,000, and a plain dict walks over all that
+        # were taken from its front: 4.8 s for 80,000.
+        self._open = OrderedDict(self._votes)
         # Kept as it goes: to look through them all holds the loop up for a second.
         self._undecided = dict(self._votes)
         self._is_any_wrong = False
@@ -126,7 +127,7 @@ class Hunt:
     def ask_further(self) -> None:
         """From now on it takes three of one mind, at every place."""
         self._least = MAJORITY
-        self._open = {place: vote for place, vote in self._votes.items() if len(vote.said) < MOST_VOTES}
+        self._open = OrderedDict((place, vote) for place, vote in self._votes.items() if len(vote.said) < MOST_VOTES)
         self._undecided = dict(self._votes)
 
     @property
